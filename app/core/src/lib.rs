@@ -1,0 +1,12 @@
+//! The ViRB benchmark as plain data and statistics.
+//!
+//! No I/O, no neural networks and no web in here: this crate compiles natively and
+//! to WebAssembly, so that the leaderboard can be recomputed in the browser.
+//!
+//! Source of all facts: Kotar et al., *Contrasting Contrastive Self-Supervised
+//! Representation Learning Pipelines*, ICCV 2021 (arXiv 2103.14005), and ViRB.
+
+pub mod catalog;
+pub mod leaderboard;
+pub mod prediction;
+pub mod results;

@@ -1,0 +1,108 @@
+//! What an encoder and its heads say about one image. The shape of the REST answer.
+
+use serde::{Deserialize, Serialize};
+
+/// An image that was handed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageInfo {
+    /// SHA-256 of the file as it was handed in, in hex.
+    pub sha256: String,
+    /// Pixels, after the orientation of the EXIF block was applied.
+    pub width: u32,
+    /// Pixels, after the orientation of the EXIF block was applied.
+    pub height: u32,
+}
+
+/// A class and its probability.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassProbability {
+    /// Name of the class.
+    pub label: String,
+    /// 0 to 1; all of a prediction sum to 1.
+    pub probability: f32,
+}
+
+/// A class of a segmentation and how much of the picture it covers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MaskLabel {
+    /// Value in the mask.
+    pub index: u8,
+    /// Name of the class.
+    pub name: String,
+    /// `#rrggbb`.
+    pub colour: String,
+    /// Share of the picture's pixels, 0 to 1.
+    pub share: f32,
+}
+
+/// The output of one head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Output {
+    /// A probability per class, in descending order.
+    Classification {
+        /// All classes, the most probable first.
+        classes: Vec<ClassProbability>,
+    },
+    /// A class per pixel.
+    Segmentation {
+        /// All classes of the head, in order of their index.
+        labels: Vec<MaskLabel>,
+        /// Address of an 8-bit PNG of class indices at the photo's size.
+        mask: String,
+    },
+    /// A distance per pixel.
+    Depth {
+        /// Smallest value in `unit`; the map's 0.
+        minimum: f32,
+        /// Largest value in `unit`; the map's 65535.
+        maximum: f32,
+        /// Unit of the values.
+        unit: String,
+        /// Address of a 16-bit PNG at the photo's size, linear from `minimum` to `maximum`.
+        map: String,
+    },
+}
+
+/// One head's output with its sender and its cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// Key of the encoder.
+    pub encoder: String,
+    /// Key of the task.
+    pub task: String,
+    /// Milliseconds for encoder and head when it was computed. Heads of one request
+    /// share the encoder's pass, so that part is in each of them.
+    pub milliseconds: f64,
+    /// The output itself.
+    #[serde(flatten)]
+    pub output: Output,
+}
+
+/// An image and everything that was asked about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Predictions {
+    /// The image.
+    pub image: ImageInfo,
+    /// One entry per encoder and task.
+    pub outputs: Vec<Prediction>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_carries_its_kind_beside_its_fields() {
+        let p = Prediction {
+            encoder: "Random".into(),
+            task: "SceneDepth".into(),
+            milliseconds: 1.5,
+            output: Output::Depth { minimum: 0.5, maximum: 2.0, unit: "m".into(), map: "/m.png".into() },
+        };
+        let json = serde_json::to_value(&p).expect("a prediction is JSON");
+        assert_eq!(json["kind"], "depth");
+        assert_eq!(json["maximum"], 2.0);
+        assert_eq!(serde_json::from_value::<Prediction>(json).expect("and back"), p);
+    }
+}

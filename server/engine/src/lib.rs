@@ -1,1 +1,19 @@
-//! x
+//! The engine of Virboard: frozen encoders, the heads trained on them, data sets,
+//! training and metrics, on candle.
+//!
+//! It knows nothing of HTTP, SQL or users. Tensors are `N x C x H x W`, `f32`, unless
+//! a comment says otherwise. Long work takes a [`progress::Progress`].
+
+pub mod checkpoint;
+pub mod conv;
+pub mod device;
+pub mod encoder;
+pub mod error;
+pub mod files;
+pub mod head;
+pub mod image;
+pub mod preprocess;
+pub mod progress;
+pub mod seeded;
+
+pub use error::{Error, Result};

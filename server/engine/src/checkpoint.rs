@@ -1,0 +1,126 @@
+//! Reading checkpoints of every published layout, without executing anything.
+
+pub mod pickle;
+mod torch;
+
+use crate::encoder::weights::Weights;
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Where the tensors of a checkpoint are and what stands before their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Told from the file itself.
+    #[default]
+    Auto,
+    /// ViRB `.pt`: `model.`
+    Virb,
+    /// SwAV `.pth.tar`: `module.`
+    Swav,
+    /// MoCo v1 and v2 `.pth.tar`: `module.encoder_q.`
+    Moco,
+    /// PIRL, VISSL `.torch`: `classy_state_dict.base_model.model.trunk`, `_feature_blocks.`
+    Pirl,
+    /// SimSiam, SimCLR: `module.encoder.`
+    SimClr,
+    /// torchvision, and our own conversions: no prefix.
+    Torchvision,
+}
+
+impl std::str::FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        Ok(match name {
+            "auto" | "safetensors" => Self::Auto,
+            "virb" => Self::Virb,
+            "swav" => Self::Swav,
+            "moco" => Self::Moco,
+            "pirl" => Self::Pirl,
+            "simclr" => Self::SimClr,
+            "torchvision" => Self::Torchvision,
+            _ => return Err(format!("{name:?} is none of auto, virb, swav, moco, pirl, simclr, torchvision, safetensors")),
+        })
+    }
+}
+
+impl Format {
+    /// Prefixes to try, the longest and most telling first.
+    fn prefixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Auto => &["module.encoder_q.", "module.encoder.", "_feature_blocks.", "model.", "module.", ""],
+            Self::Virb => &["model."],
+            Self::Swav => &["module."],
+            Self::Moco => &["module.encoder_q."],
+            Self::Pirl => &["_feature_blocks."],
+            Self::SimClr => &["module.encoder."],
+            Self::Torchvision => &[""],
+        }
+    }
+}
+
+/// Tensors that tell where a network begins.
+const FIRST: [&str; 2] = ["conv1.weight", "_conv_stem.weight"];
+/// Parts of a checkpoint that are not the backbone, by the start of their names.
+const NOT_BACKBONE: [&str; 6] = ["fc.", "projection_head", "prototypes", "queue", "head.", "predictor."];
+
+/// Opens a checkpoint: PyTorch's zip and legacy pickles, or safetensors; told from its
+/// bytes. Only the backbone's tensors are read, as `f32`.
+pub fn open(path: &Path, format: Format) -> Result<Weights> {
+    let mut start = [0u8; 9];
+    {
+        use std::io::Read;
+        let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
+        let n = file.read(&mut start).map_err(Error::io(path))?;
+        if n < start.len() {
+            return Err(bad(path, "it is empty or cut off"));
+        }
+    }
+    if start[8] == b'{' {
+        return safetensors(path, format);
+    }
+    torch::open(path, format)
+}
+
+fn safetensors(path: &Path, format: Format) -> Result<Weights> {
+    let file = std::fs::File::open(path).map_err(Error::io(path))?;
+    // SAFETY: the file is only read; who changes it while it is loaded gets wrong weights, as with any file.
+    let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))?;
+    let parsed = safetensors::SafeTensors::deserialize(&map).map_err(|e| bad(path, e))?;
+    let names: Vec<String> = parsed.names().into_iter().map(str::to_owned).collect();
+    let prefix = prefix(&names, format).ok_or_else(|| no_network(path, &names))?;
+    let mut tensors = BTreeMap::new();
+    for name in backbone(&names, prefix) {
+        let view = parsed.tensor(name).map_err(|e| bad(path, e))?;
+        let dtype = DType::try_from(view.dtype()).map_err(|e| bad(path, e))?;
+        let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu)?.to_dtype(DType::F32)?;
+        tensors.insert(name[prefix.len()..].to_owned(), tensor);
+    }
+    Ok(Weights::new(path.to_path_buf(), prefix.to_owned(), tensors))
+}
+
+/// The first prefix under which a network begins.
+fn prefix(names: &[String], format: Format) -> Option<&'static str> {
+    let begins = |p: &&&str| names.iter().any(|n| n.strip_prefix(**p).is_some_and(|rest| FIRST.contains(&rest)));
+    format.prefixes().iter().find(begins).copied()
+}
+
+/// Names under `prefix` that belong to the backbone.
+fn backbone<'a>(names: &'a [String], prefix: &'a str) -> impl Iterator<Item = &'a String> {
+    names.iter().filter(move |name| {
+        name.strip_prefix(prefix).is_some_and(|rest| {
+            !rest.ends_with("num_batches_tracked") && !NOT_BACKBONE.iter().any(|other| rest.starts_with(other))
+        })
+    })
+}
+
+fn bad(path: &Path, reason: impl std::fmt::Display) -> Error {
+    Error::Checkpoint { path: path.to_path_buf(), reason: reason.to_string() }
+}
+
+fn no_network(path: &Path, names: &[String]) -> Error {
+    let shown = names.iter().take(3).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    bad(path, format!("no `conv1.weight` or `_conv_stem.weight` under any known prefix; it begins with {shown}"))
+}

@@ -1,0 +1,134 @@
+//! Frozen encoders: named feature maps and an embedding, whatever the architecture.
+
+pub mod efficientnet_lite;
+pub mod registry;
+pub mod resnet;
+pub mod weights;
+
+use crate::preprocess::Preprocessing;
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use virboard_core::catalog::encoder::Architecture;
+
+/// A feature map that an encoder offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapSpec {
+    /// Name, such as `block3`.
+    pub name: String,
+    /// Input pixels per map pixel, in both directions.
+    pub stride: usize,
+    /// Channels.
+    pub channels: usize,
+}
+
+/// What an encoder makes of a batch.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// One tensor a [`MapSpec`], `N x C x H/stride x W/stride`, the finest first.
+    pub maps: Vec<Tensor>,
+    /// `N x E`.
+    pub embedding: Tensor,
+}
+
+/// A frozen network.
+pub trait Encoder: Send + Sync {
+    /// The maps in the order of [`Features::maps`].
+    fn maps(&self) -> &[MapSpec];
+    /// Length E of the embedding.
+    fn embedding_len(&self) -> usize;
+    /// How pictures become its input.
+    fn preprocessing(&self) -> &Preprocessing;
+    /// All maps and the embedding of a batch `N x 3 x H x W`.
+    fn features(&self, input: &Tensor) -> Result<Features>;
+}
+
+/// Where an encoder's weights come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// SHA-256 of the checkpoint file, or of the recipe for seeded weights.
+    pub sha256: String,
+    /// The file's name, or the recipe.
+    pub source: String,
+}
+
+/// A network with its weights, ready to run.
+pub struct LoadedEncoder {
+    /// Key in the catalogue.
+    pub key: String,
+    /// The network.
+    pub network: Box<dyn Encoder>,
+    /// Where the weights come from.
+    pub provenance: Provenance,
+    /// The checkpoint's own classification layer (`classes x E` and `classes`), if any.
+    pub classifier: Option<(Tensor, Tensor)>,
+    /// Size of the weights in memory.
+    pub bytes: usize,
+}
+
+/// Seed of the `Random` encoder.
+pub const RANDOM_SEED: u64 = 0;
+
+/// Builds `Random`: torchvision's initialisation of a ResNet-50 from a fixed seed.
+pub fn random(key: &str, device: &Device) -> Result<LoadedEncoder> {
+    let config = resnet::Config::resnet50();
+    let weights = resnet::random_weights(&config, RANDOM_SEED)?;
+    let source = format!("torchvision's default initialisation, seed {RANDOM_SEED}");
+    let provenance = Provenance { sha256: crate::files::sha256(source.as_bytes()), source };
+    build(key, Architecture::ResNet50, config, weights, provenance, device)
+}
+
+/// Loads the checkpoint at `path` as encoder `key`. Strict: every tensor must be there
+/// with its exact shape and no other may be, but for those that the format is known to add.
+pub fn load(
+    key: &str,
+    architecture: Architecture,
+    path: &Path,
+    format: crate::checkpoint::Format,
+    device: &Device,
+) -> Result<LoadedEncoder> {
+    let checkpoint = crate::checkpoint::open(path, format)?;
+    let sha256 = crate::files::sha256_file(path)?;
+    let source = path.file_name().map_or_else(|| key.to_owned(), |n| n.to_string_lossy().into_owned());
+    let config = match architecture {
+        Architecture::OpenNsfw => resnet::Config::open_nsfw(),
+        Architecture::ResNet50 | Architecture::EfficientNetLite0 => resnet::Config::resnet50(),
+    };
+    build(key, architecture, config, checkpoint, Provenance { sha256, source }, device)
+}
+
+fn build(
+    key: &str,
+    architecture: Architecture,
+    config: resnet::Config,
+    mut weights: weights::Weights,
+    provenance: Provenance,
+    device: &Device,
+) -> Result<LoadedEncoder> {
+    let classifier = match architecture {
+        Architecture::EfficientNetLite0 => Some((
+            weights.take("_fc.weight", &[1000, architecture.embedding()])?.to_device(device)?,
+            weights.take("_fc.bias", &[1000])?.to_device(device)?,
+        )),
+        Architecture::ResNet50 | Architecture::OpenNsfw => None,
+    };
+    let network: Box<dyn Encoder> = match architecture {
+        Architecture::EfficientNetLite0 => Box::new(efficientnet_lite::EfficientNetLite0::new(&mut weights, device)?),
+        Architecture::ResNet50 | Architecture::OpenNsfw => {
+            Box::new(resnet::ResNet::new(config, &mut weights, device)?)
+        }
+    };
+    let bytes = weights.bytes_taken();
+    weights.finish()?;
+    Ok(LoadedEncoder { key: key.to_owned(), network, provenance, classifier, bytes })
+}
+
+/// The catalogue's entry, or an error that lists what there is.
+pub fn catalogued(key: &str) -> Result<&'static virboard_core::catalog::encoder::Encoder> {
+    virboard_core::catalog::encoder(key).ok_or_else(|| Error::Unknown {
+        what: "encoder",
+        key: key.to_owned(),
+        known: virboard_core::catalog::ENCODERS.iter().map(|e| e.key).collect::<Vec<_>>().join(", "),
+    })
+}

@@ -1,0 +1,83 @@
+//! Loaded encoders, each loaded once and kept within a memory budget.
+
+use super::{LoadedEncoder, catalogued};
+use crate::{Error, Result};
+use candle_core::Device;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use virboard_core::catalog::encoder::Method;
+
+/// File name endings of checkpoints, the preferred one first.
+const ENDINGS: [&str; 5] = ["safetensors", "pt", "pth.tar", "pth", "torch"];
+
+/// Finds checkpoints and keeps loaded encoders, the least recently used leaving first.
+pub struct Registry {
+    folders: Vec<PathBuf>,
+    device: Device,
+    budget: usize,
+    /// The most recently used at the end.
+    loaded: Mutex<Vec<Arc<LoadedEncoder>>>,
+}
+
+impl Registry {
+    /// Looks for checkpoints in `folders`, in this order; keeps at most `budget` bytes of
+    /// weights loaded (always at least the one in use).
+    #[must_use]
+    pub fn new(folders: Vec<PathBuf>, device: Device, budget: usize) -> Self {
+        Self { folders, device, budget, loaded: Mutex::new(Vec::new()) }
+    }
+
+    /// The device on which encoders run.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The checkpoint of `key`, if there is one. `Random` needs none.
+    #[must_use]
+    pub fn checkpoint(&self, key: &str) -> Option<PathBuf> {
+        self.folders.iter().find_map(|folder| checkpoint_in(folder, key))
+    }
+
+    /// Whether `key` can be run here.
+    #[must_use]
+    pub fn available(&self, key: &str) -> bool {
+        virboard_core::catalog::encoder(key).is_some_and(|e| e.method == Method::Random || self.checkpoint(key).is_some())
+    }
+
+    /// The encoder `key`, loaded at first use.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::NoWeights`] or whatever is wrong with the checkpoint.
+    pub fn get(&self, key: &str) -> Result<Arc<LoadedEncoder>> {
+        let entry = catalogued(key)?;
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = loaded.iter().position(|e| e.key == key) {
+            let encoder = loaded.remove(at);
+            loaded.push(encoder.clone());
+            return Ok(encoder);
+        }
+        let started = std::time::Instant::now();
+        let encoder = if entry.method == Method::Random {
+            super::random(key, &self.device)?
+        } else {
+            let path = self.checkpoint(key).ok_or_else(|| Error::NoWeights {
+                key: key.to_owned(),
+                path: self.folders.first().map_or_else(PathBuf::new, |f| f.join(format!("{key}.safetensors"))),
+            })?;
+            super::load(key, entry.architecture, &path, crate::checkpoint::Format::Auto, &self.device)?
+        };
+        tracing::info!(encoder = key, megabytes = encoder.bytes >> 20, seconds = started.elapsed().as_secs_f32(), "encoder loaded");
+        let encoder = Arc::new(encoder);
+        loaded.push(encoder.clone());
+        while loaded.len() > 1 && loaded.iter().map(|e| e.bytes).sum::<usize>() > self.budget {
+            let old = loaded.remove(0);
+            tracing::info!(encoder = old.key, "encoder unloaded to stay within the memory budget");
+        }
+        Ok(encoder)
+    }
+}
+
+fn checkpoint_in(folder: &Path, key: &str) -> Option<PathBuf> {
+    ENDINGS.iter().map(|ending| folder.join(format!("{key}.{ending}"))).find(|path| path.is_file())
+}

@@ -1,0 +1,127 @@
+//! What can go wrong in the engine, each with what failed and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// The engine's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error that names the file, tensor or sample it is about.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A checkpoint is not what its name promises.
+    #[error("{path} is not a readable checkpoint: {reason}")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A pickle names something that would run code when Python loads it.
+    #[error("{path} is refused: its pickle asks for `{name}`, which a checkpoint of weights does not need. It was not executed")]
+    UnsafePickle {
+        /// The file.
+        path: PathBuf,
+        /// Module and name that it asks for.
+        name: String,
+    },
+    /// A tensor that the architecture needs is not in the file.
+    #[error("{path} has no tensor `{name}`{hint}")]
+    MissingTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        name: String,
+        /// A leftover with a similar name, as a clause; empty without one.
+        hint: String,
+    },
+    /// A tensor has another shape than the architecture needs.
+    #[error("tensor `{name}` of {path} has shape {found:?}; the architecture needs {wanted:?}")]
+    TensorShape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        name: String,
+        /// Shape in the file.
+        found: Vec<usize>,
+        /// Shape that is needed.
+        wanted: Vec<usize>,
+    },
+    /// The file has tensors that the architecture does not know.
+    #[error("{path} has tensors that this architecture does not know: {names}. Is it another network?")]
+    UnknownTensors {
+        /// The file.
+        path: PathBuf,
+        /// The first few names.
+        names: String,
+    },
+    /// An image cannot be used.
+    #[error(transparent)]
+    Image(#[from] crate::image::ImageError),
+    /// A data set's folder is not as it should be.
+    #[error("data set {dataset}: {reason}")]
+    Dataset {
+        /// Key of the task.
+        dataset: String,
+        /// What is wrong and where.
+        reason: String,
+    },
+    /// A head file cannot be used with this encoder.
+    #[error("head {path}: {reason}")]
+    Head {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The asked device is not there.
+    #[error("device {device} cannot be used: {reason}")]
+    Device {
+        /// As it was asked for.
+        device: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// No weights for this encoder are here.
+    #[error("no weights for encoder {key}: put its checkpoint at {path}")]
+    NoWeights {
+        /// Key of the encoder.
+        key: String,
+        /// Where a checkpoint would be found.
+        path: PathBuf,
+    },
+    /// A key that the catalogue does not have.
+    #[error("there is no {what} called `{key}`; known are {known}")]
+    Unknown {
+        /// `encoder` or `task`.
+        what: &'static str,
+        /// The key as it was given.
+        key: String,
+        /// The keys that would do.
+        known: String,
+    },
+    /// The combination cannot be evaluated here.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The caller asked to stop.
+    #[error("stopped on request")]
+    Cancelled,
+    /// A tensor operation failed.
+    #[error("computation failed: {0}")]
+    Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// An I/O error with its path.
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Self::Io { path, source }
+    }
+}

@@ -6,14 +6,21 @@
 
 pub mod checkpoint;
 pub mod conv;
+pub mod dataset;
 pub mod device;
 pub mod encoder;
 pub mod error;
+pub mod evaluate;
+pub mod feature_cache;
 pub mod files;
 pub mod head;
 pub mod image;
+pub mod metric;
+pub mod predict;
 pub mod preprocess;
 pub mod progress;
+pub mod scene;
 pub mod seeded;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -7,6 +7,9 @@ use crate::results::{ResultCell, heat, ranks};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
+/// Columns beside the tasks' by which one can sort.
+const COLUMNS: [&str; 4] = ["name", "method", "dataset", "epochs"];
+
 /// Which encoders to show and in which order; the query of the page's address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
@@ -23,6 +26,51 @@ pub struct View {
 }
 
 impl View {
+    /// Reads the query of an address; what it does not know is ignored.
+    #[must_use]
+    pub fn from_query(get: impl Fn(&str) -> Option<String>) -> Self {
+        let method = get("method").and_then(|v| Method::ALL.into_iter().find(|m| m.slug() == v));
+        let pretraining = get("dataset").and_then(|v| Pretraining::ALL.into_iter().find(|p| p.slug() == v));
+        let epochs = get("epochs").and_then(|v| v.parse().ok());
+        let known = |s: &String| COLUMNS.contains(&s.as_str()) || TASKS.iter().any(|t| t.key == s);
+        Self {
+            method,
+            pretraining,
+            epochs,
+            sort: get("sort").filter(known),
+            reverse: get("reverse").is_some_and(|v| v == "1"),
+        }
+    }
+
+    /// The query that [`Self::from_query`] reads back, with its question mark; empty for the default.
+    #[must_use]
+    pub fn query(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(m) = self.method {
+            parts.push(format!("method={}", m.slug()));
+        }
+        if let Some(p) = self.pretraining {
+            parts.push(format!("dataset={}", p.slug()));
+        }
+        if let Some(e) = self.epochs {
+            parts.push(format!("epochs={e}"));
+        }
+        if let Some(s) = &self.sort {
+            parts.push(format!("sort={s}"));
+        }
+        if self.reverse {
+            parts.push("reverse=1".to_owned());
+        }
+        if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }
+    }
+
+    /// This view sorted by `column`; sorted by it already, the other way round.
+    #[must_use]
+    pub fn sorted_by(&self, column: &str) -> Self {
+        let same = self.sort.as_deref() == Some(column);
+        Self { sort: Some(column.to_owned()), reverse: same && !self.reverse, ..self.clone() }
+    }
+
     /// Whether `encoder` passes the filters.
     #[must_use]
     pub fn shows(&self, encoder: &Encoder) -> bool {
@@ -90,7 +138,9 @@ pub fn paper<'a>(results: &'a [ResultCell], view: &View) -> Table<'a> {
 #[must_use]
 pub fn samples<'a>(results: &'a [ResultCell], view: &View) -> Table<'a> {
     let scored = |e: &Encoder| {
-        results.iter().any(|r| r.encoder == e.key && TASKS.iter().any(|t| t.key == r.task && t.role == TaskRole::Sample))
+        results
+            .iter()
+            .any(|r| r.encoder == e.key && TASKS.iter().any(|t| t.key == r.task && t.role == TaskRole::Sample))
     };
     table(
         results,
@@ -183,8 +233,11 @@ mod tests {
 
     #[test]
     fn filters_narrow_and_ranks_stay() {
-        let results =
-            [result("SWAV_800", "NYUDepth", 0.5), result("MoCov2_800", "NYUDepth", 0.4), result("Random", "NYUDepth", 0.9)];
+        let results = [
+            result("SWAV_800", "NYUDepth", 0.5),
+            result("MoCov2_800", "NYUDepth", 0.4),
+            result("Random", "NYUDepth", 0.9),
+        ];
         let view = View { method: Some(Method::SwAv), ..View::default() };
         let t = paper(&results, &view);
         assert!(t.encoders.iter().all(|e| e.method == Method::SwAv));
@@ -204,6 +257,25 @@ mod tests {
             }
             assert_eq!(first, ["MoCov2_800", "SWAV_800"]);
         }
+    }
+
+    #[test]
+    fn a_view_survives_its_address() {
+        let view = View {
+            method: Some(Method::MoCoV2),
+            pretraining: Some(Pretraining::HalfImageNet),
+            epochs: Some(200),
+            sort: Some("NYUDepth".into()),
+            reverse: true,
+        };
+        let query = view.query();
+        let get = |key: &str| {
+            let pairs = query.trim_start_matches('?').split('&');
+            pairs.filter_map(|p| p.split_once('=')).find(|(k, _)| *k == key).map(|(_, v)| v.to_owned())
+        };
+        assert_eq!(View::from_query(get), view);
+        assert_eq!(View::from_query(|_| Some("<script>".into())), View::default());
+        assert_eq!(View::default().query(), "");
     }
 
     #[test]

@@ -8,56 +8,21 @@ use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
+use virboard_core::catalog::encoder::Format;
 
-/// Where the tensors of a checkpoint are and what stands before their names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// Told from the file itself.
-    #[default]
-    Auto,
-    /// ViRB `.pt`: `model.`
-    Virb,
-    /// SwAV `.pth.tar`: `module.`
-    Swav,
-    /// MoCo v1 and v2 `.pth.tar`: `module.encoder_q.`
-    Moco,
-    /// PIRL, VISSL `.torch`: `classy_state_dict.base_model.model.trunk`, `_feature_blocks.`
-    Pirl,
-    /// SimSiam, SimCLR: `module.encoder.`
-    SimClr,
-    /// torchvision, and our own conversions: no prefix.
-    Torchvision,
-}
-
-impl std::str::FromStr for Format {
-    type Err = String;
-
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
-        Ok(match name {
-            "auto" | "safetensors" => Self::Auto,
-            "virb" => Self::Virb,
-            "swav" => Self::Swav,
-            "moco" => Self::Moco,
-            "pirl" => Self::Pirl,
-            "simclr" => Self::SimClr,
-            "torchvision" => Self::Torchvision,
-            _ => return Err(format!("{name:?} is none of auto, virb, swav, moco, pirl, simclr, torchvision, safetensors")),
-        })
-    }
-}
-
-impl Format {
-    /// Prefixes to try, the longest and most telling first.
-    fn prefixes(self) -> &'static [&'static str] {
-        match self {
-            Self::Auto => &["module.encoder_q.", "module.encoder.", "_feature_blocks.", "model.", "module.", ""],
-            Self::Virb => &["model."],
-            Self::Swav => &["module."],
-            Self::Moco => &["module.encoder_q."],
-            Self::Pirl => &["_feature_blocks."],
-            Self::SimClr => &["module.encoder."],
-            Self::Torchvision => &[""],
+/// Prefixes of a layout's tensor names to try, the longest and most telling first. Without
+/// a layout, and in safetensors, all of them.
+fn prefixes(format: Option<Format>) -> &'static [&'static str] {
+    match format {
+        None | Some(Format::Safetensors) => {
+            &["module.encoder_q.", "module.encoder.", "_feature_blocks.", "model.", "module.", ""]
         }
+        Some(Format::Virb) => &["model."],
+        Some(Format::Swav) => &["module."],
+        Some(Format::Moco) => &["module.encoder_q."],
+        Some(Format::Pirl) => &["_feature_blocks."],
+        Some(Format::SimClr) => &["module.encoder."],
+        Some(Format::Torchvision) => &[""],
     }
 }
 
@@ -67,8 +32,9 @@ const FIRST: [&str; 2] = ["conv1.weight", "_conv_stem.weight"];
 const NOT_BACKBONE: [&str; 6] = ["fc.", "projection_head", "prototypes", "queue", "head.", "predictor."];
 
 /// Opens a checkpoint: PyTorch's zip and legacy pickles, or safetensors; told from its
-/// bytes. Only the backbone's tensors are read, as `f32`.
-pub fn open(path: &Path, format: Format) -> Result<Weights> {
+/// bytes. Without a `format` the layout is told from the tensors' names. Only the backbone's
+/// tensors are read, as `f32`.
+pub fn open(path: &Path, format: Option<Format>) -> Result<Weights> {
     let mut start = [0u8; 9];
     {
         use std::io::Read;
@@ -84,7 +50,7 @@ pub fn open(path: &Path, format: Format) -> Result<Weights> {
     torch::open(path, format)
 }
 
-fn safetensors(path: &Path, format: Format) -> Result<Weights> {
+fn safetensors(path: &Path, format: Option<Format>) -> Result<Weights> {
     let file = std::fs::File::open(path).map_err(Error::io(path))?;
     // SAFETY: the file is only read; who changes it while it is loaded gets wrong weights, as with any file.
     let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))?;
@@ -102,9 +68,9 @@ fn safetensors(path: &Path, format: Format) -> Result<Weights> {
 }
 
 /// The first prefix under which a network begins.
-fn prefix(names: &[String], format: Format) -> Option<&'static str> {
+fn prefix(names: &[String], format: Option<Format>) -> Option<&'static str> {
     let begins = |p: &&&str| names.iter().any(|n| n.strip_prefix(**p).is_some_and(|rest| FIRST.contains(&rest)));
-    format.prefixes().iter().find(begins).copied()
+    prefixes(format).iter().find(begins).copied()
 }
 
 /// Names under `prefix` that belong to the backbone.

@@ -1,7 +1,7 @@
 //! Convolutions for frozen networks (bias and BatchNorm folded in) and for training.
 
 use crate::Result;
-use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, DType, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 /// Activation behind a convolution.
@@ -156,6 +156,8 @@ pub fn conv_nhwc(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let (o, _, k, _) = weight.dims4()?;
     let patches = if k == 1 {
         x.reshape((n * h * w, c))?
+    } else if x.device().is_cpu() {
+        x.contiguous()?.apply_op1(Patches { kernel: k })?.reshape((n * h * w, k * k * c))?
     } else {
         let p = k / 2;
         let padded = x.pad_with_zeros(1, p, p)?.pad_with_zeros(2, p, p)?;
@@ -171,14 +173,100 @@ pub fn conv_nhwc(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     Ok(patches.matmul(&matrix)?.broadcast_add(bias)?.reshape((n, h, w, o))?)
 }
 
+/// The K x K neighbourhood of every pixel, zeros outside: `N x H x W x C` to
+/// `N x H x W x K*K*C`, with its gradient. One pass over memory instead of K*K slices.
+struct Patches {
+    kernel: usize,
+}
+
+impl Patches {
+    fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
+        match (storage, layout.contiguous_offsets()) {
+            (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
+            _ => candle_core::bail!("patches are taken of contiguous f32 tensors"),
+        }
+    }
+}
+
+impl CustomOp1 for Patches {
+    fn name(&self) -> &'static str {
+        "patches"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (n, h, w, c) = layout.shape().dims4()?;
+        let (k, p) = (self.kernel, self.kernel / 2);
+        let x = Self::values(storage, layout)?;
+        let width = k * k * c;
+        let mut out = vec![0f32; n * h * w * width];
+        out.par_chunks_mut(w * width).enumerate().for_each(|(row, out)| {
+            let (image, y) = (row / h, row % h);
+            for dy in 0..k {
+                let Some(sy) = (y + dy).checked_sub(p).filter(|sy| *sy < h) else { continue };
+                let source = &x[(image * h + sy) * w * c..][..w * c];
+                for dx in 0..k {
+                    for ox in p.saturating_sub(dx)..(w + p - dx).min(w) {
+                        let from = &source[(ox + dx - p) * c..][..c];
+                        out[ox * width + (dy * k + dx) * c..][..c].copy_from_slice(from);
+                    }
+                }
+            }
+        });
+        Ok((CpuStorage::F32(out), (n, h, w, width).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _result: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let channels = x.dim(3)?;
+        let op = Gather { kernel: self.kernel, channels };
+        Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(&op)?))
+    }
+}
+
+/// The transpose of [`Patches`]: every pixel collects its value from all neighbourhoods.
+struct Gather {
+    kernel: usize,
+    channels: usize,
+}
+
+impl CustomOp1 for Gather {
+    fn name(&self) -> &'static str {
+        "gather-patches"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (n, h, w, width) = layout.shape().dims4()?;
+        let (k, p, c) = (self.kernel, self.kernel / 2, self.channels);
+        let g = Patches::values(storage, layout)?;
+        let mut out = vec![0f32; n * h * w * c];
+        out.par_chunks_mut(w * c).enumerate().for_each(|(row, out)| {
+            let (image, y) = (row / h, row % h);
+            for dy in 0..k {
+                let Some(gy) = (y + p).checked_sub(dy).filter(|gy| *gy < h) else { continue };
+                let source = &g[(image * h + gy) * w * width..][..w * width];
+                for dx in 0..k {
+                    for ox in dx.saturating_sub(p)..(w + dx).saturating_sub(p).min(w) {
+                        let from = &source[(ox + p - dx) * width + (dy * k + dx) * c..][..c];
+                        for (o, f) in out[ox * c..][..c].iter_mut().zip(from) {
+                            *o += f;
+                        }
+                    }
+                }
+            }
+        });
+        Ok((CpuStorage::F32(out), (n, h, w, c).into()))
+    }
+}
+
 /// PyTorch's `pixel_shuffle` by 2 for `N x H x W x 4C`: `N x 2H x 2W x C`.
 pub fn pixel_shuffle_nhwc(x: &Tensor) -> Result<Tensor> {
     let (n, h, w, c4) = x.dims4()?;
     let c = c4 / 4;
-    Ok(x.reshape(&[n, h, w, c, 2, 2][..])?
-        .permute(vec![0, 1, 4, 2, 5, 3])?
-        .contiguous()?
-        .reshape((n, 2 * h, 2 * w, c))?)
+    Ok(x.reshape(&[n, h, w, c, 2, 2][..])?.permute(vec![0, 1, 4, 2, 5, 3])?.contiguous()?.reshape((
+        n,
+        2 * h,
+        2 * w,
+        c,
+    ))?)
 }
 
 /// Bilinear resize (PyTorch's `align_corners=False`) of `N x H x W x C` by two products
@@ -244,6 +332,38 @@ mod tests {
             let got = conv_nhwc(&nhwc, &weight, &bias).expect("ours").permute((0, 3, 1, 2)).expect("a tensor");
             let error = (wanted - got).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("a number");
             assert!(error < 1e-5, "k {k}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_gradient_of_patches_is_that_of_slices() {
+        let x = candle_core::Var::randn(0f32, 1.0, (2, 5, 4, 3), &Device::Cpu).expect("a tensor");
+        let weight = Tensor::randn(0f32, 1.0, (2, 3, 3, 3), &Device::Cpu).expect("a tensor");
+        let bias = Tensor::zeros(2, DType::F32, &Device::Cpu).expect("a tensor");
+        let gradient = |y: Tensor| {
+            let loss = y.sqr().and_then(|y| y.sum_all()).expect("a number");
+            loss.backward().expect("computed").get(&x).expect("x has a gradient").clone()
+        };
+        let ours = gradient(conv_nhwc(x.as_tensor(), &weight, &bias).expect("ours"));
+        // A change of one value moves the loss as the gradient says.
+        let loss = |x: &Tensor| {
+            let y = conv_nhwc(x, &weight, &bias).expect("ours");
+            y.to_dtype(DType::F64).and_then(|y| y.sqr()?.sum_all()?.to_scalar::<f64>()).expect("a number")
+        };
+        let values: Vec<f32> = x.flatten_all().and_then(|t| t.to_vec1()).expect("values");
+        let gradients: Vec<f32> = ours.flatten_all().and_then(|t| t.to_vec1()).expect("values");
+        for i in [0, 7, 59, 119] {
+            let moved = |by: f32| {
+                let mut v = values.clone();
+                v[i] += by;
+                loss(&Tensor::from_vec(v, (2, 5, 4, 3), &Device::Cpu).expect("a tensor"))
+            };
+            let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+            assert!(
+                (slope - f64::from(gradients[i])).abs() < 1e-2 * slope.abs().max(1.0),
+                "{i}: {slope} {}",
+                gradients[i]
+            );
         }
     }
 }

@@ -106,5 +106,8 @@ pub const SAMPLE_TASKS: [&str; 3] = ["SamplePhotos", "SceneSegmentation", "Scene
 pub fn resize_nearest<T: Copy>(values: &[T], width: u32, height: u32, to_width: u32, to_height: u32) -> Vec<T> {
     let column = |x: u32| ((f64::from(x) + 0.5) * f64::from(width) / f64::from(to_width)) as usize;
     let row = |y: u32| ((f64::from(y) + 0.5) * f64::from(height) / f64::from(to_height)) as usize;
-    (0..to_height).flat_map(|y| (0..to_width).map(move |x| (x, y))).map(|(x, y)| values[row(y) * width as usize + column(x)]).collect()
+    (0..to_height)
+        .flat_map(|y| (0..to_width).map(move |x| (x, y)))
+        .map(|(x, y)| values[row(y) * width as usize + column(x)])
+        .collect()
 }

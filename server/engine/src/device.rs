@@ -1,7 +1,7 @@
 //! Which device computes.
 
 use crate::{Error, Result};
-use candle_core::Device;
+pub use candle_core::Device;
 
 /// Opens a device: `auto` (the first GPU if there is one, else the CPU), `cpu` or `cuda:N`.
 ///

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use virboard_core::catalog::encoder::Architecture;
+use virboard_core::catalog::encoder::{Architecture, Format};
 
 /// A feature map that an encoder offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ pub fn load(
     key: &str,
     architecture: Architecture,
     path: &Path,
-    format: crate::checkpoint::Format,
+    format: Option<Format>,
     device: &Device,
 ) -> Result<LoadedEncoder> {
     let checkpoint = crate::checkpoint::open(path, format)?;
@@ -115,9 +115,7 @@ fn build(
     };
     let network: Box<dyn Encoder> = match architecture {
         Architecture::EfficientNetLite0 => Box::new(efficientnet_lite::EfficientNetLite0::new(&mut weights, device)?),
-        Architecture::ResNet50 | Architecture::OpenNsfw => {
-            Box::new(resnet::ResNet::new(config, &mut weights, device)?)
-        }
+        Architecture::ResNet50 | Architecture::OpenNsfw => Box::new(resnet::ResNet::new(config, &mut weights, device)?),
     };
     let bytes = weights.bytes_taken();
     weights.finish()?;
@@ -131,4 +129,14 @@ pub fn catalogued(key: &str) -> Result<&'static virboard_core::catalog::encoder:
         key: key.to_owned(),
         known: virboard_core::catalog::ENCODERS.iter().map(|e| e.key).collect::<Vec<_>>().join(", "),
     })
+}
+
+/// How pictures become the input of an architecture, known before any weights are loaded.
+#[must_use]
+pub const fn preprocessing(architecture: Architecture) -> Preprocessing {
+    match architecture {
+        Architecture::ResNet50 => resnet::Config::resnet50().preprocessing,
+        Architecture::OpenNsfw => resnet::Config::open_nsfw().preprocessing,
+        Architecture::EfficientNetLite0 => efficientnet_lite::PREPROCESSING,
+    }
 }

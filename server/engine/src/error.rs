@@ -25,7 +25,9 @@ pub enum Error {
         reason: String,
     },
     /// A pickle names something that would run code when Python loads it.
-    #[error("{path} is refused: its pickle asks for `{name}`, which a checkpoint of weights does not need. It was not executed")]
+    #[error(
+        "{path} is refused: its pickle asks for `{name}`, which a checkpoint of weights does not need. It was not executed"
+    )]
     UnsafePickle {
         /// The file.
         path: PathBuf,

@@ -45,7 +45,8 @@ pub struct Outcome {
 /// # Errors
 /// [`Error::Unsupported`] for a task that is only tested, never trained.
 pub fn configuration(task: &Task, seed: u64) -> Result<Configuration> {
-    let (Some(epochs), Some(learning_rate), Some(batch_size)) = (task.epochs, task.learning_rate, task.batch_size) else {
+    let (Some(epochs), Some(learning_rate), Some(batch_size)) = (task.epochs, task.learning_rate, task.batch_size)
+    else {
         return Err(Error::Unsupported(format!("{} is a test of another task's head; it is not trained", task.key)));
     };
     let sample = task.role == catalog::task::TaskRole::Sample;
@@ -76,7 +77,8 @@ pub fn evaluate(
     let kind = if entry.kind == OutputKind::Classification { Kind::Embedding } else { Kind::Maps };
     let side = encoder.network.preprocessing().width;
     let part = |split| -> Result<Part> {
-        let features = FeatureSet::open_or_encode(&folders.features, &encoder, &*dataset, split, kind, device, progress)?;
+        let features =
+            FeatureSet::open_or_encode(&folders.features, &encoder, &*dataset, split, kind, device, progress)?;
         Ok(Part { features, targets: Targets::collect(&*dataset, split, side)? })
     };
     let (train_part, test_part) = (part(Split::Train)?, part(Split::Test)?);

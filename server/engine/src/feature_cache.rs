@@ -199,9 +199,7 @@ fn encode(
             let features = network.features(&input.batch(&inputs, device)?)?;
             let tensors = match kind {
                 Kind::Embedding => vec![features.embedding],
-                Kind::Maps => {
-                    features.maps.iter().map(|m| Ok(m.permute((0, 2, 3, 1))?)).collect::<Result<Vec<_>>>()?
-                }
+                Kind::Maps => features.maps.iter().map(|m| Ok(m.permute((0, 2, 3, 1))?)).collect::<Result<Vec<_>>>()?,
             };
             for ((tensor, shape), start) in tensors.iter().zip(&shapes).zip(&starts) {
                 let each = shape.iter().product::<usize>();

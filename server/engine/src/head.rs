@@ -105,9 +105,7 @@ impl Head {
     /// A new head with PyTorch's default initialisation from the seed of `spec`.
     pub fn new(spec: HeadSpec, device: &Device) -> Result<Self> {
         let network = match &spec.architecture {
-            Architecture::Linear { input } => {
-                Network::Linear(Linear::new(*input, spec.outputs(), spec.seed, device)?)
-            }
+            Architecture::Linear { input } => Network::Linear(Linear::new(*input, spec.outputs(), spec.seed, device)?),
             Architecture::Pixelwise { channels, slim } => {
                 Network::Pixelwise(Pixelwise::new(channels, slim.as_deref(), spec.outputs(), spec.seed, device)?)
             }

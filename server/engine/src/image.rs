@@ -69,6 +69,9 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
         tracing::debug!(error = %e, format = name, "picture refused");
         ImageError::Damaged { format: name }
     };
+    if *name == "JPEG" && is_cut_off(bytes) {
+        return Err(ImageError::Damaged { format: name });
+    }
     let mut limits = Limits::default();
     limits.max_alloc = Some(16 * MAX_PIXELS);
     reader.limits(limits);
@@ -81,6 +84,17 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| damaged(&e))?;
     picture.apply_orientation(orientation);
     Ok(picture.into_rgb8())
+}
+
+/// Whether a JPEG's last scan has no end. Decoders paint what is missing grey, and a head
+/// would then answer about the grey. Inside a scan no marker can occur by chance; an
+/// embedded preview has its end before the picture's scan begins.
+fn is_cut_off(jpeg: &[u8]) -> bool {
+    let last = |marker: u8| jpeg.windows(2).rposition(|w| w == [0xFF, marker]);
+    match (last(0xDA), last(0xD9)) {
+        (Some(scan), Some(end)) => end < scan,
+        _ => true,
+    }
 }
 
 fn looks_like_svg(bytes: &[u8]) -> bool {
@@ -119,6 +133,7 @@ mod tests {
         assert_eq!(decode(b"just some text"), Err(ImageError::Unsupported));
         assert_eq!(decode(b"<?xml version='1.0'?><svg/>"), Err(ImageError::Svg));
         assert_eq!(decode(&jpeg[..jpeg.len() / 3]), Err(ImageError::Damaged { format: "JPEG" }));
+        assert_eq!(decode(&jpeg[..jpeg.len() - 30]), Err(ImageError::Damaged { format: "JPEG" }), "cut in its scan");
         assert_eq!(decode(&vec![0; MAX_BYTES + 1]), Err(ImageError::TooManyBytes));
     }
 

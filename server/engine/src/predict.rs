@@ -35,7 +35,12 @@ pub struct Grid {
 /// Runs `encoder` once over a batch of prepared inputs (see
 /// [`crate::preprocess::Preprocessing::input`]) and every head on its features. Gives, for
 /// each input, one output a head, in the order of `heads`.
-pub fn predict(encoder: &LoadedEncoder, heads: &[Arc<Head>], inputs: &[Vec<f32>], device: &candle_core::Device) -> Result<Vec<Vec<Output>>> {
+pub fn predict(
+    encoder: &LoadedEncoder,
+    heads: &[Arc<Head>],
+    inputs: &[Vec<f32>],
+    device: &candle_core::Device,
+) -> Result<Vec<Vec<Output>>> {
     for head in heads {
         head.check(encoder)?;
     }
@@ -55,7 +60,8 @@ pub fn predict(encoder: &LoadedEncoder, heads: &[Arc<Head>], inputs: &[Vec<f32>]
             }
             RawOutput::Depth(t) => {
                 for (i, out) in outputs.iter_mut().enumerate() {
-                    out.push(Output::Depth(grid(&t.get(i)?.unsqueeze(0)?)?));
+                    // Nothing is nearer than the camera.
+                    out.push(Output::Depth(grid(&t.get(i)?.relu()?.unsqueeze(0)?)?));
                 }
             }
         }
@@ -95,7 +101,12 @@ impl Grid {
     }
 
     /// Interpolates row by row, so that memory stays small at any picture size.
-    fn rows<T: Send + Copy + Default>(&self, width: u32, height: u32, pick: impl Fn(&[Vec<f32>], usize) -> T + Sync) -> Vec<T> {
+    fn rows<T: Send + Copy + Default>(
+        &self,
+        width: u32,
+        height: u32,
+        pick: impl Fn(&[Vec<f32>], usize) -> T + Sync,
+    ) -> Vec<T> {
         let (width, height) = (width as usize, height as usize);
         let columns: Vec<_> = (0..width).map(|x| bilinear_tap(x, self.width, width)).collect();
         let mut out = vec![T::default(); width * height];

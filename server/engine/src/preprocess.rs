@@ -146,8 +146,7 @@ fn taps(from: usize, to: usize, filter: Filter) -> Vec<Tap> {
             let center = (target as f64 + 0.5) * scale;
             let first = (center - support + 0.5).max(0.0) as usize;
             let end = ((center + support + 0.5) as usize).min(from);
-            let raw: Vec<f64> =
-                (first..end).map(|x| filter.at((x as f64 - center + 0.5) * (1.0 / stretch))).collect();
+            let raw: Vec<f64> = (first..end).map(|x| filter.at((x as f64 - center + 0.5) * (1.0 / stretch))).collect();
             let total: f64 = raw.iter().sum();
             let fixed = |w: f64| {
                 let scaled = w / total * f64::from(1u32 << BITS);

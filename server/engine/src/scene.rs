@@ -6,12 +6,14 @@
 
 mod shape;
 mod surface;
+mod vector;
 
 use crate::seeded::Stream;
 use image::RgbImage;
 use rayon::prelude::*;
-use shape::{Hit, Shape, ShapeKind, V3, add, dot, normalise, scale, sub};
+use shape::{Hit, Shape, ShapeKind};
 use surface::Surface;
+use vector::{V3, add, dot, normalise, scale, sub};
 
 /// Classes of the masks in label order, with their colours.
 pub const CLASSES: [(&str, &str); 6] = [
@@ -124,9 +126,10 @@ impl Scene {
                     }
                     rgb.extend(colour.map(|c| (255.0 * tone(c)).round() as u8));
                     let ray = self.ray(f64::from(x) + 0.5, f64::from(y) + 0.5, width, height);
-                    let (class, depth) = self.first_hit(self.camera.position, ray).map_or((0, MAX_DEPTH), |(hit, class, _)| {
-                        (class, ((hit.distance * dot(ray, self.camera.forward)) as f32).min(MAX_DEPTH))
-                    });
+                    let (class, depth) =
+                        self.first_hit(self.camera.position, ray).map_or((0, MAX_DEPTH), |(hit, class, _)| {
+                            (class, ((hit.distance * dot(ray, self.camera.forward)) as f32).min(MAX_DEPTH))
+                        });
                     classes.push(class);
                     depths.push(depth);
                 }
@@ -182,7 +185,8 @@ impl Scene {
         let albedo = surface.albedo(point, hit.distance);
         let lift = add(point, scale(hit.normal, 1e-3));
         let facing = dot(hit.normal, self.sun).max(0.0);
-        let lit = if facing > 0.0 && !self.shapes.iter().any(|s| s.hit(lift, self.sun).is_some()) { facing } else { 0.0 };
+        let lit =
+            if facing > 0.0 && !self.shapes.iter().any(|s| s.hit(lift, self.sun).is_some()) { facing } else { 0.0 };
         // Soft darkening where an object touches the ground.
         let contact = if class == 1 {
             self.shapes.iter().map(|s| s.contact(point)).product()

@@ -63,7 +63,9 @@ mod tests {
 
     #[test]
     fn streams_repeat_and_differ_by_name() {
-        let take = |seed, name| (0..4).map(|_| 0).scan(Stream::new(seed, name), |s, _: i32| Some(s.bits())).collect::<Vec<_>>();
+        let take = |seed, name| {
+            (0..4).map(|_| 0).scan(Stream::new(seed, name), |s, _: i32| Some(s.bits())).collect::<Vec<_>>()
+        };
         assert_eq!(take(0, "a"), take(0, "a"));
         assert_ne!(take(0, "a"), take(0, "b"));
         assert_ne!(take(0, "a"), take(1, "a"));

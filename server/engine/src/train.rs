@@ -54,8 +54,12 @@ impl Targets {
         for target in all {
             match target {
                 Target::Class(c) => classes.push(c as u32),
-                Target::Mask { width, height, classes } => masks.push(resize_nearest(&classes, width, height, side, side)),
-                Target::Depth { width, height, values } => depths.push(resize_nearest(&values, width, height, side, side)),
+                Target::Mask { width, height, classes } => {
+                    masks.push(resize_nearest(&classes, width, height, side, side));
+                }
+                Target::Depth { width, height, values } => {
+                    depths.push(resize_nearest(&values, width, height, side, side));
+                }
             }
         }
         Ok(if !classes.is_empty() {
@@ -111,7 +115,9 @@ pub fn train(
             }
             if configuration.cosine {
                 let share = step as f64 / steps;
-                optimiser.set_learning_rate(configuration.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * share).cos()));
+                optimiser.set_learning_rate(
+                    configuration.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * share).cos()),
+                );
             }
             let out = forward(head, &train.features, &statistics, batch, device)?;
             let loss = loss(head, &out, &train.targets, batch, device)?;
@@ -137,7 +143,13 @@ pub fn train(
 }
 
 /// Raw outputs: `N x classes`, or `N x H x W x outputs`.
-fn forward(head: &Head, features: &FeatureSet, statistics: &[(Tensor, Tensor)], batch: &[usize], device: &Device) -> Result<Tensor> {
+fn forward(
+    head: &Head,
+    features: &FeatureSet,
+    statistics: &[(Tensor, Tensor)],
+    batch: &[usize],
+    device: &Device,
+) -> Result<Tensor> {
     let mut tensors = features.batch(batch, device)?;
     for (tensor, (mean, std)) in tensors.iter_mut().zip(statistics) {
         *tensor = tensor.broadcast_sub(mean)?.broadcast_div(std)?;
@@ -205,26 +217,38 @@ fn evaluate(head: &Head, statistics: &[(Tensor, Tensor)], test: &Part, device: &
 /// The metric of the constant that is best on the training set: its most frequent class,
 /// the class of most pixels, or the median distance.
 fn constant(head: &Head, train: &Targets, test: &Targets) -> f64 {
-    let most = |counts: &[u64]| counts.iter().enumerate().max_by_key(|(_, n)| **n).map_or(0, |(c, _)| c);
-    let mut counts = vec![0u64; head.spec.outputs().max(1)];
-    let mut confusion = Confusion::new(counts.len());
+    let classes = head.spec.outputs().max(1);
+    let most_frequent = |truth: &mut dyn Iterator<Item = usize>| {
+        let mut counts = vec![0u64; classes];
+        for class in truth {
+            counts[class] += 1;
+        }
+        counts.iter().enumerate().max_by_key(|(_, n)| **n).map_or(0, |(class, _)| class)
+    };
+    let against = |truth: &mut dyn Iterator<Item = usize>, answer: usize| {
+        let mut confusion = Confusion::new(classes);
+        for class in truth {
+            confusion.add(class, answer);
+        }
+        confusion
+    };
     match (train, test) {
         (Targets::Classes(train), Targets::Classes(test)) => {
-            train.iter().for_each(|c| counts[*c as usize] += 1);
-            test.iter().for_each(|c| confusion.add(*c as usize, 0));
-            confusion.constant(most(&counts)).top1()
+            let answer = most_frequent(&mut train.iter().map(|c| *c as usize));
+            against(&mut test.iter().map(|c| *c as usize), answer).top1()
         }
         (Targets::Masks(train, _), Targets::Masks(test, _)) => {
-            train.iter().flatten().for_each(|c| counts[usize::from(*c)] += 1);
-            test.iter().flatten().for_each(|c| confusion.add(usize::from(*c), 0));
-            confusion.constant(most(&counts)).mean_iou()
+            let answer = most_frequent(&mut train.iter().flatten().map(|c| usize::from(*c)));
+            against(&mut test.iter().flatten().map(|c| usize::from(*c)), answer).mean_iou()
         }
         (Targets::Depths(train, _), Targets::Depths(test, _)) => {
             let mut all: Vec<f32> = train.iter().flatten().copied().collect();
             let middle = all.len() / 2;
             let median = *all.select_nth_unstable_by(middle, f32::total_cmp).1;
             let mut error = MeanAbsoluteError::default();
-            test.iter().flatten().for_each(|d| error.add(*d, median));
+            for truth in test.iter().flatten() {
+                error.add(*truth, median);
+            }
             error.value()
         }
         _ => f64::NAN,

@@ -40,6 +40,20 @@ impl Method {
             Self::Random => "Random",
         }
     }
+
+    /// Short form for addresses (`?method=moco-v2`).
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::SwAv => "swav",
+            Self::MoCoV1 => "moco-v1",
+            Self::MoCoV2 => "moco-v2",
+            Self::Pirl => "pirl",
+            Self::SimClr => "simclr",
+            Self::Supervised => "supervised",
+            Self::Random => "random",
+        }
+    }
 }
 
 /// What an encoder was trained on.

@@ -94,7 +94,9 @@ impl Metric {
             }
             Self::Iou => "Overlap of the predicted and the true area (intersection over union). Higher is better.",
             Self::L1 => "Mean absolute error over all test pixels. Lower is better.",
-            Self::FlowAccuracy => "Share of labelled pixels whose prediction is within 0.05 of the truth. Higher is better.",
+            Self::FlowAccuracy => {
+                "Share of labelled pixels whose prediction is within 0.05 of the truth. Higher is better."
+            }
         }
     }
 

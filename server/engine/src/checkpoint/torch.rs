@@ -1,13 +1,14 @@
 //! PyTorch's two file formats: the zip archive (since 1.6) and the legacy stream of pickles.
 
 use super::pickle::{Node, Pickle, Refusal, Value};
-use super::{Format, backbone, bad, no_network, prefix};
+use super::{backbone, bad, no_network, prefix};
 use crate::encoder::weights::Weights;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::Path;
+use virboard_core::catalog::encoder::Format;
 
 /// The bytes of storages by their key.
 enum Storages<'a> {
@@ -15,12 +16,13 @@ enum Storages<'a> {
     Legacy(HashMap<String, &'a [u8]>),
 }
 
-pub(super) fn open(path: &Path, format: Format) -> Result<Weights> {
+pub(super) fn open(path: &Path, format: Option<Format>) -> Result<Weights> {
     let file = std::fs::File::open(path).map_err(Error::io(path))?;
     // SAFETY: the file is only read; who changes it while it is loaded gets wrong weights, as with any file.
     let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))?;
     let bytes: &[u8] = &map;
-    let (pickle, mut storages) = if bytes.starts_with(b"PK\x03\x04") { open_zip(path, bytes)? } else { legacy(path, bytes)? };
+    let (pickle, mut storages) =
+        if bytes.starts_with(b"PK\x03\x04") { open_zip(path, bytes)? } else { legacy(path, bytes)? };
     let state = state_dict(&pickle, format).ok_or_else(|| bad(path, "it holds no dictionary of tensors"))?;
     let mut names: Vec<String> = Vec::new();
     let mut tensors: HashMap<String, &Node> = HashMap::new();
@@ -33,7 +35,8 @@ pub(super) fn open(path: &Path, format: Format) -> Result<Weights> {
     let prefix = prefix(&names, format).ok_or_else(|| no_network(path, &names))?;
     let mut read = BTreeMap::new();
     for name in backbone(&names, prefix) {
-        let tensor = tensor(&pickle, tensors[name], &mut storages).map_err(|reason| bad(path, format!("tensor `{name}`: {reason}")))?;
+        let tensor = tensor(&pickle, tensors[name], &mut storages)
+            .map_err(|reason| bad(path, format!("tensor `{name}`: {reason}")))?;
         read.insert(name[prefix.len()..].to_owned(), tensor);
     }
     Ok(Weights::new(path.to_path_buf(), prefix.to_owned(), read))
@@ -81,10 +84,8 @@ fn legacy<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Pickle, Storages<'a>)> {
     let object = next()?;
     let keys = next()?;
     let Some(Node::Sequence(keys)) = keys.node(&keys.root) else { return Err(bad(path, "it has no list of storages")) };
-    let sizes: HashMap<&str, (usize, usize)> = object
-        .storages()
-        .filter_map(|(class, key, len)| Some((key, (len, dtype(class)?.1))))
-        .collect();
+    let sizes: HashMap<&str, (usize, usize)> =
+        object.storages().filter_map(|(class, key, len)| Some((key, (len, dtype(class)?.1)))).collect();
     let mut storages = HashMap::new();
     for key in keys {
         let Value::Text(key) = key else { return Err(bad(path, "a storage's key is not text")) };
@@ -100,7 +101,7 @@ fn legacy<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Pickle, Storages<'a>)> {
 }
 
 /// The dictionary that holds the tensors.
-fn state_dict(pickle: &Pickle, format: Format) -> Option<&[(Value, Value)]> {
+fn state_dict(pickle: &Pickle, format: Option<Format>) -> Option<&[(Value, Value)]> {
     let trunk = || {
         ["classy_state_dict", "base_model", "model", "trunk"]
             .iter()
@@ -109,7 +110,7 @@ fn state_dict(pickle: &Pickle, format: Format) -> Option<&[(Value, Value)]> {
     let nested = || ["state_dict", "model_state_dict", "model"].iter().find_map(|key| pickle.get(&pickle.root, key));
     let is_dict = |v: &&Value| matches!(pickle.node(v), Some(Node::Dict(_)));
     let found = match format {
-        Format::Pirl => trunk(),
+        Some(Format::Pirl) => trunk(),
         _ => trunk().or_else(nested).filter(is_dict).or(Some(&pickle.root)),
     }?;
     match pickle.node(found)? {
@@ -144,10 +145,8 @@ fn tensor(pickle: &Pickle, node: &Node, storages: &mut Storages<'_>) -> std::res
     let (dtype, width) = dtype(class).ok_or_else(|| format!("has the unknown type {class}"))?;
     let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= MAX_ELEMENTS);
     let count = count.ok_or("is too large")?;
-    let last = shape
-        .iter()
-        .zip(stride)
-        .try_fold(*offset, |at, (d, s)| at.checked_add(d.saturating_sub(1).checked_mul(*s)?));
+    let last =
+        shape.iter().zip(stride).try_fold(*offset, |at, (d, s)| at.checked_add(d.saturating_sub(1).checked_mul(*s)?));
     if count > 0 && last.is_none_or(|last| last >= *len) {
         return Err("reaches beyond its storage".to_owned());
     }

@@ -41,7 +41,13 @@ impl SamplePhotos {
             match split {
                 "train" => train.push((file.to_owned(), class)),
                 "test" => test.push((file.to_owned(), class)),
-                other => return Err(bad(format!("{}: line {} has the unknown split {other:?}", list.display(), number + 1))),
+                other => {
+                    return Err(bad(format!(
+                        "{}: line {} has the unknown split {other:?}",
+                        list.display(),
+                        number + 1
+                    )));
+                }
             }
         }
         if train.is_empty() || test.is_empty() {
@@ -67,8 +73,10 @@ impl Dataset for SamplePhotos {
         let (file, class) = &self.part(split)[index];
         let path = self.folder.join(file);
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        let picture = image::decode(&bytes)
-            .map_err(|e| Error::Dataset { dataset: "SamplePhotos".to_owned(), reason: format!("{}: {e}", path.display()) })?;
+        let picture = image::decode(&bytes).map_err(|e| Error::Dataset {
+            dataset: "SamplePhotos".to_owned(),
+            reason: format!("{}: {e}", path.display()),
+        })?;
         Ok(Sample { picture, target: Target::Class(*class) })
     }
 

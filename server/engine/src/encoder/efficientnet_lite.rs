@@ -23,7 +23,8 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (1, 3, 1, 6, 320),
 ];
 
-const PREPROCESSING: Preprocessing = Preprocessing { filter: Filter::Bicubic, ..Preprocessing::IMAGENET };
+/// ImageNet normalisation, bicubic resize.
+pub const PREPROCESSING: Preprocessing = Preprocessing { filter: Filter::Bicubic, ..Preprocessing::IMAGENET };
 
 /// An inverted bottleneck.
 struct Block {
@@ -87,7 +88,16 @@ impl EfficientNetLite0 {
                         true,
                         Activation::Relu6,
                     )?,
-                    project: conv(&name("_project_conv"), &name("_bn2"), wide, output, 1, 1, false, Activation::Identity)?,
+                    project: conv(
+                        &name("_project_conv"),
+                        &name("_bn2"),
+                        wide,
+                        output,
+                        1,
+                        1,
+                        false,
+                        Activation::Identity,
+                    )?,
                     residual: stride == 1 && input == output,
                 });
                 input = output;

@@ -42,7 +42,8 @@ impl Registry {
     /// Whether `key` can be run here.
     #[must_use]
     pub fn available(&self, key: &str) -> bool {
-        virboard_core::catalog::encoder(key).is_some_and(|e| e.method == Method::Random || self.checkpoint(key).is_some())
+        virboard_core::catalog::encoder(key)
+            .is_some_and(|e| e.method == Method::Random || self.checkpoint(key).is_some())
     }
 
     /// The encoder `key`, loaded at first use.
@@ -65,9 +66,14 @@ impl Registry {
                 key: key.to_owned(),
                 path: self.folders.first().map_or_else(PathBuf::new, |f| f.join(format!("{key}.safetensors"))),
             })?;
-            super::load(key, entry.architecture, &path, crate::checkpoint::Format::Auto, &self.device)?
+            super::load(key, entry.architecture, &path, None, &self.device)?
         };
-        tracing::info!(encoder = key, megabytes = encoder.bytes >> 20, seconds = started.elapsed().as_secs_f32(), "encoder loaded");
+        tracing::info!(
+            encoder = key,
+            megabytes = encoder.bytes >> 20,
+            seconds = started.elapsed().as_secs_f32(),
+            "encoder loaded"
+        );
         let encoder = Arc::new(encoder);
         loaded.push(encoder.clone());
         while loaded.len() > 1 && loaded.iter().map(|e| e.bytes).sum::<usize>() > self.budget {

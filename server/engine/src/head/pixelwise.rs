@@ -48,7 +48,8 @@ impl Pixelwise {
 
     /// Maps `N x C x H x W`, the finest first, to `N x outputs x 2H x 2W` of the finest.
     pub fn forward(&self, maps: &[Tensor]) -> Result<Tensor> {
-        let maps: Vec<Tensor> = maps.iter().map(|m| Ok(m.permute((0, 2, 3, 1))?.contiguous()?)).collect::<Result<_>>()?;
+        let maps: Vec<Tensor> =
+            maps.iter().map(|m| Ok(m.permute((0, 2, 3, 1))?.contiguous()?)).collect::<Result<_>>()?;
         Ok(self.forward_nhwc(&maps)?.permute((0, 3, 1, 2))?.contiguous()?)
     }
 

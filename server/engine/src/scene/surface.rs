@@ -1,6 +1,6 @@
 //! What surfaces look like: colours and patterns in space.
 
-use super::shape::{V3, add, scale};
+use super::vector::{V3, add, scale};
 use crate::seeded::Stream;
 
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +28,12 @@ pub struct Surface {
 impl Surface {
     /// Something muted, as floors, lawns and sands are.
     pub fn ground(r: &mut Stream) -> Self {
-        let tones = [[0.52, 0.47, 0.38], [0.36, 0.45, 0.28], [0.55, 0.55, 0.54], [0.66, 0.58, 0.45], [0.40, 0.38, 0.40]];
+        let tones =
+            [[0.52, 0.47, 0.38], [0.36, 0.45, 0.28], [0.55, 0.55, 0.54], [0.66, 0.58, 0.45], [0.40, 0.38, 0.40]];
         let first = tones[r.below(tones.len())].map(|c: f64| c * r.range(0.85, 1.15));
         let factor = r.range(0.62, 0.9);
-        let pattern = [Pattern::Checker, Pattern::Speckle, Pattern::Stripes, Pattern::Speckle, Pattern::Plain][r.below(5)];
+        let pattern =
+            [Pattern::Checker, Pattern::Speckle, Pattern::Stripes, Pattern::Speckle, Pattern::Plain][r.below(5)];
         Self::new(pattern, first, scale(first, factor), r.range(0.5, 1.4), [0.0; 3], 0.0, r)
     }
 
@@ -39,7 +41,9 @@ impl Surface {
     pub fn object(origin: V3, r: &mut Stream) -> Self {
         let first = colour(r);
         let second = if r.uniform() < 0.5 { [0.85, 0.83, 0.78] } else { scale(first, r.range(0.35, 0.6)) };
-        let pattern = [Pattern::Plain, Pattern::Plain, Pattern::Checker, Pattern::Stripes, Pattern::Rings, Pattern::Speckle][r.below(6)];
+        let pattern =
+            [Pattern::Plain, Pattern::Plain, Pattern::Checker, Pattern::Stripes, Pattern::Rings, Pattern::Speckle]
+                [r.below(6)];
         let gloss = if r.uniform() < 0.5 { r.range(0.1, 0.5) } else { 0.0 };
         Self::new(pattern, first, second, r.range(0.18, 0.5), origin, gloss, r)
     }
@@ -53,11 +57,7 @@ impl Surface {
     pub fn albedo(&self, point: V3, distance: f64) -> V3 {
         let p = add(point, scale(self.origin, -1.0));
         let (c, s) = self.turn;
-        let (x, y, z) = (
-            (c * p[0] + s * p[2]) / self.size,
-            p[1] / self.size + 1e-6,
-            (c * p[2] - s * p[0]) / self.size,
-        );
+        let (x, y, z) = ((c * p[0] + s * p[2]) / self.size, p[1] / self.size + 1e-6, (c * p[2] - s * p[0]) / self.size);
         let share = match self.pattern {
             Pattern::Plain => 0.0,
             Pattern::Checker => f64::from((x.floor() + y.floor() + z.floor()).rem_euclid(2.0) >= 1.0),

@@ -1,0 +1,85 @@
+//! `virboard samples`: the heads and scores that ship with Virboard.
+
+use super::Failure;
+use super::evaluate::{evaluate, table};
+use crate::service::Settings;
+use crate::service::samples::{SCORES, ShippedScore};
+use clap::Args;
+use virboard_core::catalog::{ENCODERS, encoder::EncoderRole, encoder::Method, task};
+use virboard_engine::dataset::SAMPLE_TASKS;
+use virboard_engine::evaluate::head_path;
+use virboard_engine::files::write_atomically;
+
+/// Options of the retraining.
+#[derive(Debug, Args)]
+pub struct Samples {
+    /// Keep the new heads and scores instead of comparing with the shipped ones
+    #[arg(long)]
+    write: bool,
+}
+
+/// Scores may move by this between machines, whose sums differ in the last bits: in points
+/// of a share (0 to 1), and as a share of an error.
+const TOLERANCE: f64 = 0.05;
+
+impl Samples {
+    /// Retrains every sample head in a folder of its own and compares, or keeps, the outcome.
+    pub async fn run(self, mut settings: Settings) -> Result<(), Failure> {
+        let shipped_at = settings.samples.clone();
+        settings.data = settings.data.join("samples");
+        let encoders: Vec<String> = ENCODERS
+            .iter()
+            .filter(|e| e.role == EncoderRole::Sample || e.method == Method::Random)
+            .map(|e| e.key.to_owned())
+            .collect();
+        let tasks: Vec<String> = SAMPLE_TASKS.iter().map(|t| (*t).to_owned()).collect();
+        let heads = settings.folders().heads;
+        let done = evaluate(settings, encoders, tasks, 0).await?;
+        print!("{}", table(&done));
+        if self.write {
+            for d in &done {
+                let (from, to) = (
+                    head_path(&heads, &d.result.encoder, &d.result.task),
+                    head_path(&shipped_at.join("heads"), &d.result.encoder, &d.result.task),
+                );
+                if let Some(folder) = to.parent() {
+                    std::fs::create_dir_all(folder)?;
+                }
+                std::fs::copy(from, to)?;
+            }
+            let scores: Vec<ShippedScore> =
+                done.into_iter().map(|d| ShippedScore { result: d.result, epochs: d.epochs }).collect();
+            let json = serde_json::to_vec_pretty(&scores)?;
+            write_atomically(&shipped_at.join(SCORES), |file| {
+                use std::io::Write;
+                file.write_all(&json).map_err(virboard_engine::Error::io(SCORES))
+            })?;
+            return Ok(());
+        }
+        let shipped: Vec<ShippedScore> = serde_json::from_slice(&std::fs::read(shipped_at.join(SCORES))?)?;
+        let mut off = Vec::new();
+        for d in &done {
+            let same = |s: &&ShippedScore| s.result.encoder == d.result.encoder && s.result.task == d.result.task;
+            let (Some(old), Some(task)) = (shipped.iter().find(same), task(&d.result.task)) else {
+                off.push(format!("{} on {} has no shipped score", d.result.encoder, d.result.task));
+                continue;
+            };
+            let scale = if task.metric.is_share() { 1.0 } else { old.result.score };
+            if (d.result.score - old.result.score).abs() > TOLERANCE * scale {
+                off.push(format!(
+                    "{} on {}: {} instead of {}",
+                    d.result.encoder,
+                    d.result.task,
+                    task.metric.format(d.result.score),
+                    task.metric.format(old.result.score)
+                ));
+            }
+        }
+        if off.is_empty() {
+            println!("all scores agree with the shipped ones within {TOLERANCE}");
+            Ok(())
+        } else {
+            Err(format!("scores differ from the shipped ones: {}", off.join("; ")).into())
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The web side: router, middleware, uploads, REST and pages.
+
+pub mod api;
+pub mod middleware;
+pub mod pages;
+pub mod problem;
+pub mod upload;
+
+use crate::service::Virboard;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use leptos::config::LeptosOptions;
+use leptos_axum::{LeptosRoutes, generate_route_list};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::services::ServeDir;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use virboard_app::assets::Assets;
+
+/// Bytes of a whole request. Larger photos than allowed are read up to here, so that whoever
+/// sends one gets to see the answer instead of a broken connection.
+const MAX_REQUEST: usize = 3 * virboard_engine::image::MAX_BYTES;
+/// Longest time for an answer.
+const TIMEOUT: Duration = Duration::from_secs(90);
+
+/// What handlers share.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    /// The use cases.
+    pub app: Virboard,
+    /// Leptos' settings.
+    pub options: LeptosOptions,
+    /// Addresses of the browser's files.
+    pub assets: Arc<Assets>,
+}
+
+/// The REST interface's description.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Virboard",
+    description = "Which frozen image encoder should you use? Predictions, encoders, tasks and results. Errors are RFC 9457 problem documents."
+))]
+struct Description;
+
+/// The REST routes with their description.
+fn rest() -> (Router<AppState>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::<AppState>::with_openapi(Description::openapi())
+        .routes(routes!(api::create_predictions))
+        .routes(routes!(api::list_encoders))
+        .routes(routes!(api::list_tasks))
+        .routes(routes!(api::list_results))
+        .routes(routes!(api::get_photo))
+        .routes(routes!(api::get_picture))
+        .split_for_parts()
+}
+
+/// The whole server. `site` holds the browser's files, `public` the static ones.
+pub fn router(app: Virboard, site: &std::path::Path, public: PathBuf) -> Router {
+    let options = LeptosOptions::builder().output_name("virboard").build();
+    let assets = Arc::new(Assets::find(site));
+    let state = AppState { app, options, assets };
+    let (rest, openapi) = rest();
+    let routes = generate_route_list(virboard_app::App);
+    let context_state = state.clone();
+    let shell_state = state.clone();
+    let pages = Router::new().leptos_routes_with_context(
+        &state,
+        routes,
+        move || pages::provide(&context_state),
+        move || virboard_app::shell(shell_state.options.clone(), &shell_state.assets),
+    );
+    // Pictures are compressed already.
+    let compressible =
+        SizeAbove::new(512).and(NotForContentType::IMAGES).and(NotForContentType::new("application/wasm"));
+    Router::new()
+        .merge(rest)
+        .route("/api/openapi.json", get(move || async move { Json(openapi) }))
+        .route("/rpc/{*name}", post(pages::server_function))
+        .merge(pages)
+        .route("/try", post(upload::form))
+        .route("/theme", post(pages::theme))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .nest_service(
+            "/pkg",
+            middleware::immutable(ServeDir::new(site.join("pkg")).precompressed_br().precompressed_gzip()),
+        )
+        .nest_service("/samples", ServeDir::new(public.join("samples")))
+        .nest_service("/icons", ServeDir::new(public.join("icons")))
+        .fallback(pages::not_found)
+        .with_state(state)
+        .layer(axum::middleware::from_fn(middleware::security_headers))
+        .layer(CompressionLayer::new().quality(tower_http::CompressionLevel::Fastest).compress_when(compressible))
+        .layer(DefaultBodyLimit::disable())
+        .layer(RequestBodyLimitLayer::new(MAX_REQUEST))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
+        .layer(axum::middleware::from_fn(middleware::explain))
+        .layer(CatchPanicLayer::custom(|_| problem::Problem::internal().into_response()))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(TraceLayer::new_for_http().make_span_with(middleware::span))
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+}
+
+async fn ready(axum::extract::State(app): axum::extract::State<Virboard>) -> Result<&'static str, StatusCode> {
+    app.store().ping().await.map(|()| "ready").map_err(|error| {
+        tracing::error!(%error, "not ready");
+        StatusCode::SERVICE_UNAVAILABLE
+    })
+}

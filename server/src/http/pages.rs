@@ -1,0 +1,82 @@
+//! Pages: what Leptos needs around it.
+
+use super::AppState;
+use axum::Form;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use leptos::prelude::*;
+use serde::Deserialize;
+use std::sync::Arc;
+use virboard_app::api::Backend;
+use virboard_app::theme::Theme;
+
+/// What pages and server functions find in their context.
+pub fn provide(state: &AppState) {
+    provide_context::<Arc<dyn Backend>>(Arc::new(state.app.clone()));
+    let theme = use_context::<axum::http::request::Parts>().map(|parts| theme_of(&parts.headers)).unwrap_or_default();
+    provide_context(theme);
+    // Only our own files and the one inline script with this page's nonce may run.
+    if let (Some(nonce), Some(response)) = (leptos::nonce::use_nonce(), use_context::<leptos_axum::ResponseOptions>()) {
+        let policy = format!(
+            "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; \
+             img-src 'self' blob: data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+             frame-ancestors 'none'"
+        );
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+        }
+    }
+}
+
+/// Runs a server function.
+pub async fn server_function(State(state): State<AppState>, request: Request<Body>) -> impl IntoResponse {
+    leptos_axum::handle_server_fns_with_context(move || provide(&state), request).await
+}
+
+/// Everything else: the page that says so.
+pub async fn not_found(State(state): State<AppState>, request: Request<Body>) -> Response {
+    if request.uri().path().starts_with("/api/") {
+        return super::problem::Problem::new(
+            "not-found",
+            404,
+            "Not found",
+            "There is nothing at this address. See /api/openapi.json.",
+        )
+        .into_response();
+    }
+    let (context, shell) = (state.clone(), state.clone());
+    let handler = leptos_axum::render_app_to_stream_with_context(
+        move || provide(&context),
+        move || virboard_app::shell(shell.options.clone(), &shell.assets),
+    );
+    let mut response = handler(request).await.into_response();
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
+/// The wish of a theme.
+#[derive(Debug, Deserialize)]
+pub struct Wish {
+    to: Theme,
+    #[serde(default)]
+    back: String,
+}
+
+/// Remembers a theme in a cookie and goes back to the page.
+pub async fn theme(Form(wish): Form<Wish>) -> Response {
+    // Only addresses of this site: a second slash would name another host.
+    let back = if wish.back.starts_with('/') && !wish.back.starts_with("//") && !wish.back.contains('\\') {
+        wish.back
+    } else {
+        "/".to_owned()
+    };
+    let cookie = format!("theme={}; Path=/; Max-Age=31536000; SameSite=Lax", wish.to.name());
+    ([(header::SET_COOKIE, cookie)], Redirect::to(&back)).into_response()
+}
+
+fn theme_of(headers: &HeaderMap) -> Theme {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
+    cookies.flat_map(|c| c.split(';')).find_map(|c| Theme::parse(c.trim().strip_prefix("theme=")?)).unwrap_or_default()
+}

@@ -1,0 +1,184 @@
+//! Use cases: what the pages, the REST interface and the command line all call.
+
+pub mod backend;
+pub mod batcher;
+pub mod blobs;
+pub mod error;
+pub mod evaluation;
+pub mod heads;
+pub mod pictures;
+pub mod predictions;
+pub mod samples;
+
+use crate::store::{Store, StoreError};
+use batcher::Batcher;
+use blobs::Blobs;
+pub use error::{Result, ServiceError};
+use heads::Heads;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use virboard_app::api::{Board, EncoderState, SamplePhoto};
+use virboard_core::catalog::ENCODERS;
+use virboard_engine::encoder::registry::Registry;
+use virboard_engine::evaluate::Folders;
+
+/// Where everything lies.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Checkpoints, features, heads, uploads and the database.
+    pub data: PathBuf,
+    /// What ships with Virboard: sample encoders, heads, photographs and their scores.
+    pub samples: PathBuf,
+    /// Static files: sample photographs, icons.
+    pub public: PathBuf,
+    /// `auto`, `cpu` or `cuda:N`.
+    pub device: String,
+    /// Bytes of encoder weights that stay loaded.
+    pub memory: usize,
+    /// Predictions that may wait for the device.
+    pub queue: usize,
+}
+
+impl Settings {
+    /// Folders for the engine.
+    #[must_use]
+    pub fn folders(&self) -> Folders {
+        Folders { samples: self.samples.clone(), features: self.data.join("features"), heads: self.data.join("heads") }
+    }
+
+    /// Checkpoints and sample encoders, ready to be loaded.
+    pub fn registry(&self) -> virboard_engine::Result<Registry> {
+        let device = virboard_engine::device::open(&self.device)?;
+        let folders = vec![self.data.join("checkpoints"), self.samples.join("encoders")];
+        Ok(Registry::new(folders, device, self.memory))
+    }
+
+    /// The database in the data folder, which is made if need be.
+    pub async fn store(&self) -> std::result::Result<Store, OpenError> {
+        std::fs::create_dir_all(&self.data).map_err(|source| OpenError::Folder { path: self.data.clone(), source })?;
+        Ok(Store::open(&self.data.join("virboard.db")).await?)
+    }
+}
+
+/// Why Virboard could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data folder cannot be used.
+    #[error("the data folder {path} cannot be used: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine cannot be used.
+    #[error(transparent)]
+    Engine(#[from] virboard_engine::Error),
+    /// The uploads folder cannot be used.
+    #[error("the uploads folder cannot be used: {0}")]
+    Blobs(#[from] object_store::Error),
+}
+
+/// Uploads at a time; each may hold 20 MB and its decoded picture.
+const UPLOADS: usize = 64;
+
+/// The application: cheap to clone, shared by all requests.
+#[derive(Clone)]
+pub struct Virboard {
+    store: Store,
+    blobs: Blobs,
+    registry: Arc<Registry>,
+    heads: Arc<Heads>,
+    batcher: Batcher,
+    decoders: Arc<tokio::sync::Semaphore>,
+    uploads: Arc<tokio::sync::Semaphore>,
+    photos: Arc<Vec<SamplePhoto>>,
+}
+
+impl Virboard {
+    /// Opens the data folder, cleans up after killed processes and starts the device's thread.
+    pub async fn open(settings: &Settings) -> std::result::Result<Self, OpenError> {
+        let store = settings.store().await?;
+        // Whoever holds the lock is evaluating right now: its runs and files are not leftovers.
+        if let Some(_lock) = evaluation::lock(&settings.data)? {
+            let interrupted = store.interrupt_runs().await?;
+            if interrupted > 0 {
+                tracing::warn!(
+                    interrupted,
+                    "runs of a killed process were marked; `virboard evaluate` starts them again"
+                );
+            }
+            for folder in [settings.data.join("features"), settings.data.join("heads")] {
+                clean(&folder);
+            }
+        }
+        let blobs = Blobs::open(&settings.data.join("uploads"))?;
+        let registry = Arc::new(settings.registry()?);
+        let heads = Arc::new(Heads::new(vec![settings.data.join("heads"), settings.samples.join("heads")]));
+        let batcher = Batcher::start(registry.clone(), heads.clone(), settings.queue);
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let mut app = Self {
+            store,
+            blobs,
+            registry,
+            heads,
+            batcher,
+            decoders: Arc::new(tokio::sync::Semaphore::new(cores)),
+            uploads: Arc::new(tokio::sync::Semaphore::new(UPLOADS)),
+            photos: Arc::default(),
+        };
+        samples::import_scores(&app.store, &settings.samples).await;
+        app.photos = Arc::new(app.import_sample_photos(&settings.public.join("samples")).await);
+        Ok(app)
+    }
+
+    /// Lets a request begin its upload, or refuses it at once: photos wait in memory.
+    pub fn admit(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
+        self.uploads.clone().try_acquire_owned().map_err(|_| ServiceError::Busy)
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Current scores, and what is here of each encoder.
+    pub async fn board(&self) -> Result<Board> {
+        Ok(Board { results: self.store.current_results().await?, encoders: self.encoders() })
+    }
+
+    /// What is here of each encoder of the catalogue.
+    #[must_use]
+    pub fn encoders(&self) -> Vec<EncoderState> {
+        ENCODERS
+            .iter()
+            .map(|e| {
+                let weights = self.registry.available(e.key);
+                let heads = if weights { self.heads.tasks(e) } else { Vec::new() };
+                EncoderState { key: e.key.to_owned(), weights, heads }
+            })
+            .collect()
+    }
+
+    /// Photographs that one can try.
+    #[must_use]
+    pub fn photos(&self) -> Vec<SamplePhoto> {
+        self.photos.to_vec()
+    }
+}
+
+/// Removes unfinished files of killed processes, one folder deep.
+fn clean(folder: &Path) {
+    let inner = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_dir());
+    for folder in std::iter::once(folder.to_path_buf()).chain(inner) {
+        match virboard_engine::files::remove_unfinished(&folder) {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, folder = %folder.display(), "unfinished files were removed"),
+            Err(error) => tracing::warn!(%error, "unfinished files could not be removed"),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The app's view of the server.
+
+use super::{ServiceError, Virboard};
+use virboard_app::api::{Backend, Board, BoxFuture, EpochPoint, SamplePhoto};
+use virboard_core::prediction::Predictions;
+
+/// The sentence for people; what is ours to mend goes to the log.
+fn sentence(error: ServiceError) -> String {
+    if let ServiceError::Internal(cause) = &error {
+        tracing::error!(%cause, "a page could not be answered");
+    }
+    error.to_string()
+}
+
+impl Backend for Virboard {
+    fn board(&self) -> BoxFuture<Result<Board, String>> {
+        let app = self.clone();
+        Box::pin(async move { Virboard::board(&app).await.map_err(sentence) })
+    }
+
+    fn samples(&self) -> BoxFuture<Result<Vec<SamplePhoto>, String>> {
+        let photos = self.photos();
+        Box::pin(async move { Ok(photos) })
+    }
+
+    fn predictions(&self, image: String, encoder: String) -> BoxFuture<Result<Predictions, String>> {
+        let app = self.clone();
+        Box::pin(async move { app.predict_stored(&image, &[encoder], &[]).await.map_err(sentence) })
+    }
+
+    fn epochs(&self, encoder: String, task: String) -> BoxFuture<Result<Vec<EpochPoint>, String>> {
+        let app = self.clone();
+        Box::pin(async move {
+            let epochs = app.store.epochs(&encoder, &task).await.map_err(|e| sentence(e.into()))?;
+            let point = |e: crate::store::Epoch| EpochPoint {
+                epoch: e.epoch,
+                train_loss: e.train_loss,
+                test_metric: e.test_metric,
+            };
+            Ok(epochs.into_iter().map(point).collect())
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! What a use case can fail with, as sentences that a person can act on.
+
+use crate::store::StoreError;
+use virboard_engine::image::ImageError;
+
+/// The result of a use case.
+pub type Result<T> = std::result::Result<T, ServiceError>;
+
+/// Why a request was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The picture cannot be used.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Too many requests are waiting.
+    #[error("Virboard is busy. Try again in a few seconds.")]
+    Busy,
+    /// The work took too long.
+    #[error("This took too long and was stopped. Try a smaller picture.")]
+    Timeout,
+    /// No such encoder.
+    #[error("There is no encoder called “{0}”. See the list of encoders on the leaderboard.")]
+    UnknownEncoder(String),
+    /// No such task.
+    #[error("There is no task called “{0}”. See the list of tasks on the leaderboard.")]
+    UnknownTask(String),
+    /// The encoder has no weights here.
+    #[error("The weights of {0} are not here yet. Its page says how to get them.")]
+    NoWeights(String),
+    /// There is no head for this pair.
+    #[error(
+        "There is no head for {task} on {encoder} yet. Train it with `virboard evaluate --encoders {encoder} --tasks {task}`."
+    )]
+    NoHead {
+        /// Key of the encoder.
+        encoder: String,
+        /// Key of the task.
+        task: String,
+    },
+    /// No such stored thing.
+    #[error("{0}")]
+    NotFound(&'static str),
+    /// The request itself is wrong.
+    #[error("{0}")]
+    Request(String),
+    /// Something of ours failed; details go to the log only.
+    #[error("Something went wrong on the server. It was logged; try again.")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl ServiceError {
+    /// Wraps a failure that the sender of the request cannot help.
+    pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<object_store::Error> for ServiceError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { .. } => Self::NotFound("This picture is not stored here."),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<virboard_engine::Error> for ServiceError {
+    fn from(error: virboard_engine::Error) -> Self {
+        match error {
+            virboard_engine::Error::Image(error) => Self::Image(error),
+            virboard_engine::Error::NoWeights { key, .. } => Self::NoWeights(key),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<tokio::task::JoinError> for ServiceError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::internal(error)
+    }
+}

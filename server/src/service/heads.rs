@@ -1,0 +1,109 @@
+//! Which heads are here, and the loaded ones.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+use virboard_core::catalog::encoder::{Architecture, Encoder};
+use virboard_engine::device::Device;
+use virboard_engine::encoder::LoadedEncoder;
+use virboard_engine::evaluate::head_path;
+use virboard_engine::files::sha256_file;
+use virboard_engine::head::{Head, OWN_TASK};
+
+/// Head files, own ones before those that ship with Virboard.
+pub struct Heads {
+    folders: Vec<PathBuf>,
+    loaded: Mutex<HashMap<(String, String), Loaded>>,
+    versions: Mutex<HashMap<PathBuf, (SystemTime, String)>>,
+}
+
+struct Loaded {
+    version: String,
+    head: Arc<Head>,
+}
+
+impl Heads {
+    /// Heads below `folders`, as `ENCODER/TASK.safetensors`.
+    #[must_use]
+    pub fn new(folders: Vec<PathBuf>) -> Self {
+        Self { folders, loaded: Mutex::default(), versions: Mutex::default() }
+    }
+
+    /// Keys of the tasks for which `encoder` has a head, its own classification layer included.
+    #[must_use]
+    pub fn tasks(&self, encoder: &Encoder) -> Vec<String> {
+        let mut tasks = BTreeSet::new();
+        if has_own_head(encoder) {
+            tasks.insert(OWN_TASK.to_owned());
+        }
+        for folder in &self.folders {
+            for entry in std::fs::read_dir(folder.join(encoder.key)).into_iter().flatten().flatten() {
+                let name = entry.file_name();
+                let Some(task) = name.to_str().and_then(|n| n.strip_suffix(".safetensors")) else { continue };
+                if virboard_core::catalog::task(task).is_some() {
+                    tasks.insert(task.to_owned());
+                }
+            }
+        }
+        // In the catalogue's order.
+        let order = |key: &String| virboard_core::catalog::TASKS.iter().position(|t| t.key == key);
+        let mut tasks: Vec<String> = tasks.into_iter().collect();
+        tasks.sort_by_key(order);
+        tasks
+    }
+
+    /// A short name for the head's weights; changes when the head is trained again.
+    #[must_use]
+    pub fn version(&self, encoder: &Encoder, task: &str) -> Option<String> {
+        let Some(path) = self.path(encoder.key, task) else {
+            return (task == OWN_TASK && has_own_head(encoder)).then(|| "own".to_owned());
+        };
+        let modified = std::fs::metadata(&path).and_then(|m| m.modified()).ok()?;
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((time, version)) = versions.get(&path)
+            && *time == modified
+        {
+            return Some(version.clone());
+        }
+        let version = sha256_file(&path).ok()?[..12].to_owned();
+        versions.insert(path, (modified, version.clone()));
+        Some(version)
+    }
+
+    /// The head for a task on a loaded encoder; loaded at first use and when it changes.
+    pub fn get(
+        &self,
+        encoder: &LoadedEncoder,
+        task: &str,
+        device: &Device,
+    ) -> virboard_engine::Result<Option<Arc<Head>>> {
+        let Some(entry) = virboard_core::catalog::encoder(&encoder.key) else { return Ok(None) };
+        let Some(version) = self.version(entry, task) else { return Ok(None) };
+        let key = (encoder.key.clone(), task.to_owned());
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(there) = loaded.get(&key)
+            && there.version == version
+        {
+            return Ok(Some(there.head.clone()));
+        }
+        let head = match self.path(&encoder.key, task) {
+            Some(path) => Head::load(&path, device)?,
+            None => match Head::own(encoder) {
+                Some(head) => head,
+                None => return Ok(None),
+            },
+        };
+        let head = Arc::new(head);
+        loaded.insert(key, Loaded { version, head: head.clone() });
+        Ok(Some(head))
+    }
+
+    fn path(&self, encoder: &str, task: &str) -> Option<PathBuf> {
+        self.folders.iter().map(|folder| head_path(folder, encoder, task)).find(|path| path.is_file())
+    }
+}
+
+fn has_own_head(encoder: &Encoder) -> bool {
+    encoder.architecture == Architecture::EfficientNetLite0
+}

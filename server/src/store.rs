@@ -1,0 +1,177 @@
+//! Everything that is kept in SQL. No other module has any.
+
+mod results;
+
+pub use results::{Epoch, NewRun};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{QueryBuilder, Row};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use virboard_core::catalog::{ENCODERS, TASKS};
+use virboard_core::prediction::{ImageInfo, Output};
+
+/// What goes wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A statement failed.
+    #[error("the database failed: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// The database has another shape than this program.
+    #[error("the database could not be brought up to date: {0}. Was it written by a newer Virboard?")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A row holds something that this program does not understand.
+    #[error("the database holds {what} that cannot be read: {source}")]
+    Content {
+        /// What the row is.
+        what: &'static str,
+        /// Why not.
+        source: serde_json::Error,
+    },
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: SqlitePool,
+}
+
+/// Seconds since 1970, UTC.
+#[must_use]
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
+}
+
+/// A stored prediction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredPrediction {
+    /// The output, with the addresses of its pictures.
+    pub output: Output,
+    /// Milliseconds when it was computed.
+    pub milliseconds: f64,
+}
+
+impl Store {
+    /// Opens the database file, creates it if need be, and brings it up to date.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
+        sqlx::migrate!("../migrations").run(&pool).await?;
+        let store = Self { pool };
+        store.sync_catalogue().await?;
+        Ok(store)
+    }
+
+    async fn sync_catalogue(&self) -> Result<()> {
+        let mut tx = self.pool.begin().await?;
+        let mut encoders = QueryBuilder::new("insert into encoders (key, name, architecture) ");
+        encoders.push_values(ENCODERS.iter(), |mut row, e| {
+            row.push_bind(e.key).push_bind(e.name).push_bind(e.architecture.name());
+        });
+        encoders.push(" on conflict (key) do update set name = excluded.name, architecture = excluded.architecture");
+        encoders.build().execute(&mut *tx).await?;
+        let mut tasks = QueryBuilder::new("insert into tasks (key, name, category, metric) ");
+        tasks.push_values(TASKS.iter(), |mut row, t| {
+            row.push_bind(t.key).push_bind(t.name).push_bind(t.category.slug()).push_bind(t.metric.name());
+        });
+        tasks.push(" on conflict (key) do update set name = excluded.name, category = excluded.category, metric = excluded.metric");
+        tasks.build().execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Records an image; one that is there already stays.
+    pub async fn add_image(&self, image: &ImageInfo, bytes: usize) -> Result<()> {
+        sqlx::query(
+            "insert into images (sha256, width, height, bytes, created_at) values ($1, $2, $3, $4, $5)
+             on conflict (sha256) do nothing",
+        )
+        .bind(&image.sha256)
+        .bind(image.width)
+        .bind(image.height)
+        .bind(bytes as i64)
+        .bind(now())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// An image by its hash.
+    pub async fn image(&self, sha256: &str) -> Result<Option<ImageInfo>> {
+        let row = sqlx::query("select sha256, width, height from images where sha256 = $1")
+            .bind(sha256)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|r| Ok(ImageInfo { sha256: r.try_get(0)?, width: r.try_get(1)?, height: r.try_get(2)? })).transpose()
+    }
+
+    /// A prediction, if it was made with these weights before.
+    pub async fn prediction(
+        &self,
+        image: &str,
+        encoder: &str,
+        task: &str,
+        version: &str,
+    ) -> Result<Option<StoredPrediction>> {
+        let row = sqlx::query(
+            "select output, milliseconds from predictions
+             where image = $1 and encoder = $2 and task = $3 and version = $4",
+        )
+        .bind(image)
+        .bind(encoder)
+        .bind(task)
+        .bind(version)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let output: String = row.try_get(0)?;
+        let output =
+            serde_json::from_str(&output).map_err(|source| StoreError::Content { what: "a prediction", source })?;
+        Ok(Some(StoredPrediction { output, milliseconds: row.try_get(1)? }))
+    }
+
+    /// Keeps a prediction.
+    pub async fn add_prediction(
+        &self,
+        image: &str,
+        encoder: &str,
+        task: &str,
+        version: &str,
+        prediction: &StoredPrediction,
+    ) -> Result<()> {
+        let output = serde_json::to_string(&prediction.output)
+            .map_err(|source| StoreError::Content { what: "a prediction", source })?;
+        sqlx::query(
+            "insert or replace into predictions (image, encoder, task, version, output, milliseconds, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(image)
+        .bind(encoder)
+        .bind(task)
+        .bind(version)
+        .bind(output)
+        .bind(prediction.milliseconds)
+        .bind(now())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Closes the database; what was written is in its file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

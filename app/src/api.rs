@@ -1,0 +1,95 @@
+//! What pages ask the server for. The functions here are thin: the server hands in a
+//! [`Backend`] that does the work.
+
+mod functions;
+
+pub use functions::{load_board, load_epochs, load_predictions, load_samples};
+
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+#[cfg(feature = "ssr")]
+use virboard_core::prediction::Predictions;
+use virboard_core::results::ResultCell;
+
+/// What is here of an encoder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncoderState {
+    /// Key in the catalogue.
+    pub key: String,
+    /// Whether it can be run.
+    pub weights: bool,
+    /// Keys of the tasks for which there is a head.
+    pub heads: Vec<String>,
+}
+
+/// A photograph that one can try without having one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SamplePhoto {
+    /// SHA-256 of the file: its name in addresses.
+    pub sha256: String,
+    /// What it shows.
+    pub title: String,
+    /// Author and licence.
+    pub credit: String,
+    /// Address of a small version.
+    pub thumbnail: String,
+}
+
+/// Scores and what can be run: all that the leaderboard needs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Board {
+    /// The current score of each encoder and task.
+    pub results: Vec<ResultCell>,
+    /// What is here of each encoder.
+    pub encoders: Vec<EncoderState>,
+}
+
+impl Board {
+    /// What is here of the encoder with this key.
+    #[must_use]
+    pub fn state(&self, key: &str) -> Option<&EncoderState> {
+        self.encoders.iter().find(|e| e.key == key)
+    }
+}
+
+/// An epoch of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochPoint {
+    /// From 1.
+    pub epoch: u32,
+    /// Mean training loss.
+    pub train_loss: f64,
+    /// Test metric, where it was computed.
+    pub test_metric: Option<f64>,
+}
+
+/// The server's side of the pages.
+#[cfg(feature = "ssr")]
+pub trait Backend: Send + Sync {
+    /// Scores and availability.
+    fn board(&self) -> BoxFuture<Result<Board, String>>;
+    /// Photographs that one can try.
+    fn samples(&self) -> BoxFuture<Result<Vec<SamplePhoto>, String>>;
+    /// Predictions of an encoder for a stored image; a sentence for people on failure.
+    fn predictions(&self, image: String, encoder: String) -> BoxFuture<Result<Predictions, String>>;
+    /// The curve of the run behind a score.
+    fn epochs(&self, encoder: String, task: String) -> BoxFuture<Result<Vec<EpochPoint>, String>>;
+}
+
+/// A future that owns everything.
+#[cfg(feature = "ssr")]
+pub type BoxFuture<T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send>>;
+
+#[cfg(feature = "ssr")]
+fn backend() -> Result<std::sync::Arc<dyn Backend>, ServerFnError> {
+    use_context::<std::sync::Arc<dyn Backend>>().ok_or_else(|| ServerFnError::new("the server has no backend"))
+}
+
+/// The sentence inside a server function's error.
+#[must_use]
+pub fn sentence(error: &ServerFnError) -> String {
+    match error {
+        ServerFnError::ServerError(message) => message.clone(),
+        _ => "The server did not answer. Check the connection and try again.".to_owned(),
+    }
+}

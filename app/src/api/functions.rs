@@ -1,0 +1,32 @@
+//! The server functions: each asks the [`super::Backend`].
+#![allow(missing_docs, reason = "the macro makes a struct of each function's arguments")]
+
+#[cfg(feature = "ssr")]
+use super::backend;
+use super::{Board, EpochPoint, SamplePhoto};
+use leptos::prelude::*;
+use virboard_core::prediction::Predictions;
+
+/// Scores and availability.
+#[server(prefix = "/rpc")]
+pub async fn load_board() -> Result<Board, ServerFnError> {
+    backend()?.board().await.map_err(ServerFnError::new)
+}
+
+/// Photographs that one can try.
+#[server(prefix = "/rpc")]
+pub async fn load_samples() -> Result<Vec<SamplePhoto>, ServerFnError> {
+    backend()?.samples().await.map_err(ServerFnError::new)
+}
+
+/// Predictions of an encoder for a stored image.
+#[server(prefix = "/rpc")]
+pub async fn load_predictions(image: String, encoder: String) -> Result<Predictions, ServerFnError> {
+    backend()?.predictions(image, encoder).await.map_err(ServerFnError::new)
+}
+
+/// The curve of the run behind a score.
+#[server(prefix = "/rpc")]
+pub async fn load_epochs(encoder: String, task: String) -> Result<Vec<EpochPoint>, ServerFnError> {
+    backend()?.epochs(encoder, task).await.map_err(ServerFnError::new)
+}

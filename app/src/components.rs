@@ -1,0 +1,15 @@
+//! Parts of pages, a file each.
+
+pub mod classes;
+pub mod curve;
+pub mod depth;
+pub mod filters;
+pub mod header;
+pub mod layers;
+pub mod outputs;
+pub mod picker;
+pub mod published;
+pub mod score_table;
+pub mod segmentation;
+pub mod standing;
+pub mod upload;

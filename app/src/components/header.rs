@@ -1,0 +1,61 @@
+//! What stands above and below every page.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+use leptos_router::hooks::use_location;
+
+/// Name, navigation and theme.
+#[component]
+pub fn Header() -> impl IntoView {
+    let location = use_location();
+    let back = move || format!("{}{}", location.pathname.get(), with_mark(&location.search.get()));
+    view! {
+        <header class="header">
+            <a class="brand" href="/">
+                <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true">
+                    <rect x="3" y="17" width="6" height="12" rx="1.5"/>
+                    <rect x="13" y="10" width="6" height="19" rx="1.5"/>
+                    <rect x="23" y="3" width="6" height="26" rx="1.5"/>
+                </svg>
+                "Virboard"
+            </a>
+            <nav aria-label="Main">
+                <A href="/" exact=true>"Leaderboard"</A>
+                <A href="/try">"Try a photo"</A>
+            </nav>
+            <form class="theme" method="post" action="/theme" aria-label="Theme">
+                <input type="hidden" name="back" value=back/>
+                <button name="to" value="light" title="Light" on:click=|e| choose(&e, "light")>"☀"<span class="hidden">"Light"</span></button>
+                <button name="to" value="dark" title="Dark" on:click=|e| choose(&e, "dark")>"☾"<span class="hidden">"Dark"</span></button>
+                <button name="to" value="system" title="As the system" on:click=|e| choose(&e, "system")>"◐"<span class="hidden">"As the system"</span></button>
+            </form>
+        </header>
+    }
+}
+
+fn with_mark(search: &str) -> String {
+    if search.is_empty() || search.starts_with('?') { search.to_owned() } else { format!("?{search}") }
+}
+
+/// Switches without a round trip; without WebAssembly the form does it.
+fn choose(event: &web_sys::MouseEvent, theme: &str) {
+    event.prevent_default();
+    if let Some(root) = document().document_element() {
+        let _ = root.set_attribute("data-theme", theme);
+    }
+    let cookie = format!("theme={theme}; Path=/; Max-Age=31536000; SameSite=Lax");
+    let _ = js_sys::Reflect::set(&document(), &"cookie".into(), &cookie.into());
+}
+
+/// Where the numbers come from.
+#[component]
+pub fn Footer() -> impl IntoView {
+    view! {
+        <footer class="footer">
+            <p>
+                "Benchmark: ViRB, Kotar et al., ICCV 2021 (arXiv 2103.14005). Every score is measured or imported and says how. "
+                <a href="/api/openapi.json" rel="external">"REST interface"</a>
+            </p>
+        </footer>
+    }
+}

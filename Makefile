@@ -1,0 +1,36 @@
+# make serve   set up what is missing, build, serve on http://127.0.0.1:3000
+# make test    set up, check the format, lint, all tests
+# make build   target/release/virboard (or under CARGO_TARGET_DIR), to run from this folder
+# make samples train the heads that ship with Virboard anew and compare their scores
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: serve build test lint unit browser samples
+
+serve: build
+	$(TARGET)/release/virboard serve --data-dir data
+
+build:
+	scripts/setup.sh
+	scripts/build.sh
+
+test:
+	scripts/setup.sh --tests
+	$(MAKE) lint
+	scripts/build.sh
+	$(MAKE) unit
+	$(MAKE) browser
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	scripts/check-licences.sh
+
+unit:
+	cargo test --release --workspace --locked
+
+browser:
+	cd end2end && node_modules/.bin/playwright test
+
+samples: build
+	$(TARGET)/release/virboard samples --data-dir data

@@ -1,0 +1,110 @@
+//! `kill -9` at any time: the next start is clean, nothing is half-written.
+
+mod common;
+
+use common::{root, sample};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use virboard::store::Store;
+
+fn virboard(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_virboard"));
+    command.current_dir(root()).arg("--data-dir").arg(data).arg("--device").arg("cpu");
+    command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
+    command
+}
+
+/// Starts a server and gives it with its address.
+fn serve(data: &Path) -> (Child, String) {
+    let mut child = virboard(data).args(["serve", "--addr", "127.0.0.1:0"]).spawn().expect("it starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+    let address = line.trim().rsplit("http://").next().expect("an address").to_owned();
+    (child, address)
+}
+
+/// Every file below a folder whose name says that it is unfinished.
+fn unfinished(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() {
+            found.extend(unfinished(&entry.path()));
+        } else if name.contains("unfinished") || name.contains('#') {
+            found.push(name);
+        }
+    }
+    found
+}
+
+#[test]
+fn an_evaluation_can_be_killed_and_run_again() {
+    let data = tempfile::tempdir().expect("a folder");
+    let arguments = ["evaluate", "--encoders", "EfficientNetLite0", "--tasks", "SamplePhotos", "--json"];
+    for milliseconds in [150, 900, 2500] {
+        let mut child = virboard(data.path()).args(arguments).spawn().expect("it starts");
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+    }
+    let done = virboard(data.path()).args(arguments).output().expect("it runs");
+    assert!(done.status.success());
+    let results: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let again = results[0]["score"].as_f64().expect("a score");
+    // The shipped score of the same run, undisturbed, is the same.
+    let shipped = std::fs::read(root().join("server/samples/results.json")).expect("read");
+    let shipped: serde_json::Value = serde_json::from_slice(&shipped).expect("JSON");
+    let same =
+        |s: &&serde_json::Value| s["result"]["encoder"] == "EfficientNetLite0" && s["result"]["task"] == "SamplePhotos";
+    let before = shipped.as_array().and_then(|a| a.iter().find(same)).expect("it ships")["result"]["score"].as_f64();
+    assert!((again - before.expect("a score")).abs() < 0.05, "{again} after kills, {before:?} shipped");
+
+    let (mut server, _) = serve(data.path());
+    server.kill().expect("killed");
+    server.wait().expect("ended");
+    assert_eq!(unfinished(&data.path().join("features")), Vec::<String>::new());
+    assert_eq!(unfinished(&data.path().join("heads")), Vec::<String>::new());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let store = Store::open(&data.path().join("virboard.db")).await.expect("the database opens");
+        assert_eq!(store.interrupt_runs().await.expect("asked"), 0, "no run is left running");
+        let results = store.current_results().await.expect("read");
+        assert!(results.iter().filter(|r| r.encoder == "EfficientNetLite0" && r.task == "SamplePhotos").count() == 1);
+    });
+}
+
+#[test]
+fn an_upload_can_be_killed() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (mut server, address) = serve(data.path());
+    let photo = sample("astronaut.png");
+    let head = format!(
+        "POST /api/v1/predictions HTTP/1.1\r\nHost: {address}\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: {}\r\n\r\n\
+         --x\r\nContent-Disposition: form-data; name=\"encoder\"\r\n\r\nEfficientNetLite0\r\n--x\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\n",
+        photo.len() + 200
+    );
+    let mut stream = TcpStream::connect(&address).expect("connected");
+    stream.write_all(head.as_bytes()).expect("sent");
+    stream.write_all(&photo[..photo.len() / 2]).expect("sent");
+    stream.flush().expect("sent");
+    std::thread::sleep(Duration::from_millis(200));
+    server.kill().expect("killed");
+    server.wait().expect("ended");
+    let before = std::fs::read_dir(data.path().join("uploads/originals")).expect("the folder").count();
+
+    let (mut server, address) = serve(data.path());
+    let mut stream = TcpStream::connect(&address).expect("connected");
+    stream
+        .write_all(format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())
+        .expect("sent");
+    let answer = std::io::read_to_string(&mut stream).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    server.kill().expect("killed");
+    server.wait().expect("ended");
+    assert_eq!(unfinished(&data.path().join("uploads")), Vec::<String>::new());
+    let after = std::fs::read_dir(data.path().join("uploads/originals")).expect("the folder").count();
+    assert_eq!(before, after, "half a photo leaves nothing");
+}

@@ -1,0 +1,128 @@
+//! `POST /api/v1/predictions` on real photographs and on rendered scenes with known truth.
+
+mod common;
+
+use axum::http::StatusCode;
+use common::{picture, sample, server};
+use virboard_engine::scene::{MAX_DEPTH, Scene};
+
+fn output<'a>(answer: &'a serde_json::Value, task: &str) -> &'a serde_json::Value {
+    let outputs = answer["outputs"].as_array().expect("outputs");
+    outputs.iter().find(|o| o["task"] == task).unwrap_or_else(|| panic!("no {task} in {outputs:#?}"))
+}
+
+fn top(output: &serde_json::Value) -> (String, f64) {
+    let first = &output["classes"][0];
+    (first["label"].as_str().expect("a label").to_owned(), first["probability"].as_f64().expect("a probability"))
+}
+
+#[tokio::test]
+async fn a_cat_is_an_egyptian_cat_and_coffee_is_espresso() {
+    let server = server().await;
+    for (file, label, probability) in [("chelsea.png", "Egyptian cat", 0.763), ("coffee.png", "espresso", 0.823)] {
+        let (status, answer) =
+            server.predict(&sample(file), &[("encoder", "EfficientNetLite0"), ("task", "Imagenet")]).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let output = output(&answer, "Imagenet");
+        assert_eq!(output["kind"], "classification");
+        let (found, p) = top(output);
+        assert_eq!(found, label);
+        assert!((p - probability).abs() < 0.01, "{file}: {p}");
+        let classes = output["classes"].as_array().expect("classes");
+        let p: Vec<f64> = classes.iter().filter_map(|c| c["probability"].as_f64()).collect();
+        assert_eq!(p.len(), 1000);
+        assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-4);
+        assert!(p.windows(2).all(|w| w[0] >= w[1]), "in descending order");
+    }
+}
+
+#[tokio::test]
+async fn held_out_photographs_get_their_class_from_both_trained_encoders() {
+    let server = server().await;
+    let fields = [("encoder", "EfficientNetLite0"), ("encoder", "OpenNsfw"), ("task", "SamplePhotos")];
+    for (file, label) in
+        [("animal/moose.jpg", "animal"), ("monument/parthenon.jpg", "monument"), ("fish/fish15.jpg", "fish")]
+    {
+        let photo = std::fs::read(common::root().join("server/samples/photos").join(file)).expect("a test photograph");
+        let (status, answer) = server.predict(&photo, &fields).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let outputs = answer["outputs"].as_array().expect("outputs");
+        assert_eq!(outputs.len(), 2);
+        for output in outputs {
+            assert_eq!(top(output).0, label, "{} on {file}", output["encoder"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn mask_and_depth_of_a_scene_are_near_its_truth() {
+    let server = server().await;
+    // A seed that is neither in the training nor in the test set, at another size.
+    let truth = Scene::new(31_337).render(400, 300);
+    let mut png = std::io::Cursor::new(Vec::new());
+    truth.picture.write_to(&mut png, image::ImageFormat::Png).expect("encoded");
+    let (status, answer) = server.predict(png.get_ref(), &[("encoder", "EfficientNetLite0")]).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(answer["outputs"].as_array().expect("outputs").len(), 4, "every task with a head");
+
+    let segmentation = output(&answer, "SceneSegmentation");
+    let (status, mask) = server.get(segmentation["mask"].as_str().expect("an address")).await;
+    assert_eq!(status, StatusCode::OK);
+    let mask = image::load_from_memory(&mask).expect("a PNG");
+    assert!(matches!(mask, image::DynamicImage::ImageLuma8(_)), "8 bits of class index");
+    let mask = mask.into_luma8();
+    assert_eq!(mask.dimensions(), (400, 300));
+    let right = mask.as_raw().iter().zip(&truth.classes).filter(|(a, b)| a == b).count();
+    let share = right as f64 / truth.classes.len() as f64;
+    assert!(share > 0.8, "{share} of the pixels have their class");
+    let labels = segmentation["labels"].as_array().expect("labels");
+    let shares: f64 = labels.iter().filter_map(|l| l["share"].as_f64()).sum();
+    assert!((shares - 1.0).abs() < 1e-4);
+    assert!(labels.iter().all(|l| l["colour"].as_str().is_some_and(|c| c.starts_with('#') && c.len() == 7)));
+
+    let depth = output(&answer, "SceneDepth");
+    assert_eq!(depth["unit"], "m");
+    let (low, high) = (depth["minimum"].as_f64().expect("a number"), depth["maximum"].as_f64().expect("a number"));
+    let (_, map) = server.get(depth["map"].as_str().expect("an address")).await;
+    let map = image::load_from_memory(&map).expect("a PNG");
+    assert!(matches!(map, image::DynamicImage::ImageLuma16(_)), "16 bits of depth");
+    let map = map.into_luma16();
+    assert_eq!(map.dimensions(), (400, 300));
+    let metres = |v: u16| low + (high - low) * f64::from(v) / 65535.0;
+    let error = map.as_raw().iter().zip(&truth.depth).map(|(v, t)| (metres(*v) - f64::from(*t)).abs()).sum::<f64>()
+        / truth.depth.len() as f64;
+    let middle = f64::from(MAX_DEPTH) / 2.0;
+    let constant = truth.depth.iter().map(|t| (middle - f64::from(*t)).abs()).sum::<f64>() / truth.depth.len() as f64;
+    assert!(error < 2.0 && error < constant / 2.0, "mean error {error} m; a constant has {constant} m");
+}
+
+#[tokio::test]
+async fn asking_again_is_a_database_read() {
+    let server = server().await;
+    let fields = [("encoder", "EfficientNetLite0")];
+    let (_, first) = server.predict(&sample("coffee.png"), &fields).await;
+    let started = std::time::Instant::now();
+    let (_, second) = server.predict(&sample("coffee.png"), &fields).await;
+    // Everything is equal, the measured milliseconds included: nothing was computed again.
+    assert_eq!(first, second);
+    println!("second answer after {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn unusual_pictures_work() {
+    let server = server().await;
+    for (file, size) in [("cmyk.jpg", (120, 80)), ("grey16.png", (120, 80)), ("rotated.jpg", (80, 120))] {
+        let (status, answer) = server.predict(&picture(file), &[("encoder", "OpenNsfw"), ("task", "SceneDepth")]).await;
+        assert_eq!(status, StatusCode::OK, "{file}: {answer}");
+        let image = &answer["image"];
+        assert_eq!((image["width"].as_u64(), image["height"].as_u64()), (Some(size.0), Some(size.1)), "{file}");
+        // The shown photo is upright too and holds no metadata.
+        let (_, shown) = server.get(&format!("/api/v1/images/{}", image["sha256"].as_str().expect("a hash"))).await;
+        let shown = image::load_from_memory(&shown).expect("a JPEG");
+        assert_eq!((u64::from(shown.width()), u64::from(shown.height())), size, "{file}");
+    }
+    let (_, answer) =
+        server.predict(&picture("cmyk.jpg"), &[("encoder", "EfficientNetLite0"), ("task", "Imagenet")]).await;
+    let (label, _) = top(output(&answer, "Imagenet"));
+    assert!(label.contains("cat") || label == "tabby" || label == "lynx", "colours survive CMYK: {label}");
+}

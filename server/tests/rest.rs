@@ -1,0 +1,138 @@
+//! Lists, description, pages without WebAssembly, and headers.
+
+mod common;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use common::{form, sample, server};
+use std::collections::HashSet;
+
+#[tokio::test]
+async fn lists_have_keys_and_say_what_is_here() {
+    let server = server().await;
+    for (path, least) in [("/api/v1/encoders", 35), ("/api/v1/tasks", 24), ("/api/v1/results", 9)] {
+        let list = server.json(path).await;
+        let items = list["items"].as_array().expect("items");
+        assert!(items.len() >= least, "{path}: {}", items.len());
+        let keys: HashSet<_> = items.iter().map(|i| i["key"].as_str().expect("a key")).collect();
+        assert_eq!(keys.len(), items.len(), "{path}");
+    }
+    let encoders = server.json("/api/v1/encoders").await;
+    let find = |key: &str| {
+        encoders["items"].as_array().expect("items").iter().find(|i| i["key"] == key).expect("it is there").clone()
+    };
+    assert_eq!(
+        find("EfficientNetLite0")["heads"],
+        serde_json::json!(["Imagenet", "SamplePhotos", "SceneSegmentation", "SceneDepth"])
+    );
+    assert_eq!(find("SWAV_800")["weights"], false);
+    assert_eq!(find("Random")["weights"], true);
+}
+
+#[tokio::test]
+async fn shipped_scores_beat_chance_by_a_wide_margin() {
+    let server = server().await;
+    let list = server.json("/api/v1/results").await;
+    let score = |encoder: &str, task: &str, field: &str| {
+        let key = format!("{encoder}/{task}");
+        let items = list["items"].as_array().expect("items");
+        items
+            .iter()
+            .find(|i| i["key"] == key.as_str())
+            .and_then(|i| i[field].as_f64())
+            .unwrap_or_else(|| panic!("{key}"))
+    };
+    for encoder in ["EfficientNetLite0", "OpenNsfw"] {
+        let photos = score(encoder, "SamplePhotos", "score");
+        assert!(photos > score("Random", "SamplePhotos", "score") + 0.3);
+        assert!(photos > score(encoder, "SamplePhotos", "constant") + 0.5);
+        assert!(score(encoder, "SceneSegmentation", "score") > score(encoder, "SceneSegmentation", "constant") + 0.3);
+        assert!(score(encoder, "SceneDepth", "score") < 0.5 * score(encoder, "SceneDepth", "constant"));
+    }
+}
+
+#[tokio::test]
+async fn the_description_names_every_route() {
+    let server = server().await;
+    let openapi = server.json("/api/openapi.json").await;
+    let paths = openapi["paths"].as_object().expect("paths");
+    for path in
+        ["/api/v1/predictions", "/api/v1/encoders", "/api/v1/tasks", "/api/v1/results", "/api/v1/images/{sha256}"]
+    {
+        assert!(paths.contains_key(path), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn pages_read_well_without_webassembly() {
+    let server = server().await;
+    for (path, text) in [
+        ("/", "SwAV ImageNet 800"),
+        ("/?method=pirl", "PIRL ImageNet 800"),
+        ("/try", "Choose a photo"),
+        ("/encoders/SWAV_800", "swav_800ep_pretrain.pth.tar"),
+        ("/encoders/OpenNsfw", "Sample Photos"),
+        ("/tasks/NYUDepth", "Predict the distance"),
+        ("/tasks/SceneDepth", "OpenNsfw"),
+    ] {
+        let (status, body) = server.get(path).await;
+        let body = String::from_utf8_lossy(&body);
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(body.contains(text), "{path} lacks {text}");
+    }
+    let (_, filtered) = server.get("/?method=pirl").await;
+    assert!(!String::from_utf8_lossy(&filtered).contains("/encoders/SWAV_800\""));
+    let (status, body) = server.get("/nowhere").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(String::from_utf8_lossy(&body).contains("nothing at this address"));
+}
+
+#[tokio::test]
+async fn pages_set_their_headers() {
+    let server = server().await;
+    let response = server.send(Request::get("/").body(Body::empty()).expect("a request")).await;
+    let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
+    assert!(
+        policy.contains("script-src 'self' 'nonce-") && !policy.contains("script-src 'self' 'unsafe-inline'"),
+        "{policy}"
+    );
+    assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    assert!(response.headers().contains_key("x-request-id"));
+}
+
+#[tokio::test]
+async fn the_plain_form_leads_to_its_result() {
+    let server = server().await;
+    let response =
+        server.send(form("/try", &sample("coffee.png"), &[("encoder", "EfficientNetLite0"), ("with", "")])).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    let to = response.headers()[header::LOCATION].to_str().expect("an address").to_owned();
+    let (status, page) = server.get(&to).await;
+    let page = String::from_utf8_lossy(&page);
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        page.contains("espresso") && page.contains("Sky") | page.contains("sky"),
+        "all three outputs are on the page"
+    );
+    let response = server.send(form("/try", b"", &[("encoder", "EfficientNetLite0")])).await;
+    assert_eq!(response.headers()[header::LOCATION], "/try?problem=empty-file");
+    let (_, page) = server.get("/try?problem=empty-file").await;
+    assert!(String::from_utf8_lossy(&page).contains("The file is empty."));
+}
+
+#[tokio::test]
+async fn a_theme_is_remembered_and_leads_back_to_this_site_only() {
+    let server = server().await;
+    for (back, to) in [("/try", "/try"), ("//evil.example", "/"), ("https://evil.example", "/")] {
+        let request = Request::post("/theme")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(format!("to=dark&back={back}")))
+            .expect("a request");
+        let response = server.send(request).await;
+        assert_eq!(response.headers()[header::LOCATION], to);
+        assert!(response.headers()[header::SET_COOKIE].to_str().is_ok_and(|c| c.starts_with("theme=dark")));
+    }
+    let request = Request::get("/").header(header::COOKIE, "theme=dark").body(Body::empty()).expect("a request");
+    let page = common::bytes(server.send(request).await).await;
+    assert!(String::from_utf8_lossy(&page).contains("data-theme=\"dark\""));
+}

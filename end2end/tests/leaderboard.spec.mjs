@@ -1,0 +1,79 @@
+// The leaderboard, its pages, both widths and both themes.
+import { readdirSync, statSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import { expect, open, root, test } from "./page.mjs";
+
+const paper = (page) => page.locator("#paper table");
+const names = (page, part) => page.locator(`${part} tbody tr:not(.reference) th .key`).allInnerTexts();
+
+test("all encoders and tasks are there, samples apart", async ({ page }) => {
+  await open(page, "/");
+  await expect(page.locator("#paper tbody tr:not(.reference)")).toHaveCount(33);
+  await expect(paper(page).locator("thead tr.tasks th")).toHaveCount(21);
+  await expect(page.locator("#samples tbody tr")).toHaveCount(3);
+  await expect(page.locator("#samples td.filled")).toHaveCount(9);
+});
+
+test("filters and sorting are in the address", async ({ page }) => {
+  await open(page, "/");
+  await page.locator('select[name="method"]').selectOption("moco-v2");
+  await expect(page).toHaveURL("/?method=moco-v2");
+  for (const name of await names(page, "#paper")) expect(name).toContain("MoCov2");
+  await page.locator('select[name="epochs"]').selectOption("800");
+  await expect(page.locator("#paper tbody tr:not(.reference)")).toHaveCount(1);
+  await open(page, "/");
+  await page.locator("#samples thead a.metric").first().click();
+  await expect(page).toHaveURL("/?sort=SamplePhotos");
+  await expect(async () => {
+    const scores = (await page.locator("#samples tbody tr td:nth-child(2)").allInnerTexts()).map(parseFloat);
+    expect(scores).toEqual([...scores].sort((a, b) => b - a));
+  }).toPass();
+});
+
+test("an empty cell explains how to fill it, a filled one shows its evidence", async ({ page }) => {
+  await open(page, "/");
+  await paper(page).locator("td.empty a").first().click();
+  await expect(page).toHaveURL(/\/encoders\/SWAV_100#Imagenet$/);
+  await expect(page.locator("main")).toContainText("virboard evaluate --encoders SWAV_100 --tasks Imagenet");
+  await open(page, "/");
+  await page.locator("#samples td.filled a").first().click();
+  await expect(page.locator("table.list")).toContainText("measured");
+  await expect(page.locator("table.list svg.curve").first()).toBeVisible();
+});
+
+test("the theme is kept", async ({ page }) => {
+  await open(page, "/");
+  await page.getByRole("button", { name: "Dark" }).click();
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+  await open(page, "/try");
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+});
+
+for (const width of [390, 1440, 1920]) {
+  test(`pages fit ${width} pixels`, async ({ page }) => {
+    await page.setViewportSize({ width, height: 900 });
+    for (const address of ["/", "/try", "/encoders/SWAV_800", "/encoders/EfficientNetLite0", "/tasks/NYUDepth", "/tasks/SceneDepth"]) {
+      await open(page, address);
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      expect(over, address).toBeLessThanOrEqual(0);
+    }
+  });
+}
+
+test("the browser loads at most 300 kB of WebAssembly and JavaScript", () => {
+  const wished = process.env.CARGO_TARGET_DIR ?? "target";
+  const folder = join(isAbsolute(wished) ? wished : join(root, wished), "site/pkg");
+  const files = readdirSync(folder).filter((f) => /\.(wasm|js)\.br$/.test(f));
+  expect(files.length).toBe(2);
+  const total = files.reduce((sum, f) => sum + statSync(join(folder, f)).size, 0);
+  console.log(`${total} bytes after brotli`);
+  expect(total).toBeLessThanOrEqual(300_000);
+});
+
+test("files are served compressed and kept", async ({ page, request }) => {
+  await page.goto("/");
+  const address = await page.locator('link[rel="modulepreload"]').getAttribute("href");
+  const answer = await request.get(address, { headers: { "accept-encoding": "br" } });
+  expect(answer.headers()["content-encoding"]).toBe("br");
+  expect(answer.headers()["cache-control"]).toContain("immutable");
+});

@@ -6,8 +6,8 @@ use super::segmentation::Segmentation;
 use super::standing::Standing;
 use crate::api::Board;
 use leptos::prelude::*;
-use virboard_core::catalog::task::Task;
-use virboard_core::catalog::{encoder, task};
+use virboard_core::catalog::task::{OutputKind, Task, TaskRole};
+use virboard_core::catalog::{TASKS, encoder, task};
 use virboard_core::prediction::{ImageInfo, Output, Prediction, Predictions};
 
 /// The outputs of an encoder, a card each.
@@ -47,22 +47,30 @@ pub fn Outputs(
 fn card(task: &'static Task, prediction: Prediction, image: ImageInfo, board: Board) -> impl IntoView {
     let Prediction { encoder, milliseconds, output, .. } = prediction;
     let (what, body) = match output {
-        Output::Classification { classes } => ("Classification", view! { <Classes classes/> }.into_any()),
+        Output::Classification { classes } => ("classification", view! { <Classes classes/> }.into_any()),
         Output::Segmentation { labels, mask } => {
-            ("Segmentation", view! { <Segmentation image labels mask/> }.into_any())
+            ("segmentation", view! { <Segmentation image labels mask/> }.into_any())
         }
         Output::Depth { minimum, maximum, unit, map } => {
-            ("Depth", view! { <Depth image minimum maximum unit map/> }.into_any())
+            ("depth", view! { <Depth image minimum maximum unit map/> }.into_any())
         }
     };
+    // Beside a second encoder's outputs, those of one task stand in one row.
+    let row = TASKS.iter().position(|t| t.key == task.key).unwrap_or_default() + 3;
+    let rendered = task.role == TaskRole::Sample && task.kind != OutputKind::Classification;
     view! {
-        <article class="card" data-task=task.key>
+        <article class="card" data-task=task.key style=format!("--row: {row}")>
             <header>
-                <h3>{what}" "<small>{task.name}</small></h3>
+                <h3>{task.name}" "<small>{what}</small></h3>
                 <span class="time" title="Encoder and heads together, when it was computed">{format!("{milliseconds:.0} ms")}</span>
             </header>
-            {body}
-            <Standing task board marked=encoder/>
+            <div class="halves">
+                <div>
+                    {body}
+                    {rendered.then(|| view! { <p class="note">{task.caveat}</p> })}
+                </div>
+                <Standing task board marked=encoder/>
+            </div>
         </article>
     }
     .into_any()

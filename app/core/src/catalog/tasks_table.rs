@@ -487,7 +487,7 @@ pub static TASKS: [Task; 24] = [
         role: TaskRole::Sample,
         url: None,
         description: "Tell six kinds of photographs apart: animals, fish, household things, monuments, renewable energy, tools.",
-        caveat: "A sample: 66 test photographs, so one photograph is 1.5 points.",
+        caveat: "66 test photographs, so one photograph is 1.5 points.",
     },
     Task {
         key: "SceneSegmentation",
@@ -509,7 +509,7 @@ pub static TASKS: [Task; 24] = [
         role: TaskRole::Sample,
         url: None,
         description: "Label every pixel of a rendered scene: sky, ground, sphere, box, cylinder, cone.",
-        caveat: "A sample: scenes are rendered from seeds; test seeds are never trained on.",
+        caveat: "Heads for it have seen rendered scenes only; on a photograph they guess. Test scenes come from seeds that are never trained on.",
     },
     Task {
         key: "SceneDepth",
@@ -531,6 +531,6 @@ pub static TASKS: [Task; 24] = [
         role: TaskRole::Sample,
         url: None,
         description: "Predict the distance of every pixel of a rendered scene, in metres, up to 20.",
-        caveat: "A sample: scenes are rendered from seeds; test seeds are never trained on.",
+        caveat: "Heads for it have seen rendered scenes only; on a photograph they guess. Test scenes come from seeds that are never trained on.",
     },
 ];

@@ -120,9 +120,9 @@ pub fn run_all(
     listener: &dyn Listener,
     runtime: &tokio::runtime::Handle,
 ) -> Result<Vec<Evaluated>, EvaluationError> {
-    // All names are checked before the first run begins.
+    // Everything is checked before the first run begins.
     for key in encoders {
-        virboard_engine::encoder::catalogued(key)?;
+        registry.check(key)?;
     }
     for key in tasks {
         virboard_engine::dataset::open(key, &settings.samples)?;

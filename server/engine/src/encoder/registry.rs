@@ -46,6 +46,20 @@ impl Registry {
             .is_some_and(|e| e.method == Method::Random || self.checkpoint(key).is_some())
     }
 
+    /// Complains unless `key` can be run here.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] or [`Error::NoWeights`].
+    pub fn check(&self, key: &str) -> Result<()> {
+        catalogued(key)?;
+        if self.available(key) { Ok(()) } else { Err(self.no_weights(key)) }
+    }
+
+    fn no_weights(&self, key: &str) -> Error {
+        let folder = self.folders.first().cloned().unwrap_or_default();
+        Error::NoWeights { key: key.to_owned(), path: folder.join(format!("{key}.safetensors")) }
+    }
+
     /// The encoder `key`, loaded at first use.
     ///
     /// # Errors
@@ -62,10 +76,7 @@ impl Registry {
         let encoder = if entry.method == Method::Random {
             super::random(key, &self.device)?
         } else {
-            let path = self.checkpoint(key).ok_or_else(|| Error::NoWeights {
-                key: key.to_owned(),
-                path: self.folders.first().map_or_else(PathBuf::new, |f| f.join(format!("{key}.safetensors"))),
-            })?;
+            let path = self.checkpoint(key).ok_or_else(|| self.no_weights(key))?;
             super::load(key, entry.architecture, &path, None, &self.device)?
         };
         tracing::info!(

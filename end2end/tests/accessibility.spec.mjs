@@ -1,0 +1,45 @@
+// WCAG 2 A and AA on every page, in both themes: contrast, names, roles, landmarks.
+import AxeBuilder from "@axe-core/playwright";
+import { expect, open, sample, test } from "./page.mjs";
+
+const pages = ["/", "/try", "/encoders/SWAV_800", "/encoders/OpenNsfw", "/tasks/NYUDepth", "/tasks/SceneSegmentation"];
+
+async function check(page, address) {
+  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]).analyze();
+  const found = violations.map((v) => `${address} ${v.id}: ${v.nodes.slice(0, 3).map((n) => n.target.join(" ")).join(", ")} (${v.nodes[0].failureSummary})`);
+  expect(found).toEqual([]);
+}
+
+for (const colorScheme of ["light", "dark"]) {
+  test.describe(colorScheme, () => {
+    test.use({ colorScheme });
+
+    test("pages are accessible", async ({ page }) => {
+      for (const address of pages) {
+        await open(page, address);
+        await check(page, address);
+      }
+    });
+
+    test("a result is accessible", async ({ page }) => {
+      await open(page, "/try");
+      await page.setInputFiles('input[type="file"]', sample("coffee.png"));
+      await expect(page.locator('[data-task="SceneDepth"]')).toBeVisible();
+      await check(page, "/try with a result");
+    });
+  });
+}
+
+test("everything can be reached with the keyboard", async ({ page }) => {
+  await open(page, "/try");
+  const reached = [];
+  for (let i = 0; i < 30; i++) {
+    await page.keyboard.press("Tab");
+    reached.push(await page.evaluate(() => document.activeElement?.getAttribute("name") ?? document.activeElement?.textContent ?? ""));
+  }
+  for (const name of ["Skip to content", "image", "encoder", "with"]) expect(reached).toContain(name);
+  await page.goto("/");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/#main$/);
+});

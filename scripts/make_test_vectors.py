@@ -155,6 +155,21 @@ def checkpoints(small, folder):
     save_file({k: v.numpy() for k, v in body.items() if "num_batches" not in k}, folder / "plain.safetensors")
 
 
+@torch.no_grad()
+def photographs(small, out):
+    """All six outputs of the narrow ResNet for a folder of photographs, as torchvision has them."""
+    files = sorted(pathlib.Path("public/samples").glob("*.png"))
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    inputs = []
+    for file in files:
+        image = Image.open(file).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
+        inputs.append(((np.asarray(image) / 255 - mean) / std).astype(np.float32).transpose(2, 0, 1))
+    vectors = {}
+    sampled("", six_outputs(small, torch.from_numpy(np.stack(inputs))), vectors)
+    vectors["files"] = np.frombuffer("\n".join(f.name for f in files).encode(), dtype=np.uint8)
+    save_file(vectors, out / "photographs.safetensors")
+
+
 class Evil:
     def __reduce__(self):
         return (__import__("os").system, ("touch /tmp/virboard-was-here",))
@@ -282,6 +297,7 @@ if __name__ == "__main__":
     out.mkdir(parents=True, exist_ok=True)
     small = resnet(out)
     checkpoints(small, out / "checkpoints")
+    photographs(small, out)
     malicious(out / "checkpoints")
     encoders = pathlib.Path("server/samples/encoders")
     efficientnet(out, encoders / "EfficientNetLite0.safetensors")

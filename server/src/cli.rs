@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod encode;
 pub mod evaluate;
 pub mod samples;
 pub mod scene;
@@ -60,6 +61,8 @@ impl Common {
 enum Command {
     /// Serve pages and the REST interface
     Serve(serve::Serve),
+    /// Encode a folder of pictures with any checkpoint
+    Encode(encode::Encode),
     /// Train heads on frozen encoders and score them
     Evaluate(evaluate::Evaluate),
     /// Train the heads that ship with Virboard anew and compare their scores
@@ -76,6 +79,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     let settings = cli.common.settings();
     match cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default())) {
         Command::Serve(serve) => serve.run(settings).await,
+        Command::Encode(encode) => encode.run(settings).await,
         Command::Evaluate(evaluate) => evaluate.run(settings).await,
         Command::Samples(samples) => samples.run(settings).await,
         Command::Scene(scene) => scene.run(),

@@ -98,6 +98,26 @@ pub fn load(
     build(key, architecture, config, checkpoint, Provenance { sha256, source }, device)
 }
 
+/// Loads any checkpoint at `path`, telling the architecture from its tensors: a bottleneck
+/// ResNet of any width and depth, EfficientNet-Lite0, or open_nsfw.
+pub fn load_any(path: &Path, format: Option<Format>, device: &Device) -> Result<LoadedEncoder> {
+    let weights = crate::checkpoint::open(path, format)?;
+    let sha256 = crate::files::sha256_file(path)?;
+    let source = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let architecture = if weights.shape("_conv_stem.weight").is_some() {
+        Architecture::EfficientNetLite0
+    } else if weights.shape("conv1.bias").is_some() {
+        Architecture::OpenNsfw
+    } else {
+        Architecture::ResNet50
+    };
+    let config = match architecture {
+        Architecture::OpenNsfw => resnet::Config::open_nsfw(),
+        Architecture::ResNet50 | Architecture::EfficientNetLite0 => resnet::Config::of(&weights),
+    };
+    build(&source, architecture, config, weights, Provenance { sha256, source: source.clone() }, device)
+}
+
 fn build(
     key: &str,
     architecture: Architecture,

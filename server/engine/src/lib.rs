@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod conv;
 pub mod dataset;
 pub mod device;
+pub mod encode;
 pub mod encoder;
 pub mod error;
 pub mod evaluate;

@@ -93,7 +93,7 @@ pub fn table(done: &[Evaluated]) -> String {
 
 /// Progress bars on a terminal, plain lines elsewhere.
 #[derive(Default)]
-struct Bars {
+pub struct Bars {
     bar: Mutex<Option<ProgressBar>>,
 }
 

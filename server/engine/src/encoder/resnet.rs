@@ -59,6 +59,21 @@ impl Config {
         }
     }
 
+    /// torchvision's layout with the widths and depths that a checkpoint's tensors have;
+    /// where they are missing ResNet-50's, so that loading then names what is missing.
+    #[must_use]
+    pub fn of(weights: &Weights) -> Self {
+        let outputs = |name: &str| weights.shape(name).and_then(|s| s.first()).copied();
+        let default = Self::resnet50();
+        let blocks = |stage: usize| {
+            let there = |b: &usize| outputs(&format!("layer{stage}.{b}.conv1.weight")).is_some();
+            Some((0..1000).take_while(there).count()).filter(|n| *n > 0).unwrap_or(default.blocks[stage - 1])
+        };
+        let stem = outputs("conv1.weight").unwrap_or(default.stem);
+        let inner = outputs("layer1.0.conv1.weight").unwrap_or(default.inner);
+        Self { blocks: [blocks(1), blocks(2), blocks(3), blocks(4)], ..Self::torchvision(stem, inner) }
+    }
+
     /// Yahoo's open_nsfw: half width behind a full stem, Caffe's conventions.
     #[must_use]
     pub const fn open_nsfw() -> Self {

@@ -24,6 +24,12 @@ impl Weights {
         Self { path, prefix, tensors, bytes: 0 }
     }
 
+    /// The shape of a tensor that was not taken yet.
+    #[must_use]
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(Tensor::dims)
+    }
+
     /// Takes a tensor.
     ///
     /// # Errors

@@ -1,0 +1,71 @@
+//! `virboard encode`.
+
+use super::Failure;
+use super::evaluate::Bars;
+use crate::service::Settings;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use virboard_core::catalog::encoder::Format;
+use virboard_engine::encoder::load_any;
+use virboard_engine::{device, encode};
+
+/// Options of an encoding.
+#[derive(Debug, Args)]
+pub struct Encode {
+    /// A checkpoint: PyTorch (zip or legacy) or safetensors
+    #[arg(long)]
+    checkpoint: PathBuf,
+    /// Layout of its tensor names
+    #[arg(long, default_value = "auto")]
+    format: Layout,
+    /// Folder of pictures
+    #[arg(long)]
+    images: PathBuf,
+    /// The safetensors file to write: a tensor per layer, rows in the order of its metadata `files`
+    #[arg(long)]
+    out: PathBuf,
+    /// Layers: embedding, and the encoder's maps (conv and block1 to block4 of a ResNet)
+    #[arg(long, value_delimiter = ',', default_value = "embedding")]
+    layers: Vec<String>,
+}
+
+/// Names of layouts.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Layout {
+    Auto,
+    Virb,
+    Swav,
+    Moco,
+    Pirl,
+    Simclr,
+    Torchvision,
+    Safetensors,
+}
+
+impl Layout {
+    fn format(self) -> Option<Format> {
+        match self {
+            Self::Auto => None,
+            Self::Virb => Some(Format::Virb),
+            Self::Swav => Some(Format::Swav),
+            Self::Moco => Some(Format::Moco),
+            Self::Pirl => Some(Format::Pirl),
+            Self::Simclr => Some(Format::SimClr),
+            Self::Torchvision => Some(Format::Torchvision),
+            Self::Safetensors => Some(Format::Safetensors),
+        }
+    }
+}
+
+impl Encode {
+    /// Encodes and writes the file.
+    pub async fn run(self, settings: Settings) -> Result<(), Failure> {
+        let work = move || -> Result<(), Failure> {
+            let device = device::open(&settings.device)?;
+            let encoder = load_any(&self.checkpoint, self.format.format(), &device)?;
+            let files = encode::pictures(&self.images)?;
+            Ok(encode::encode(&encoder, &files, &self.layers, &self.out, &device, &Bars::default())?)
+        };
+        tokio::task::spawn_blocking(work).await?
+    }
+}

@@ -68,6 +68,10 @@ pub trait Dataset: Sync {
     fn len(&self, split: Split) -> usize;
     /// One sample.
     fn sample(&self, split: Split, index: usize) -> Result<Sample>;
+    /// The truth of one sample alone; data sets that know it without the picture say so.
+    fn target(&self, split: Split, index: usize) -> Result<Target> {
+        Ok(self.sample(split, index)?.target)
+    }
     /// Classes in label order; empty for depth.
     fn labels(&self) -> Vec<Label>;
     /// SHA-256 over everything that decides the pictures; equal for tasks on the same pictures.

@@ -44,10 +44,8 @@ impl Targets {
     /// Collects the truth of a split; per-pixel truth is sampled at `side x side`.
     pub fn collect(dataset: &dyn Dataset, split: Split, side: u32) -> Result<Self> {
         use rayon::prelude::*;
-        let all: Vec<Target> = (0..dataset.len(split))
-            .into_par_iter()
-            .map(|i| Ok(dataset.sample(split, i)?.target))
-            .collect::<Result<_>>()?;
+        let all: Vec<Target> =
+            (0..dataset.len(split)).into_par_iter().map(|i| dataset.target(split, i)).collect::<Result<_>>()?;
         let mut classes = Vec::new();
         let mut masks = Vec::new();
         let mut depths = Vec::new();
@@ -107,6 +105,7 @@ pub fn train(
     let steps = (configuration.epochs as usize * batches) as f64;
     progress.begin(&format!("training {} on {}", head.spec.task, head.spec.encoder), steps as u64);
     let mut step = 0u64;
+    let mut last_metric = None;
     for epoch in 1..=configuration.epochs {
         let mut losses = 0.0;
         for batch in order.permutation(train.features.len).chunks(configuration.batch_size) {
@@ -129,10 +128,15 @@ pub fn train(
         // Heads of a single vector are tested in no time; decoders only now and then.
         let due = head.as_linear().is_some() || epoch % 2 == 0 || epoch == configuration.epochs;
         let metric = if due { Some(evaluate(head, &statistics, test, device)?) } else { None };
+        last_metric = metric;
         let train_loss = losses / train.features.len as f64;
         progress.epoch(&EpochReport { epoch, of: configuration.epochs, train_loss, test_metric: metric });
     }
-    let value = evaluate(head, &statistics, test, device)?;
+    // The last epoch is always due; without any epoch the untrained head is scored.
+    let value = match last_metric {
+        Some(metric) => metric,
+        None => evaluate(head, &statistics, test, device)?,
+    };
     if let (Some(linear), Some((mean, std))) = (head.as_linear(), statistics.first()) {
         linear.fold_standardisation(mean, std)?;
     }

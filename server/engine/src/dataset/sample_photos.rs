@@ -80,6 +80,10 @@ impl Dataset for SamplePhotos {
         Ok(Sample { picture, target: Target::Class(*class) })
     }
 
+    fn target(&self, split: Split, index: usize) -> Result<Target> {
+        Ok(Target::Class(self.part(split)[index].1))
+    }
+
     fn labels(&self) -> Vec<Label> {
         self.labels.iter().map(|name| Label { name: name.clone(), colour: String::new() }).collect()
     }

@@ -18,10 +18,10 @@ pub const PICTURES: &str = "/api/v1/predictions";
 /// Encoders, each with the tasks that it is asked for and the versions of their heads.
 type Plan = Vec<(&'static Encoder, Vec<(String, String)>)>;
 
-/// A photo that was taken in.
+/// A photo that was taken in; its pixels are there if it was decoded for this request.
 struct Photo {
     info: ImageInfo,
-    pixels: Arc<RgbImage>,
+    pixels: Option<Arc<RgbImage>>,
 }
 
 impl Virboard {
@@ -30,19 +30,14 @@ impl Virboard {
     pub async fn predict_upload(&self, bytes: Vec<u8>, encoders: &[String], tasks: &[String]) -> Result<Predictions> {
         let plan = self.plan(encoders, tasks)?;
         let photo = self.take_in(bytes).await?;
-        self.predict(&photo, plan).await
+        self.predict(photo, plan).await
     }
 
     /// The same for a photo that was taken in before.
     pub async fn predict_stored(&self, image: &str, encoders: &[String], tasks: &[String]) -> Result<Predictions> {
         let plan = self.plan(encoders, tasks)?;
         let info = self.image_info(image).await?;
-        if let Some(outputs) = self.all_stored(&info, &plan).await? {
-            return Ok(Predictions { image: info, outputs });
-        }
-        let bytes = self.blobs.get(&original(image)).await?;
-        let pixels = self.decode(bytes).await?.0;
-        self.predict(&Photo { info, pixels }, plan).await
+        self.predict(Photo { info, pixels: None }, plan).await
     }
 
     /// What is known of a stored photo.
@@ -127,19 +122,33 @@ impl Virboard {
         .await?
     }
 
+    /// Stores a photo unless it is stored already; only then it has to be decoded.
     async fn take_in(&self, bytes: Vec<u8>) -> Result<Photo> {
-        let (pixels, bytes) = self.decode(bytes).await?;
-        let info = ImageInfo { sha256: sha256(&bytes), width: pixels.width(), height: pixels.height() };
-        if self.store.image(&info.sha256).await?.is_none() {
-            let size = bytes.len();
-            let for_show = pixels.clone();
-            let jpeg = tokio::task::spawn_blocking(move || pictures::photo(&for_show)).await??;
-            self.blobs.put(&shown(&info.sha256), jpeg).await?;
-            self.blobs.put(&original(&info.sha256), bytes).await?;
-            // The row comes last: who sees it finds the files.
-            self.store.add_image(&info, size).await?;
+        let (sha256, bytes) = tokio::task::spawn_blocking(move || (sha256(&bytes), bytes)).await?;
+        if let Some(info) = self.store.image(&sha256).await? {
+            return Ok(Photo { info, pixels: None });
         }
-        Ok(Photo { info, pixels })
+        let (pixels, bytes) = self.decode(bytes).await?;
+        let info = ImageInfo { sha256, width: pixels.width(), height: pixels.height() };
+        let size = bytes.len();
+        let for_show = pixels.clone();
+        let jpeg = tokio::task::spawn_blocking(move || pictures::photo(&for_show)).await??;
+        self.blobs.put(&shown(&info.sha256), jpeg).await?;
+        self.blobs.put(&original(&info.sha256), bytes).await?;
+        // The row comes last: who sees it finds the files.
+        self.store.add_image(&info, size).await?;
+        Ok(Photo { info, pixels: Some(pixels) })
+    }
+
+    /// The pixels of a photo, decoded from its stored file at first use.
+    async fn pixels(&self, photo: &mut Photo) -> Result<Arc<RgbImage>> {
+        if let Some(pixels) = &photo.pixels {
+            return Ok(pixels.clone());
+        }
+        let bytes = self.blobs.get(&original(&photo.info.sha256)).await?;
+        let pixels = self.decode(bytes).await?.0;
+        photo.pixels = Some(pixels.clone());
+        Ok(pixels)
     }
 
     /// Takes in a photo and gives what is known of it.
@@ -147,20 +156,8 @@ impl Virboard {
         Ok(self.take_in(bytes).await?.info)
     }
 
-    async fn all_stored(&self, info: &ImageInfo, plan: &Plan) -> Result<Option<Vec<Prediction>>> {
-        let mut outputs = Vec::new();
-        for (encoder, tasks) in plan {
-            for (task, version) in tasks {
-                match self.store.prediction(&info.sha256, encoder.key, task, version).await? {
-                    Some(stored) => outputs.push(prediction(encoder.key, task, stored)),
-                    None => return Ok(None),
-                }
-            }
-        }
-        Ok(Some(outputs))
-    }
-
-    async fn predict(&self, photo: &Photo, plan: Plan) -> Result<Predictions> {
+    /// What was computed before is read from the store; the rest is computed.
+    async fn predict(&self, mut photo: Photo, plan: Plan) -> Result<Predictions> {
         let mut outputs = Vec::new();
         for (encoder, tasks) in plan {
             let mut found: Vec<Option<Prediction>> = Vec::with_capacity(tasks.len());
@@ -171,22 +168,22 @@ impl Virboard {
             let missing: Vec<&(String, String)> =
                 tasks.iter().zip(&found).filter(|(_, f)| f.is_none()).map(|(t, _)| t).collect();
             if !missing.is_empty() {
-                let mut new = self.compute(photo, encoder, &missing).await?.into_iter();
+                let mut new = self.compute(&mut photo, encoder, &missing).await?.into_iter();
                 found.iter_mut().filter(|f| f.is_none()).for_each(|f| *f = new.next());
             }
             outputs.extend(found.into_iter().flatten());
         }
-        Ok(Predictions { image: photo.info.clone(), outputs })
+        Ok(Predictions { image: photo.info, outputs })
     }
 
     async fn compute(
         &self,
-        photo: &Photo,
+        photo: &mut Photo,
         encoder: &'static Encoder,
         tasks: &[&(String, String)],
     ) -> Result<Vec<Prediction>> {
         let preprocessing = virboard_engine::encoder::preprocessing(encoder.architecture);
-        let pixels = photo.pixels.clone();
+        let pixels = self.pixels(photo).await?;
         let input = tokio::task::spawn_blocking(move || preprocessing.input(&pixels)).await?;
         let names = tasks.iter().map(|(task, _)| task.clone()).collect();
         let answer = self.batcher.predict(encoder.key, names, input).await?;

@@ -88,22 +88,18 @@ pub fn load(
     format: Option<Format>,
     device: &Device,
 ) -> Result<LoadedEncoder> {
-    let checkpoint = crate::checkpoint::open(path, format)?;
-    let sha256 = crate::files::sha256_file(path)?;
-    let source = path.file_name().map_or_else(|| key.to_owned(), |n| n.to_string_lossy().into_owned());
+    let (weights, provenance) = read(path, format)?;
     let config = match architecture {
         Architecture::OpenNsfw => resnet::Config::open_nsfw(),
         Architecture::ResNet50 | Architecture::EfficientNetLite0 => resnet::Config::resnet50(),
     };
-    build(key, architecture, config, checkpoint, Provenance { sha256, source }, device)
+    build(key, architecture, config, weights, provenance, device)
 }
 
 /// Loads any checkpoint at `path`, telling the architecture from its tensors: a bottleneck
 /// ResNet of any width and depth, EfficientNet-Lite0, or open_nsfw.
 pub fn load_any(path: &Path, format: Option<Format>, device: &Device) -> Result<LoadedEncoder> {
-    let weights = crate::checkpoint::open(path, format)?;
-    let sha256 = crate::files::sha256_file(path)?;
-    let source = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let (weights, provenance) = read(path, format)?;
     let architecture = if weights.shape("_conv_stem.weight").is_some() {
         Architecture::EfficientNetLite0
     } else if weights.shape("conv1.bias").is_some() {
@@ -115,7 +111,16 @@ pub fn load_any(path: &Path, format: Option<Format>, device: &Device) -> Result<
         Architecture::OpenNsfw => resnet::Config::open_nsfw(),
         Architecture::ResNet50 | Architecture::EfficientNetLite0 => resnet::Config::of(&weights),
     };
-    build(&source, architecture, config, weights, Provenance { sha256, source: source.clone() }, device)
+    let key = provenance.source.clone();
+    build(&key, architecture, config, weights, provenance, device)
+}
+
+/// The tensors of a checkpoint and where they come from.
+fn read(path: &Path, format: Option<Format>) -> Result<(weights::Weights, Provenance)> {
+    let weights = crate::checkpoint::open(path, format)?;
+    let sha256 = crate::files::sha256_file(path)?;
+    let source = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    Ok((weights, Provenance { sha256, source }))
 }
 
 fn build(

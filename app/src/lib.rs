@@ -23,9 +23,8 @@ use pages::try_photo::TryPage;
 
 /// The document around the app.
 #[cfg(feature = "ssr")]
-pub fn shell(options: LeptosOptions, assets: &assets::Assets) -> impl IntoView + use<> {
+pub fn shell(assets: &assets::Assets) -> impl IntoView + use<> {
     use leptos_meta::MetaTags;
-    let _ = options;
     let theme = use_context::<theme::Theme>().unwrap_or_default();
     let script = assets
         .script()

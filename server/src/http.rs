@@ -80,7 +80,7 @@ pub fn router(app: Virboard, site: &std::path::Path, public: PathBuf) -> Router 
         &state,
         routes,
         move || pages::provide(&context_state),
-        move || virboard_app::shell(shell_state.options.clone(), &shell_state.assets),
+        move || virboard_app::shell(&shell_state.assets),
     );
     // Pictures are compressed already.
     let compressible =

@@ -1,7 +1,7 @@
 //! A photo in, outputs out. All state is in the address, so that a result can be shared.
 
 use super::{board_resource, failed};
-use crate::api::{load_predictions, load_samples, sentence};
+use crate::api::{Board, load_predictions, load_samples, sentence};
 use crate::browser::TOO_LARGE;
 use crate::components::outputs::Outputs;
 use crate::components::picker::EncoderPicker;
@@ -122,9 +122,9 @@ pub fn TryPage() -> impl IntoView {
                     <img src=move || format!("/api/v1/images/{}", image.get()) alt="Your photo"/>
                     <figcaption><a href=move || format!("/api/v1/images/{}", image.get()) download="photo.jpg" rel="external">"Download"</a>" · the address of this page is the link to share"</figcaption>
                 </figure>
-                <Column image key=chosen/>
+                <Column image key=chosen board/>
                 <Show when=move || !with.get().is_empty()>
-                    <Column image key=with/>
+                    <Column image key=with board/>
                 </Show>
             </div>
         </Show>
@@ -133,8 +133,7 @@ pub fn TryPage() -> impl IntoView {
 
 /// The outputs of one encoder.
 #[component]
-fn Column(image: Memo<String>, key: Memo<String>) -> impl IntoView {
-    let board = board_resource();
+fn Column(image: Memo<String>, key: Memo<String>, board: Resource<Result<Board, ServerFnError>>) -> impl IntoView {
     let answer = Resource::new(
         move || (image.get(), key.get()),
         |(image, key)| async move { if image.is_empty() { None } else { Some(load_predictions(image, key).await) } },

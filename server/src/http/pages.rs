@@ -49,7 +49,7 @@ pub async fn not_found(State(state): State<AppState>, request: Request<Body>) ->
     let (context, shell) = (state.clone(), state.clone());
     let handler = leptos_axum::render_app_to_stream_with_context(
         move || provide(&context),
-        move || virboard_app::shell(shell.options.clone(), &shell.assets),
+        move || virboard_app::shell(&shell.assets),
     );
     let mut response = handler(request).await.into_response();
     *response.status_mut() = StatusCode::NOT_FOUND;

@@ -1,11 +1,9 @@
 import { defineConfig } from "@playwright/test";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
+import { root, target } from "./target.mjs";
 
-const root = join(import.meta.dirname, "..");
-const wished = process.env.CARGO_TARGET_DIR ?? "target";
-const target = isAbsolute(wished) ? wished : join(root, wished);
 const port = 3999;
 process.env.VIRBOARD_TEST_DATA ??= mkdtempSync(join(tmpdir(), "virboard-"));
 

@@ -1,7 +1,7 @@
 // The leaderboard, its pages, both widths and both themes.
 import { readdirSync, statSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
-import { expect, open, root, test } from "./page.mjs";
+import { join } from "node:path";
+import { expect, open, target, test } from "./page.mjs";
 
 const paper = (page) => page.locator("#paper table");
 const names = (page, part) => page.locator(`${part} tbody tr:not(.reference) th .key`).allInnerTexts();
@@ -61,8 +61,7 @@ for (const width of [390, 1440, 1920]) {
 }
 
 test("the browser loads at most 300 kB of WebAssembly and JavaScript", () => {
-  const wished = process.env.CARGO_TARGET_DIR ?? "target";
-  const folder = join(isAbsolute(wished) ? wished : join(root, wished), "site/pkg");
+  const folder = join(target, "site/pkg");
   const files = readdirSync(folder).filter((f) => /\.(wasm|js)\.br$/.test(f));
   expect(files.length).toBe(2);
   const total = files.reduce((sum, f) => sum + statSync(join(folder, f)).size, 0);

@@ -2,8 +2,9 @@
 // console and no request to anybody else.
 import { expect, test as base } from "@playwright/test";
 import { join } from "node:path";
+import { root } from "../target.mjs";
 
-export const root = join(import.meta.dirname, "../..");
+export { target } from "../target.mjs";
 export const sample = (name) => join(root, "public/samples", name);
 
 export const test = base.extend({

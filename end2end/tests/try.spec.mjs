@@ -2,9 +2,9 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { PNG } from "pngjs";
-import { expect, open, root, sample, test } from "./page.mjs";
+import { expect, open, sample, target, test } from "./page.mjs";
 
 const card = (page, task) => page.locator(`[data-encoder="EfficientNetLite0"] [data-task="${task}"]`);
 
@@ -24,8 +24,6 @@ test("an uploaded photo gets its class, mask and depth", async ({ page }) => {
 });
 
 test("mask and depth of a rendered scene are near its truth", async ({ page, request, baseURL }) => {
-  const wished = process.env.CARGO_TARGET_DIR ?? "target";
-  const target = isAbsolute(wished) ? wished : join(root, wished);
   const folder = mkdtempSync(join(tmpdir(), "virboard-scene-"));
   execFileSync(join(target, "release/virboard"), ["scene", "--seed", "424242", "--out", folder]);
   const png = (bytes, options) => PNG.sync.read(bytes, options);

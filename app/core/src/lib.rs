@@ -9,4 +9,5 @@
 pub mod catalog;
 pub mod leaderboard;
 pub mod prediction;
+pub mod protocol;
 pub mod results;

@@ -1,6 +1,7 @@
 //! A results table: encoder x task -> score with its provenance.
 
 use crate::catalog::task::Metric;
+use crate::protocol::Protocol;
 use serde::{Deserialize, Serialize};
 
 /// Where a score comes from.
@@ -24,6 +25,37 @@ impl Source {
     }
 }
 
+/// How the frozen features were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Probe {
+    /// By the task's trained head.
+    #[default]
+    Head,
+    /// By their nearest neighbours in the training set.
+    Knn,
+    /// By a logistic regression.
+    Logistic,
+}
+
+impl Probe {
+    /// `head`, `knn` or `logistic`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Knn => "knn",
+            Self::Logistic => "logistic",
+        }
+    }
+
+    /// The probe of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Head, Self::Knn, Self::Logistic].into_iter().find(|p| p.name() == name)
+    }
+}
+
 /// How a score came about. Everything that is needed to question it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
@@ -33,6 +65,15 @@ pub struct Provenance {
     pub encoder_sha256: String,
     /// SHA-256 over the data set's samples and labels.
     pub dataset_sha256: String,
+    /// How the features were read.
+    #[serde(default)]
+    pub probe: Probe,
+    /// How it was trained and scored in detail.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Whether this is the answer among the configurations of its run.
+    #[serde(default = "yes")]
+    pub selected: bool,
     /// Training configuration as JSON.
     pub configuration: String,
     /// Seed of everything random.
@@ -47,6 +88,10 @@ pub struct Provenance {
     pub seconds: f64,
     /// Number of test samples.
     pub test_samples: u64,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// One score.

@@ -32,6 +32,25 @@ pub struct Features {
     pub embedding: Tensor,
 }
 
+impl Features {
+    /// The embeddings of several images side by side, `N x (K * E)`.
+    pub fn embeddings(images: &[Self]) -> Result<Tensor> {
+        let all: Vec<&Tensor> = images.iter().map(|i| &i.embedding).collect();
+        Ok(Tensor::cat(&all, 1)?)
+    }
+
+    /// The maps of several images side by side on channels, each `N x H x W x (K * C)`.
+    pub fn maps_nhwc(images: &[Self]) -> Result<Vec<Tensor>> {
+        let levels = images.first().map_or(0, |i| i.maps.len());
+        (0..levels)
+            .map(|level| {
+                let all: Vec<&Tensor> = images.iter().map(|i| &i.maps[level]).collect();
+                Ok(Tensor::cat(&all, 1)?.permute((0, 2, 3, 1))?.contiguous()?)
+            })
+            .collect()
+    }
+}
+
 /// A frozen network.
 pub trait Encoder: Send + Sync {
     /// The maps in the order of [`Features::maps`].
@@ -65,6 +84,25 @@ pub struct LoadedEncoder {
     pub classifier: Option<(Tensor, Tensor)>,
     /// Size of the weights in memory.
     pub bytes: usize,
+    /// Which network it is.
+    pub architecture: Architecture,
+    /// Its checkpoint; none for seeded weights.
+    pub file: Option<std::path::PathBuf>,
+}
+
+impl LoadedEncoder {
+    /// The last block of a ResNet as its checkpoint has it, for heads that train a copy of it:
+    /// torchvision's names below `layer4.`. `None` for other networks.
+    pub fn layer4(&self) -> Result<Option<std::collections::BTreeMap<String, Tensor>>> {
+        if self.architecture == Architecture::EfficientNetLite0 {
+            return Ok(None);
+        }
+        let weights = match &self.file {
+            Some(file) => crate::checkpoint::open(file, None)?,
+            None => resnet::random_weights(&resnet::Config::resnet50(), RANDOM_SEED)?,
+        };
+        Ok(Some(weights.below("layer4.")))
+    }
 }
 
 /// Seed of the `Random` encoder.
@@ -76,7 +114,7 @@ pub fn random(key: &str, device: &Device) -> Result<LoadedEncoder> {
     let weights = resnet::random_weights(&config, RANDOM_SEED)?;
     let source = format!("torchvision's default initialisation, seed {RANDOM_SEED}");
     let provenance = Provenance { sha256: crate::files::sha256(source.as_bytes()), source };
-    build(key, Architecture::ResNet50, config, weights, provenance, device)
+    build(key, Architecture::ResNet50, config, weights, provenance, None, device)
 }
 
 /// Loads the checkpoint at `path` as encoder `key`. Strict: every tensor must be there
@@ -93,7 +131,7 @@ pub fn load(
         Architecture::OpenNsfw => resnet::Config::open_nsfw(),
         Architecture::ResNet50 | Architecture::EfficientNetLite0 => resnet::Config::resnet50(),
     };
-    build(key, architecture, config, weights, provenance, device)
+    build(key, architecture, config, weights, provenance, Some(path), device)
 }
 
 /// Loads any checkpoint at `path`, telling the architecture from its tensors: a bottleneck
@@ -112,7 +150,7 @@ pub fn load_any(path: &Path, format: Option<Format>, device: &Device) -> Result<
         Architecture::ResNet50 | Architecture::EfficientNetLite0 => resnet::Config::of(&weights),
     };
     let key = provenance.source.clone();
-    build(&key, architecture, config, weights, provenance, device)
+    build(&key, architecture, config, weights, provenance, Some(path), device)
 }
 
 /// The tensors of a checkpoint and where they come from.
@@ -129,6 +167,7 @@ fn build(
     config: resnet::Config,
     mut weights: weights::Weights,
     provenance: Provenance,
+    file: Option<&Path>,
     device: &Device,
 ) -> Result<LoadedEncoder> {
     let classifier = match architecture {
@@ -144,7 +183,8 @@ fn build(
     };
     let bytes = weights.bytes_taken();
     weights.finish()?;
-    Ok(LoadedEncoder { key: key.to_owned(), network, provenance, classifier, bytes })
+    let file = file.map(Path::to_path_buf);
+    Ok(LoadedEncoder { key: key.to_owned(), network, provenance, classifier, bytes, architecture, file })
 }
 
 /// The catalogue's entry, or an error that lists what there is.

@@ -16,6 +16,24 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The disk is full.
+    #[error(
+        "{path} could not be written because the disk is full; free some space (`virboard cache prune` empties the feature cache) and start again: finished work is kept"
+    )]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Features would not fit the cache.
+    #[error("the features need {bytes} bytes and the cache {folder} may hold {limit}; raise --cache-limit")]
+    CacheLimit {
+        /// What they need.
+        bytes: u64,
+        /// What is allowed.
+        limit: u64,
+        /// The cache.
+        folder: PathBuf,
+    },
     /// A checkpoint is not what its name promises.
     #[error("{path} is not a readable checkpoint: {reason}")]
     Checkpoint {
@@ -112,6 +130,14 @@ pub enum Error {
     /// The combination cannot be evaluated here.
     #[error("{0}")]
     Unsupported(String),
+    /// A file of a data set is damaged.
+    #[error("{path} cannot be read ({reason}); unpack it again, or leave such samples out with --skip-broken")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The caller asked to stop.
     #[error("stopped on request")]
     Cancelled,
@@ -124,6 +150,9 @@ impl Error {
     /// An I/O error with its path.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
-        move |source| Self::Io { path, source }
+        move |source| match source.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            _ => Self::Io { path, source },
+        }
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! A cache file is a safetensors file named after the SHA-256 of everything that decides
 //! its contents: encoder, pictures, preprocessing, split and kind of features. It appears
-//! complete or not at all. Maps are stored `N x H x W x C`, as the pixel-wise head reads them.
+//! complete or not at all, with its description beside it (`.json`). Maps are stored
+//! `N x H x W x C`, as heads read them.
 
 use crate::dataset::{Dataset, Split};
-use crate::encoder::LoadedEncoder;
-use crate::files::{sha256, write_atomically};
+use crate::encoder::{Features, LoadedEncoder};
+use crate::files::{self, sha256, write_atomically};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use candle_core::{D, DType, Device, Tensor};
 use half::f16;
 use memmap2::Mmap;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -28,7 +30,167 @@ pub enum Kind {
 /// Pictures that are encoded at once.
 const BATCH: usize = 8;
 /// Changes with the layout of the files.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// The folder of cached features and how large it may grow.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Most bytes that it may hold; the least recently used files leave first.
+    pub limit: u64,
+}
+
+/// What is encoded.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The encoder.
+    pub encoder: &'a LoadedEncoder,
+    /// Key of the task, for listings.
+    pub task: &'a str,
+    /// The data set.
+    pub dataset: &'a dyn Dataset,
+    /// Its split.
+    pub split: Split,
+    /// Which features.
+    pub kind: Kind,
+    /// The encoder's device.
+    pub device: &'a Device,
+}
+
+/// What stands beside a cache file: where it comes from, and how to tell that it is whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Key of the encoder.
+    pub encoder: String,
+    /// Key of the task that first asked for it.
+    pub task: String,
+    /// `train` or `test`.
+    pub split: String,
+    /// `embedding` or `maps`.
+    pub kind: String,
+    /// Samples.
+    pub samples: usize,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// A file of the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// When it was last used, seconds since 1970.
+    pub used_at: u64,
+    /// Where it comes from; nothing for a file whose description is gone.
+    pub description: Option<Description>,
+}
+
+impl Cache {
+    /// All files, the most recently used first.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        let Ok(folder) = std::fs::read_dir(&self.folder) else { return Ok(Vec::new()) };
+        let mut entries: Vec<Entry> = folder
+            .flatten()
+            .filter(|e| e.path().extension().is_some_and(|e| e == "safetensors"))
+            .filter_map(|e| {
+                let metadata = e.metadata().ok()?;
+                let used = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+                let description = std::fs::read(e.path().with_extension("json")).ok();
+                Some(Entry {
+                    path: e.path(),
+                    bytes: metadata.len(),
+                    used_at: used.as_secs(),
+                    description: description.and_then(|d| serde_json::from_slice(&d).ok()),
+                })
+            })
+            .collect();
+        entries.sort_by_key(|e| std::cmp::Reverse((e.used_at, e.path.clone())));
+        Ok(entries)
+    }
+
+    /// Removes the least recently used files until at most `bytes` are left; gives what was
+    /// removed. A process that reads one of them keeps it until it ends.
+    pub fn prune(&self, bytes: u64) -> Result<Vec<Entry>> {
+        let mut left = bytes;
+        let mut removed = Vec::new();
+        for entry in self.entries()? {
+            if entry.bytes <= left {
+                left -= entry.bytes;
+                continue;
+            }
+            left = 0;
+            std::fs::remove_file(&entry.path).map_err(Error::io(&entry.path))?;
+            for ending in ["json", "lock"] {
+                let _ = std::fs::remove_file(entry.path.with_extension(ending));
+            }
+            removed.push(entry);
+        }
+        Ok(removed)
+    }
+
+    /// Opens the cached features, or encodes them first. Of two processes that ask for the
+    /// same, one encodes and the other waits for it.
+    pub fn open_or_encode(&self, request: Request<'_>, progress: &dyn Progress) -> Result<FeatureSet> {
+        let Request { encoder, dataset, split, kind, .. } = request;
+        let preprocessing = serde_json::to_string(encoder.network.preprocessing())
+            .map_err(|e| Error::Unsupported(format!("preprocessing cannot be named: {e}")))?;
+        let identity = format!(
+            "{VERSION}/{}/{}/{preprocessing}/{}/{kind:?}",
+            encoder.provenance.sha256,
+            dataset.pictures_sha256(),
+            split.name()
+        );
+        let path = self.folder.join(format!("{}.safetensors", &sha256(identity.as_bytes())[..32]));
+        std::fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))?;
+        let _lock = files::lock(&path.with_extension("lock"))?;
+        if path.is_file() {
+            match self.open(&path) {
+                Ok(set) if set.len == dataset.len(split) => return Ok(set),
+                _ => {
+                    tracing::warn!(path = %path.display(), "the cached features are damaged; they are encoded again");
+                    std::fs::remove_file(&path).map_err(Error::io(&path))?;
+                }
+            }
+        }
+        let shapes = shapes(request);
+        let bytes: u64 = shapes.iter().map(|s| 2 * (dataset.len(split) * s.iter().product::<usize>()) as u64).sum();
+        if bytes > self.limit {
+            return Err(Error::CacheLimit { bytes, limit: self.limit, folder: self.folder.clone() });
+        }
+        self.prune(self.limit - bytes)?;
+        encode(&path, request, &shapes, progress)?;
+        let description = Description {
+            encoder: encoder.key.clone(),
+            task: request.task.to_owned(),
+            split: split.name().to_owned(),
+            kind: format!("{kind:?}").to_lowercase(),
+            samples: dataset.len(split),
+            sha256: files::sha256_file(&path)?,
+        };
+        let json = serde_json::to_vec(&description).map_err(|e| Error::Unsupported(e.to_string()))?;
+        let beside = path.with_extension("json");
+        write_atomically(&beside, |file| file.write_all(&json).map_err(Error::io(&beside)))?;
+        FeatureSet::open(&path)
+    }
+
+    /// Opens a file that is whole by its description, and marks it as used.
+    fn open(&self, path: &Path) -> Result<FeatureSet> {
+        let beside = path.with_extension("json");
+        let json = std::fs::read(&beside).map_err(Error::io(&beside))?;
+        let bad = |reason: &str| Error::Checkpoint { path: path.to_path_buf(), reason: reason.to_owned() };
+        let description: Description = serde_json::from_slice(&json).map_err(|_| bad("its description is damaged"))?;
+        if files::sha256_file(path)? != description.sha256 {
+            return Err(bad("its contents have changed"));
+        }
+        if let Ok(file) = std::fs::File::options().append(true).open(path) {
+            let _ = file.set_modified(std::time::SystemTime::now());
+        }
+        FeatureSet::open(path)
+    }
+}
 
 /// The features of one split.
 pub struct FeatureSet {
@@ -40,40 +202,8 @@ pub struct FeatureSet {
 }
 
 impl FeatureSet {
-    /// Opens the cached features, or encodes them first.
-    pub fn open_or_encode(
-        folder: &Path,
-        encoder: &LoadedEncoder,
-        dataset: &dyn Dataset,
-        split: Split,
-        kind: Kind,
-        device: &Device,
-        progress: &dyn Progress,
-    ) -> Result<Self> {
-        let preprocessing = serde_json::to_string(encoder.network.preprocessing())
-            .map_err(|e| Error::Unsupported(format!("preprocessing cannot be named: {e}")))?;
-        let identity = format!(
-            "{VERSION}/{}/{}/{preprocessing}/{}/{kind:?}",
-            encoder.provenance.sha256,
-            dataset.pictures_sha256(),
-            split.name()
-        );
-        let path = folder.join(format!("{}.safetensors", &sha256(identity.as_bytes())[..32]));
-        if path.is_file() {
-            match Self::open(&path) {
-                Ok(set) if set.len == dataset.len(split) => return Ok(set),
-                _ => {
-                    tracing::warn!(path = %path.display(), "the cached features are damaged; they are encoded again");
-                    std::fs::remove_file(&path).map_err(Error::io(&path))?;
-                }
-            }
-        }
-        encode(&path, encoder, dataset, split, kind, device, progress)?;
-        Self::open(&path)
-    }
-
-    fn open(path: &PathBuf) -> Result<Self> {
-        let bad = |reason: String| Error::Checkpoint { path: path.clone(), reason };
+    fn open(path: &Path) -> Result<Self> {
+        let bad = |reason: String| Error::Checkpoint { path: path.to_path_buf(), reason };
         let file = std::fs::File::open(path).map_err(Error::io(path))?;
         // SAFETY: cache files are never changed once they have their name.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
@@ -142,27 +272,26 @@ impl FeatureSet {
     }
 }
 
-fn encode(
-    path: &Path,
-    encoder: &LoadedEncoder,
-    dataset: &dyn Dataset,
-    split: Split,
-    kind: Kind,
-    device: &Device,
-    progress: &dyn Progress,
-) -> Result<()> {
-    let network = &*encoder.network;
+/// Shapes without N: a sample's images lie side by side on channels.
+fn shapes(request: Request<'_>) -> Vec<Vec<usize>> {
+    let (network, images) = (&*request.encoder.network, request.dataset.images());
     let input = network.preprocessing();
-    let n = dataset.len(split);
-    let shapes: Vec<Vec<usize>> = match kind {
-        Kind::Embedding => vec![vec![network.embedding_len()]],
+    match request.kind {
+        Kind::Embedding => vec![vec![images * network.embedding_len()]],
         Kind::Maps => network
             .maps()
             .iter()
-            .map(|m| vec![input.height as usize / m.stride, input.width as usize / m.stride, m.channels])
+            .map(|m| vec![input.height as usize / m.stride, input.width as usize / m.stride, images * m.channels])
             .collect(),
-    };
-    progress.begin(&format!("encoding {} {} pictures with {}", n, split.name(), encoder.key), n as u64);
+    }
+}
+
+fn encode(path: &Path, request: Request<'_>, shapes: &[Vec<usize>], progress: &dyn Progress) -> Result<()> {
+    let Request { encoder, dataset, split, kind, device, .. } = request;
+    let network = &*encoder.network;
+    let input = network.preprocessing();
+    let (n, images) = (dataset.len(split), dataset.images());
+    progress.begin(&format!("encoding {} {} samples with {}", n, split.name(), encoder.key), n as u64);
     write_atomically(path, |file| {
         let mut header = serde_json::Map::new();
         let mut starts = Vec::new();
@@ -192,16 +321,20 @@ fn encode(
                 return Err(Error::Cancelled);
             }
             let last = (first + BATCH).min(n);
-            let inputs: Vec<Vec<f32>> = (first..last)
+            let inputs: Vec<Vec<Vec<f32>>> = (first..last)
                 .into_par_iter()
-                .map(|i| Ok(input.input(&dataset.sample(split, i)?.picture)))
+                .map(|i| Ok(dataset.sample(split, i)?.pictures.iter().map(|p| input.input(p)).collect()))
                 .collect::<Result<_>>()?;
-            let features = network.features(&input.batch(&inputs, device)?)?;
+            let mut features = Vec::with_capacity(images);
+            for image in 0..images {
+                let of_image: Vec<Vec<f32>> = inputs.iter().map(|sample| sample[image].clone()).collect();
+                features.push(network.features(&input.batch(&of_image, device)?)?);
+            }
             let tensors = match kind {
-                Kind::Embedding => vec![features.embedding],
-                Kind::Maps => features.maps.iter().map(|m| Ok(m.permute((0, 2, 3, 1))?)).collect::<Result<Vec<_>>>()?,
+                Kind::Embedding => vec![Features::embeddings(&features)?],
+                Kind::Maps => Features::maps_nhwc(&features)?,
             };
-            for ((tensor, shape), start) in tensors.iter().zip(&shapes).zip(&starts) {
+            for ((tensor, shape), start) in tensors.iter().zip(shapes).zip(&starts) {
                 let each = shape.iter().product::<usize>();
                 let values: Vec<f32> = tensor.contiguous()?.flatten_all()?.to_vec1()?;
                 // Half precision ends at 65504; no trained encoder gets there.

@@ -7,6 +7,16 @@ use std::path::Path;
 
 /// Writes `path` through a temporary file in the same folder that is synced and renamed.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<()> {
+    write_whole(path, true, write)
+}
+
+/// The same without waiting for the disk: whole after a killed process, perhaps damaged after
+/// a power cut. For files that are checked when they are read and can be made again.
+pub fn write_through(path: &Path, write: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<()> {
+    write_whole(path, false, write)
+}
+
+fn write_whole(path: &Path, sync: bool, write: impl FnOnce(&mut std::fs::File) -> Result<()>) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let mut file = tempfile::Builder::new()
@@ -16,7 +26,9 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&mut std::fs::File) -> R
         .map_err(Error::io(folder))?;
     write(file.as_file_mut())?;
     file.as_file_mut().flush().map_err(Error::io(path))?;
-    file.as_file().sync_all().map_err(Error::io(path))?;
+    if sync {
+        file.as_file().sync_all().map_err(Error::io(path))?;
+    }
     file.persist(path).map_err(|e| Error::io(path)(e.error))?;
     Ok(())
 }
@@ -35,6 +47,30 @@ pub fn remove_unfinished(folder: &Path) -> Result<usize> {
         }
     }
     Ok(removed)
+}
+
+/// Takes the lock of a file, waiting for whoever holds it. The system frees it when the
+/// process ends, however it ends.
+pub fn lock(path: &Path) -> Result<std::fs::File> {
+    let file = lock_file(path)?;
+    file.lock().map_err(Error::io(path))?;
+    Ok(file)
+}
+
+/// Takes the lock of a file, or gives `None` while somebody else holds it.
+pub fn try_lock(path: &Path) -> Result<Option<std::fs::File>> {
+    let file = lock_file(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(source)) => Err(Error::io(path)(source)),
+    }
+}
+
+fn lock_file(path: &Path) -> Result<std::fs::File> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    std::fs::File::options().create(true).truncate(false).write(true).open(path).map_err(Error::io(path))
 }
 
 /// SHA-256 of a file's bytes in hex.

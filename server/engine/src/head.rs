@@ -1,13 +1,20 @@
 //! Heads: the trainable part behind a frozen encoder, and the file that holds one.
 
+pub mod deeplab;
 pub mod linear;
+pub mod multi_embedding;
+mod parameters;
 pub mod pixelwise;
+
+pub use parameters::Parameters;
 
 use crate::encoder::{Features, LoadedEncoder};
 use crate::files::write_atomically;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor, Var};
+use deeplab::DeepLab;
 use linear::Linear;
+use multi_embedding::MultiEmbedding;
 use pixelwise::Pixelwise;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -26,7 +33,7 @@ pub struct Label {
 }
 
 /// How the head is built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "head", rename_all = "snake_case")]
 pub enum Architecture {
     /// Embedding to classes.
@@ -34,13 +41,22 @@ pub enum Architecture {
         /// Length of the embedding.
         input: usize,
     },
-    /// Decoder over all maps.
+    /// Several images' embeddings to classes.
+    MultiEmbedding {
+        /// Length of an embedding times the number of images.
+        input: usize,
+        /// Units of the hidden layer.
+        hidden: usize,
+    },
+    /// Decoder over all maps of one image, or of two side by side (siamese).
     Pixelwise {
-        /// Channels of the encoder's maps, the finest first.
+        /// Channels of the maps, the finest first; of both images together.
         channels: Vec<usize>,
-        /// Channels to which a 1x1 convolution reduces each map first (the slim variant).
+        /// Channels to which a 1x1 convolution brings each map first (siamese or slim).
         slim: Option<Vec<usize>>,
     },
+    /// Atrous pyramid and decoder over two maps.
+    DeepLab(deeplab::Shape),
 }
 
 /// Everything about a head but its weights.
@@ -64,13 +80,28 @@ pub struct HeadSpec {
     pub scale: f32,
     /// Seed of the training.
     pub seed: u64,
+    /// Images that make one sample.
+    #[serde(default = "one")]
+    pub images: usize,
+    /// Numbers per pixel or sample where they are not one a label: 1 for a mask of one class
+    /// (then there are two labels, the first for what is not it), 1 for depth, 2 for flow.
+    #[serde(default)]
+    pub channels: Option<usize>,
+    /// Width and height of the pictures in whose pixels flow is measured; none if it is in
+    /// the pixels of each picture itself.
+    #[serde(default)]
+    pub reference: Option<(u32, u32)>,
+}
+
+const fn one() -> usize {
+    1
 }
 
 impl HeadSpec {
     /// Number of output channels.
     #[must_use]
     pub fn outputs(&self) -> usize {
-        if self.kind == OutputKind::Depth { 1 } else { self.labels.len() }
+        self.channels.unwrap_or(if self.kind == OutputKind::Depth { 1 } else { self.labels.len() })
     }
 }
 
@@ -85,7 +116,9 @@ pub struct Head {
 #[derive(Debug)]
 enum Network {
     Linear(Linear),
+    MultiEmbedding(MultiEmbedding),
     Pixelwise(Pixelwise),
+    DeepLab(DeepLab),
 }
 
 /// What a head puts out for a batch.
@@ -93,10 +126,13 @@ enum Network {
 pub enum RawOutput {
     /// Class logits, `N x classes`.
     Logits(Tensor),
-    /// Class logits per pixel, `N x classes x H x W`.
+    /// Class logits per pixel, `N x classes x H x W`; a mask of one class has one plane, whose
+    /// pixels above 0 belong to it.
     PixelLogits(Tensor),
     /// Depth per pixel in the head's unit, `N x H x W`.
     Depth(Tensor),
+    /// Displacement per pixel in the head's unit (right and down), `N x channels x H x W`.
+    Flow(Tensor),
 }
 
 const METADATA: &str = "virboard_head";
@@ -104,11 +140,16 @@ const METADATA: &str = "virboard_head";
 impl Head {
     /// A new head with PyTorch's default initialisation from the seed of `spec`.
     pub fn new(spec: HeadSpec, device: &Device) -> Result<Self> {
+        let (outputs, seed) = (spec.outputs(), spec.seed);
         let network = match &spec.architecture {
-            Architecture::Linear { input } => Network::Linear(Linear::new(*input, spec.outputs(), spec.seed, device)?),
-            Architecture::Pixelwise { channels, slim } => {
-                Network::Pixelwise(Pixelwise::new(channels, slim.as_deref(), spec.outputs(), spec.seed, device)?)
+            Architecture::Linear { input } => Network::Linear(Linear::new(*input, outputs, seed, device)?),
+            Architecture::MultiEmbedding { input, hidden } => {
+                Network::MultiEmbedding(MultiEmbedding::new(*input, *hidden, outputs, seed, device)?)
             }
+            Architecture::Pixelwise { channels, slim } => {
+                Network::Pixelwise(Pixelwise::new(channels, slim.as_deref(), outputs, seed, device)?)
+            }
+            Architecture::DeepLab(shape) => Network::DeepLab(DeepLab::new(*shape, outputs, seed, device)?),
         };
         Ok(Self { spec, network })
     }
@@ -130,54 +171,102 @@ impl Head {
             unit: String::new(),
             scale: 1.0,
             seed: 0,
+            images: 1,
+            channels: None,
+            reference: None,
         };
         Some(Self { spec, network: Network::Linear(Linear::from_tensors(weight, bias)) })
     }
 
-    /// Runs the head on an encoder's features.
-    pub fn forward(&self, features: &Features) -> Result<RawOutput> {
-        Ok(match &self.network {
-            Network::Linear(linear) => RawOutput::Logits(linear.forward(&features.embedding)?),
-            Network::Pixelwise(decoder) => {
-                let out = decoder.forward(&features.maps)?;
-                if self.spec.kind == OutputKind::Depth {
-                    RawOutput::Depth((out.squeeze(1)? * f64::from(self.spec.scale))?)
-                } else {
-                    RawOutput::PixelLogits(out)
-                }
-            }
+    /// Runs the head on an encoder's features. `images` are the sample's images, each with
+    /// features of the same batch; `size` is the input's height and width.
+    pub fn forward(&self, images: &[Features], size: (usize, usize)) -> Result<RawOutput> {
+        if images.len() != self.spec.images {
+            return Err(Error::Unsupported(format!(
+                "the head of {} needs {} images at a time, not {}",
+                self.spec.task,
+                self.spec.images,
+                images.len()
+            )));
+        }
+        let out = self.run(&self.inputs(images)?, size, false)?;
+        let planes =
+            || -> Result<Tensor> { Ok((out.permute((0, 3, 1, 2))?.contiguous()? * f64::from(self.spec.scale))?) };
+        Ok(match self.spec.kind {
+            OutputKind::Classification => RawOutput::Logits(out),
+            OutputKind::Segmentation => RawOutput::PixelLogits(planes()?),
+            OutputKind::Depth => RawOutput::Depth(planes()?.squeeze(1)?),
+            OutputKind::Flow => RawOutput::Flow(planes()?),
         })
     }
 
-    /// The linear head inside, if it is one.
+    /// What [`Self::run`] takes: the embeddings side by side, or the maps as `N x H x W x C`
+    /// with the images side by side on channels.
+    pub fn inputs(&self, images: &[Features]) -> Result<Vec<Tensor>> {
+        if self.needs_maps() { Features::maps_nhwc(images) } else { Ok(vec![Features::embeddings(images)?]) }
+    }
+
+    /// Whether the head works on maps, not on embeddings.
     #[must_use]
-    pub fn as_linear(&self) -> Option<&Linear> {
+    pub fn needs_maps(&self) -> bool {
+        matches!(self.network, Network::Pixelwise(_) | Network::DeepLab(_))
+    }
+
+    /// The raw output: `N x classes`, or `N x H x W x outputs`. In training, batch
+    /// normalisations use and gather the batch's statistics.
+    pub fn run(&self, inputs: &[Tensor], size: (usize, usize), training: bool) -> Result<Tensor> {
         match &self.network {
-            Network::Linear(linear) => Some(linear),
-            Network::Pixelwise(_) => None,
+            Network::Linear(linear) => linear.forward(&inputs[0]),
+            Network::MultiEmbedding(head) => head.forward(&inputs[0]),
+            Network::Pixelwise(decoder) => decoder.forward(inputs),
+            // The maps of strides 4 and 16.
+            Network::DeepLab(head) => head.forward(&inputs[1], &inputs[3], size, training),
         }
     }
 
-    /// The pixel-wise decoder inside, if it is one.
+    /// Whether inputs can be standardised for training and that be folded into the head.
     #[must_use]
-    pub fn as_pixelwise(&self) -> Option<&Pixelwise> {
-        match &self.network {
-            Network::Pixelwise(decoder) => Some(decoder),
-            Network::Linear(_) => None,
+    pub fn takes_standardisation(&self) -> bool {
+        match &self.spec.architecture {
+            Architecture::Linear { .. } | Architecture::MultiEmbedding { .. } => true,
+            Architecture::Pixelwise { slim, .. } => slim.is_some(),
+            Architecture::DeepLab(_) => false,
         }
     }
 
-    fn parameters(&self) -> &Parameters {
+    /// Takes a standardisation of the inputs, `(x - mean) / std` a channel, into the head.
+    pub fn fold_standardisation(&self, statistics: &[(Tensor, Tensor)]) -> Result<()> {
+        match (&self.network, statistics) {
+            (Network::Linear(linear), [(mean, std), ..]) => linear.fold_standardisation(mean, std),
+            (Network::MultiEmbedding(head), [(mean, std), ..]) => head.fold_standardisation(mean, std),
+            (Network::Pixelwise(decoder), statistics) => decoder.fold_standardisation(statistics),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a DeepLab head's trained block the encoder's last block; others have none.
+    pub fn copy_block4(&self, layer4: &BTreeMap<String, Tensor>) -> Result<()> {
+        match &self.network {
+            Network::DeepLab(head) => head.copy_block4(layer4),
+            _ => Ok(()),
+        }
+    }
+
+    /// The head's tensors.
+    #[must_use]
+    pub fn parameters(&self) -> &Parameters {
         match &self.network {
             Network::Linear(linear) => linear.parameters(),
+            Network::MultiEmbedding(head) => head.parameters(),
             Network::Pixelwise(decoder) => decoder.parameters(),
+            Network::DeepLab(head) => head.parameters(),
         }
     }
 
     /// The trainable tensors in the order of their names.
     #[must_use]
     pub fn trainable(&self) -> Vec<Var> {
-        self.parameters().0.values().cloned().collect()
+        self.parameters().trainable().values().cloned().collect()
     }
 
     /// Writes the head as half-precision safetensors, atomically.
@@ -185,8 +274,7 @@ impl Head {
         let fail = |e: &dyn std::fmt::Display| Error::Head { path: path.to_path_buf(), reason: e.to_string() };
         let tensors: BTreeMap<String, Tensor> = self
             .parameters()
-            .0
-            .iter()
+            .all()
             .map(|(name, var)| Ok((name.clone(), var.as_tensor().to_dtype(DType::F16)?.to_device(&Device::Cpu)?)))
             .collect::<Result<_>>()?;
         let spec = serde_json::to_string(&self.spec).map_err(|e| fail(&e))?;
@@ -207,7 +295,7 @@ impl Head {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let head = Self::new(spec_of(&bytes, path)?, device)?;
         let mut tensors = candle_core::safetensors::load_buffer(&bytes, device).map_err(|e| fail(&e))?;
-        for (name, var) in &head.parameters().0 {
+        for (name, var) in head.parameters().all() {
             let tensor = tensors.remove(name).ok_or_else(|| fail(&format!("it has no tensor `{name}`")))?;
             if tensor.dims() != var.dims() {
                 return Err(fail(&format!("tensor `{name}` has shape {:?}, not {:?}", tensor.dims(), var.dims())));
@@ -238,26 +326,4 @@ fn spec_of(bytes: &[u8], path: &Path) -> Result<HeadSpec> {
     let spec = metadata.metadata().as_ref().and_then(|m| m.get(METADATA));
     let spec = spec.ok_or_else(|| fail("it does not say which head it is".to_owned()))?;
     serde_json::from_str(spec).map_err(|e| fail(format!("its description cannot be read: {e}")))
-}
-
-/// Named trainable tensors.
-#[derive(Debug, Default)]
-pub struct Parameters(BTreeMap<String, Var>);
-
-impl Parameters {
-    /// Adds `NAME.weight` of `shape` (outputs first) and `NAME.bias`, uniform in
-    /// +-1/sqrt(inputs): PyTorch's default for linear layers and convolutions.
-    fn layer(&mut self, name: &str, shape: &[usize], seed: u64, device: &Device) -> Result<(Tensor, Tensor)> {
-        let bound = 1.0 / (shape[1..].iter().product::<usize>() as f64).sqrt();
-        let mut add = |name: String, shape: &[usize]| -> Result<Tensor> {
-            let mut stream = crate::seeded::Stream::new(seed, &name);
-            let count = shape.iter().product();
-            let values: Vec<f32> = (0..count).map(|_| ((stream.uniform() * 2.0 - 1.0) * bound) as f32).collect();
-            let var = Var::from_tensor(&Tensor::from_vec(values, shape, device)?)?;
-            let tensor = var.as_tensor().clone();
-            self.0.insert(name, var);
-            Ok(tensor)
-        };
-        Ok((add(format!("{name}.weight"), shape)?, add(format!("{name}.bias"), &shape[..1])?))
-    }
 }

@@ -5,6 +5,7 @@
 //! a comment says otherwise. Long work takes a [`progress::Progress`].
 
 pub mod checkpoint;
+pub mod cka;
 pub mod conv;
 pub mod dataset;
 pub mod device;
@@ -16,10 +17,15 @@ pub mod feature_cache;
 pub mod files;
 pub mod head;
 pub mod image;
+pub mod knn;
+pub mod layer;
+pub mod logistic;
 pub mod metric;
 pub mod predict;
+pub mod predictions;
 pub mod preprocess;
 pub mod progress;
+pub mod recipe;
 pub mod scene;
 pub mod seeded;
 pub mod train;

@@ -1,67 +1,159 @@
-//! Metrics over a whole test set, and what the best constant answer reaches.
+//! Metrics. Every sample leaves a [`SampleScore`]; a score under either protocol is computed
+//! from those alone, so that it can be computed again without a device.
 
-/// A confusion matrix: rows are true classes, columns predicted ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+use virboard_core::catalog::task::Metric;
+use virboard_core::protocol::Protocol;
+
+/// What is kept of a prediction for one test sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum SampleScore {
+    /// Of one answer per sample.
+    Class {
+        /// The true class.
+        truth: u32,
+        /// The most probable classes with their probabilities, at most [`TOP`], best first.
+        top: Vec<(u32, f32)>,
+    },
+    /// Of one class per pixel.
+    Pixels {
+        /// True class, predicted class, number of pixels; labelled pixels only.
+        counts: Vec<(u8, u8, u64)>,
+    },
+    /// Of numbers per pixel.
+    Errors {
+        /// Sum of the labelled pixels' errors: absolute ones, or lengths of flow errors.
+        sum: f64,
+        /// Labelled pixels.
+        count: u64,
+        /// Those near enough to the truth; only flow has them.
+        hits: u64,
+    },
+}
+
+/// Classes that are kept per sample.
+pub const TOP: usize = 5;
+
+/// What a task's metric counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scoring {
+    /// The metric.
+    pub metric: Metric,
+    /// Whether class 0 (background, void) is left out of the mean over classes.
+    pub skip_zero: bool,
+    /// Whether pixels whose true class is 0 are not labelled at all (Cityscapes' void).
+    pub void_zero: bool,
+}
+
+/// The score of a test set. `batch` is the size of test batches, on which some of ViRB's
+/// metrics depend.
+#[must_use]
+pub fn score(samples: &[SampleScore], scoring: Scoring, protocol: Protocol, batch: usize) -> f64 {
+    match (protocol, scoring.metric) {
+        (_, Metric::Top1) => mean(samples.iter().map(|s| f64::from(u8::from(right(s))))),
+        (_, Metric::Iou) => mean(samples.iter().map(|s| overlap(&counts(s), 1))),
+        (Protocol::Standard, Metric::MeanIou) => {
+            let mut confusion = Confusion::default();
+            for sample in samples {
+                for (truth, predicted, n) in counts(sample) {
+                    if !(scoring.void_zero && truth == 0) {
+                        confusion.add(truth, predicted, n);
+                    }
+                }
+            }
+            confusion.mean_iou(scoring.skip_zero)
+        }
+        (Protocol::Virb, Metric::MeanIou) => weighted(samples, batch, |part| {
+            let all: Vec<_> = part.iter().map(counts).collect();
+            let mut classes: Vec<u8> = all.iter().flatten().filter(|c| c.2 > 0 && c.0 != 0).map(|c| c.0).collect();
+            classes.sort_unstable();
+            classes.dedup();
+            mean(classes.iter().map(|class| mean(all.iter().map(|c| overlap(c, *class)))))
+        }),
+        (Protocol::Standard, Metric::FlowAccuracy) => share(samples),
+        (Protocol::Virb, Metric::FlowAccuracy) => weighted(samples, batch, share),
+        (_, Metric::L1 | Metric::EndpointError) => {
+            let (sum, count) = samples.iter().map(errors).fold((0.0, 0), |(s, n), e| (s + e.0, n + e.1));
+            sum / count.max(1) as f64
+        }
+    }
+}
+
+fn right(sample: &SampleScore) -> bool {
+    matches!(sample, SampleScore::Class { truth, top } if top.first().is_some_and(|(c, _)| c == truth))
+}
+
+fn counts(sample: &SampleScore) -> Vec<(u8, u8, u64)> {
+    if let SampleScore::Pixels { counts } = sample { counts.clone() } else { Vec::new() }
+}
+
+fn errors(sample: &SampleScore) -> (f64, u64, u64) {
+    if let SampleScore::Errors { sum, count, hits } = sample { (*sum, *count, *hits) } else { (0.0, 0, 0) }
+}
+
+fn share(samples: &[SampleScore]) -> f64 {
+    let (hits, count) = samples.iter().map(errors).fold((0, 0), |(h, n), e| (h + e.2, n + e.1));
+    hits as f64 / count.max(1) as f64
+}
+
+/// ViRB's mean over batches, weighted by their sizes. A batch without a value (no class in
+/// it) makes it no number, as NumPy's mean of nothing does.
+fn weighted(samples: &[SampleScore], batch: usize, value: impl Fn(&[SampleScore]) -> f64) -> f64 {
+    let sum: f64 = samples.chunks(batch.max(1)).map(|part| value(part) * part.len() as f64).sum();
+    sum / samples.len().max(1) as f64
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, n) = values.fold((0.0, 0u64), |(s, n), v| (s + v, n + 1));
+    sum / n as f64
+}
+
+/// Intersection over union of one class in one image, with ViRB's 1e-8 on both: 1 where the
+/// class is neither true nor predicted.
+fn overlap(counts: &[(u8, u8, u64)], class: u8) -> f64 {
+    let (mut hit, mut union) = (0, 0);
+    for (truth, predicted, n) in counts {
+        hit += if *truth == class && *predicted == class { *n } else { 0 };
+        union += if *truth == class || *predicted == class { *n } else { 0 };
+    }
+    (hit as f64 + 1e-8) / (union as f64 + 1e-8)
+}
+
+/// A confusion matrix of pixels: rows are true classes, columns predicted ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Confusion {
-    classes: usize,
-    counts: Vec<u64>,
+    counts: std::collections::BTreeMap<(u8, u8), u64>,
 }
 
 impl Confusion {
-    /// An empty matrix.
-    #[must_use]
-    pub fn new(classes: usize) -> Self {
-        Self { classes, counts: vec![0; classes * classes] }
+    /// Counts pixels.
+    pub fn add(&mut self, truth: u8, predicted: u8, pixels: u64) {
+        *self.counts.entry((truth, predicted)).or_default() += pixels;
     }
 
-    /// Counts one sample or pixel.
-    pub fn add(&mut self, truth: usize, prediction: usize) {
-        self.counts[truth * self.classes + prediction] += 1;
-    }
-
-    /// Top-1 accuracy: the share of the diagonal, 0 to 1.
+    /// The pixels counted so far: true class, predicted class, number.
     #[must_use]
-    pub fn top1(&self) -> f64 {
-        let right: u64 = (0..self.classes).map(|c| self.counts[c * self.classes + c]).sum();
-        right as f64 / self.counts.iter().sum::<u64>().max(1) as f64
+    pub fn into_counts(self) -> Vec<(u8, u8, u64)> {
+        self.counts.into_iter().map(|((t, p), n)| (t, p, n)).collect()
     }
 
     /// Mean over classes of intersection / union over the whole set, 0 to 1. A class that
     /// is neither true nor predicted anywhere does not count.
     #[must_use]
-    pub fn mean_iou(&self) -> f64 {
-        let n = self.classes;
-        let ious: Vec<f64> = (0..n)
-            .filter_map(|c| {
-                let hit = self.counts[c * n + c];
-                let truth: u64 = self.counts[c * n..(c + 1) * n].iter().sum();
-                let predicted: u64 = (0..n).map(|t| self.counts[t * n + c]).sum();
-                let union = truth + predicted - hit;
-                (union > 0).then(|| hit as f64 / union as f64)
-            })
-            .collect();
+    pub fn mean_iou(&self, skip_zero: bool) -> f64 {
+        let mut ious = Vec::new();
+        for class in u8::from(skip_zero)..=u8::MAX {
+            let (mut hit, mut union) = (0u64, 0u64);
+            for ((truth, predicted), n) in &self.counts {
+                hit += if *truth == class && *predicted == class { *n } else { 0 };
+                union += if *truth == class || *predicted == class { *n } else { 0 };
+            }
+            if union > 0 {
+                ious.push(hit as f64 / union as f64);
+            }
+        }
         ious.iter().sum::<f64>() / ious.len().max(1) as f64
-    }
-}
-
-/// Running mean of absolute errors.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct MeanAbsoluteError {
-    sum: f64,
-    count: u64,
-}
-
-impl MeanAbsoluteError {
-    /// Counts one pixel.
-    pub fn add(&mut self, truth: f32, prediction: f32) {
-        self.sum += f64::from((truth - prediction).abs());
-        self.count += 1;
-    }
-
-    /// The mean in the values' unit; 0 over nothing.
-    #[must_use]
-    pub fn value(&self) -> f64 {
-        self.sum / self.count.max(1) as f64
     }
 }
 
@@ -69,30 +161,60 @@ impl MeanAbsoluteError {
 mod tests {
     use super::*;
 
-    fn matrix(rows: [[u64; 3]; 3]) -> Confusion {
-        Confusion { classes: 3, counts: rows.concat() }
+    fn scoring(metric: Metric, skip_zero: bool) -> Scoring {
+        Scoring { metric, skip_zero, void_zero: false }
+    }
+
+    fn pixels(counts: &[(u8, u8, u64)]) -> SampleScore {
+        SampleScore::Pixels { counts: counts.to_vec() }
     }
 
     #[test]
     fn accuracy_and_iou_by_hand() {
-        let m = matrix([[5, 1, 0], [2, 2, 0], [0, 0, 0]]);
-        assert!((m.top1() - 0.7).abs() < 1e-12);
+        let class = |truth, guess| SampleScore::Class { truth, top: vec![(guess, 1.0)] };
+        let samples = [class(0, 0), class(1, 0), class(2, 2), class(2, 2)];
+        assert!((score(&samples, scoring(Metric::Top1, false), Protocol::Standard, 32) - 0.75).abs() < 1e-12);
         // Class 0: 5 / (6 + 7 - 5); class 1: 2 / (4 + 3 - 2); class 2 occurs nowhere.
-        assert!((m.mean_iou() - f64::midpoint(5.0 / 8.0, 2.0 / 5.0)).abs() < 1e-12);
+        let samples = [pixels(&[(0, 0, 5), (0, 1, 1)]), pixels(&[(1, 0, 2), (1, 1, 2)])];
+        let value = score(&samples, scoring(Metric::MeanIou, false), Protocol::Standard, 32);
+        assert!((value - f64::midpoint(5.0 / 8.0, 2.0 / 5.0)).abs() < 1e-12);
     }
 
     #[test]
-    fn a_constant_answer_overlaps_with_its_class_only() {
-        let m = matrix([[0, 0, 6], [0, 0, 4], [0, 0, 10]]);
-        assert!((m.top1() - 0.5).abs() < 1e-12);
-        assert!((m.mean_iou() - 0.5 / 3.0).abs() < 1e-12);
+    fn virbs_mean_iou_depends_on_the_batch_and_the_standard_one_does_not() {
+        let samples = [pixels(&[(1, 1, 8), (1, 0, 2)]), pixels(&[(2, 2, 3), (0, 2, 1)])];
+        let virb = |batch| score(&samples, scoring(Metric::MeanIou, true), Protocol::Virb, batch);
+        let standard = |batch| score(&samples, scoring(Metric::MeanIou, true), Protocol::Standard, batch);
+        // One batch: each class also has an image without it, whose overlap is 1e-8 / 1e-8.
+        assert!((virb(2) - f64::midpoint(f64::midpoint(0.8, 1.0), f64::midpoint(1.0, 0.75))).abs() < 1e-6);
+        assert!((virb(1) - f64::midpoint(0.8, 0.75)).abs() < 1e-6);
+        assert_eq!(standard(1), standard(2));
+        assert!((standard(2) - f64::midpoint(0.8, 0.75)).abs() < 1e-12);
     }
 
     #[test]
-    fn absolute_errors_average() {
-        let mut e = MeanAbsoluteError::default();
-        e.add(1.0, 3.0);
-        e.add(2.0, 2.0);
-        assert!((e.value() - 1.0).abs() < 1e-12);
+    fn void_pixels_are_no_part_of_the_standard_score() {
+        let samples = [pixels(&[(0, 1, 90), (1, 1, 10)])];
+        let with = Scoring { void_zero: true, ..scoring(Metric::MeanIou, true) };
+        assert!((score(&samples, with, Protocol::Standard, 1) - 1.0).abs() < 1e-12);
+        assert!((score(&samples, with, Protocol::Virb, 1) - 0.1).abs() < 1e-6);
+    }
+
+    #[test]
+    fn one_class_masks_are_averaged_over_images() {
+        let samples = [pixels(&[(1, 1, 1), (0, 0, 99)]), pixels(&[(1, 0, 50), (0, 0, 50)])];
+        let value = score(&samples, scoring(Metric::Iou, false), Protocol::Standard, 1);
+        assert!((value - 0.5).abs() < 1e-6, "{value}");
+    }
+
+    #[test]
+    fn errors_average_over_pixels() {
+        let error = |sum, count, hits| SampleScore::Errors { sum, count, hits };
+        let samples = [error(4.0, 2, 1), error(0.0, 2, 2), error(1.0, 1, 0)];
+        assert!((score(&samples, scoring(Metric::L1, false), Protocol::Standard, 2) - 1.0).abs() < 1e-12);
+        let flow = scoring(Metric::FlowAccuracy, false);
+        assert!((score(&samples, flow, Protocol::Standard, 2) - 0.6).abs() < 1e-12);
+        // Batches of two: 3 of 4 and 0 of 1, weighted 2 to 1.
+        assert!((score(&samples, flow, Protocol::Virb, 2) - 0.5).abs() < 1e-12);
     }
 }

@@ -1,8 +1,8 @@
 //! Predictions for pictures: one encoder pass for all heads, and outputs at the picture's size.
 
-use crate::conv::bilinear_tap;
 use crate::encoder::LoadedEncoder;
 use crate::head::{Head, RawOutput};
+use crate::layer::bilinear_tap;
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
 use rayon::prelude::*;
@@ -17,6 +17,8 @@ pub enum Output {
     Pixels(Grid),
     /// A distance per pixel, in the head's unit.
     Depth(Grid),
+    /// A displacement per pixel to the right and down, in pixels of the first input.
+    Flow(Grid),
 }
 
 /// Values per pixel: `channels` planes of `height x width`, in row order.
@@ -32,41 +34,49 @@ pub struct Grid {
     pub values: Vec<f32>,
 }
 
-/// Runs `encoder` once over a batch of prepared inputs (see
-/// [`crate::preprocess::Preprocessing::input`]) and every head on its features. Gives, for
-/// each input, one output a head, in the order of `heads`.
+/// Runs `encoder` once over a batch of samples of equally many images, all prepared with
+/// [`crate::preprocess::Preprocessing::input`], and every head on the features. Gives, for each
+/// sample, one output a head, in the order of `heads`.
 pub fn predict(
     encoder: &LoadedEncoder,
     heads: &[Arc<Head>],
-    inputs: &[Vec<f32>],
+    samples: &[Vec<Vec<f32>>],
     device: &candle_core::Device,
 ) -> Result<Vec<Vec<Output>>> {
     for head in heads {
         head.check(encoder)?;
     }
-    let batch = encoder.network.preprocessing().batch(inputs, device)?;
-    let features = encoder.network.features(&batch)?;
-    let mut outputs: Vec<Vec<Output>> = inputs.iter().map(|_| Vec::with_capacity(heads.len())).collect();
+    let input = encoder.network.preprocessing();
+    let images = samples.first().map_or(0, Vec::len);
+    let mut features = Vec::with_capacity(images);
+    for image in 0..images {
+        let inputs: Vec<Vec<f32>> = samples.iter().map(|s| s[image].clone()).collect();
+        features.push(encoder.network.features(&input.batch(&inputs, device)?)?);
+    }
+    let size = (input.height as usize, input.width as usize);
+    let mut outputs: Vec<Vec<Output>> = samples.iter().map(|_| Vec::with_capacity(heads.len())).collect();
     for head in heads {
-        match head.forward(&features)? {
+        let all: Vec<Output> = match head.forward(&features, size)? {
             RawOutput::Logits(logits) => {
                 let rows: Vec<Vec<f32>> = candle_nn::ops::softmax(&logits, D::Minus1)?.to_vec2()?;
-                outputs.iter_mut().zip(rows).for_each(|(out, row)| out.push(Output::Classes(row)));
+                rows.into_iter().map(Output::Classes).collect()
             }
             RawOutput::PixelLogits(t) => {
-                for (i, out) in outputs.iter_mut().enumerate() {
-                    out.push(Output::Pixels(grid(&t.get(i)?)?));
-                }
+                // One plane says what is class 1; the other class is where it is below 0.
+                let t = if t.dim(1)? == 1 { Tensor::cat(&[t.zeros_like()?, t], 1)? } else { t };
+                grids(&t)?.into_iter().map(Output::Pixels).collect()
             }
-            RawOutput::Depth(t) => {
-                for (i, out) in outputs.iter_mut().enumerate() {
-                    // Nothing is nearer than the camera.
-                    out.push(Output::Depth(grid(&t.get(i)?.relu()?.unsqueeze(0)?)?));
-                }
-            }
-        }
+            // Nothing is nearer than the camera.
+            RawOutput::Depth(t) => grids(&t.relu()?.unsqueeze(1)?)?.into_iter().map(Output::Depth).collect(),
+            RawOutput::Flow(t) => grids(&t)?.into_iter().map(Output::Flow).collect(),
+        };
+        outputs.iter_mut().zip(all).for_each(|(out, output)| out.push(output));
     }
     Ok(outputs)
+}
+
+fn grids(t: &Tensor) -> Result<Vec<Grid>> {
+    (0..t.dim(0)?).map(|i| grid(&t.get(i)?)).collect()
 }
 
 fn grid(t: &Tensor) -> Result<Grid> {
@@ -94,10 +104,10 @@ impl Grid {
         })
     }
 
-    /// The first plane at every pixel of a `width x height` picture, interpolated bilinearly.
+    /// A plane at every pixel of a `width x height` picture, interpolated bilinearly.
     #[must_use]
-    pub fn values_at(&self, width: u32, height: u32) -> Vec<f32> {
-        self.rows(width, height, |planes: &[Vec<f32>], x| planes[0][x])
+    pub fn values_at(&self, plane: usize, width: u32, height: u32) -> Vec<f32> {
+        self.rows(width, height, |planes: &[Vec<f32>], x| planes[plane][x])
     }
 
     /// Interpolates row by row, so that memory stays small at any picture size.
@@ -134,9 +144,9 @@ mod tests {
     #[test]
     fn grids_are_interpolated_to_the_pictures_size() {
         let grid = Grid { channels: 1, height: 2, width: 2, values: vec![0.0, 1.0, 2.0, 3.0] };
-        assert_eq!(grid.values_at(2, 2), [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(grid.values_at(0, 2, 2), [0.0, 1.0, 2.0, 3.0]);
         // PyTorch: F.interpolate(x, (1, 4), mode="bilinear", align_corners=False).
-        assert_eq!(grid.values_at(4, 1), [1.0, 1.25, 1.75, 2.0]);
+        assert_eq!(grid.values_at(0, 4, 1), [1.0, 1.25, 1.75, 2.0]);
         let two = Grid { channels: 2, height: 1, width: 2, values: vec![1.0, 0.0, 0.0, 1.0] };
         assert_eq!(two.classes_at(4, 2), [0, 0, 1, 1, 0, 0, 1, 1]);
     }

@@ -58,10 +58,15 @@ impl Preprocessing {
     /// The input of a picture: `3 x H x W` values in row order.
     #[must_use]
     pub fn input(&self, picture: &RgbImage) -> Vec<f32> {
-        let resized = self.resize(picture);
-        let plane = (self.width * self.height) as usize;
+        self.values(&self.resize(picture))
+    }
+
+    /// The values of a picture as it is, `3 x H x W` in row order, H and W being its own.
+    #[must_use]
+    pub fn values(&self, picture: &RgbImage) -> Vec<f32> {
+        let plane = (picture.width() * picture.height()) as usize;
         let mut out = vec![0f32; 3 * plane];
-        for (i, pixel) in resized.pixels().enumerate() {
+        for (i, pixel) in picture.pixels().enumerate() {
             for channel in 0..3 {
                 let from = if self.bgr { 2 - channel } else { channel };
                 let value = f32::from(pixel.0[from]) * self.scale;
@@ -125,6 +130,37 @@ pub fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> Rg
         current = out;
     }
     current
+}
+
+/// Pillow's `Image.resize` of a picture of 32-bit numbers (mode `F`), horizontally first.
+#[must_use]
+pub fn resize_numbers(values: &[f32], from: (u32, u32), to: (u32, u32), filter: Filter) -> Vec<f32> {
+    let (w, h) = (from.0 as usize, from.1 as usize);
+    let (to_w, to_h) = (to.0 as usize, to.1 as usize);
+    let unit = 1.0 / f64::from(1u32 << BITS);
+    let columns = taps(w, to_w, filter);
+    let mut narrow = vec![0f32; to_w * h];
+    narrow.par_chunks_mut(to_w).zip(values.par_chunks(w)).for_each(|(out, row)| {
+        for (v, tap) in out.iter_mut().zip(&columns) {
+            let sum: f64 =
+                tap.weights.iter().zip(&row[tap.first..]).map(|(k, v)| f64::from(*k) * unit * f64::from(*v)).sum();
+            *v = sum as f32;
+        }
+    });
+    let rows = taps(h, to_h, filter);
+    let mut out = vec![0f32; to_w * to_h];
+    out.par_chunks_mut(to_w).zip(&rows).for_each(|(out, tap)| {
+        for (x, v) in out.iter_mut().enumerate() {
+            let sum: f64 = tap
+                .weights
+                .iter()
+                .enumerate()
+                .map(|(i, k)| f64::from(*k) * unit * f64::from(narrow[(tap.first + i) * to_w + x]))
+                .sum();
+            *v = sum as f32;
+        }
+    });
+    out
 }
 
 /// Fixed-point bits of a weight; a sum of 255 times weights that add up to 1 fits 31 bits.

@@ -37,10 +37,25 @@ pub struct Rendered {
     pub classes: Vec<u8>,
     /// Distance along the optical axis in metres, in row order.
     pub depth: Vec<f32>,
+    /// Objects that cover at least a thousandth of the picture.
+    pub objects: usize,
+}
+
+/// How a camera moves between two views.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Motion {
+    /// Metres forward along the ground.
+    pub ahead: f64,
+    /// Metres to the right.
+    pub sideways: f64,
+    /// Radians to the right.
+    pub yaw: f64,
+    /// Radians up.
+    pub pitch: f64,
 }
 
 /// Everything that a seed decides.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Scene {
     shapes: Vec<Shape>,
     ground: Surface,
@@ -52,13 +67,46 @@ pub struct Scene {
     haze: f64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Camera {
     position: V3,
     right: V3,
     up: V3,
     forward: V3,
     half_width: f64,
+}
+
+impl Camera {
+    fn looking(position: V3, forward: V3, half_width: f64) -> Self {
+        let right = normalise([forward[2], 0.0, -forward[0]]);
+        let up = [
+            forward[1] * right[2] - forward[2] * right[1],
+            forward[2] * right[0] - forward[0] * right[2],
+            forward[0] * right[1] - forward[1] * right[0],
+        ];
+        Self { position, right, up, forward, half_width }
+    }
+
+    fn moved(&self, motion: Motion) -> Self {
+        let flat = normalise([self.forward[0], 0.0, self.forward[2]]);
+        let position = add(self.position, add(scale(flat, motion.ahead), scale(self.right, motion.sideways)));
+        let (heading, level) = (self.forward[0].atan2(self.forward[2]), self.forward[1].asin());
+        let (heading, level) = (heading + motion.yaw, (level + motion.pitch).clamp(-1.3, 1.3));
+        let forward = [heading.sin() * level.cos(), level.sin(), heading.cos() * level.cos()];
+        Self::looking(position, forward, self.half_width)
+    }
+
+    /// Where a direction from the camera appears; `None` behind it.
+    fn project(&self, direction: V3, width: u32, height: u32) -> Option<(f64, f64)> {
+        let along = dot(direction, self.forward);
+        if along <= 1e-6 {
+            return None;
+        }
+        let aspect = f64::from(height) / f64::from(width);
+        let u = dot(direction, self.right) / along / self.half_width;
+        let v = dot(direction, self.up) / along / (self.half_width * aspect);
+        Some((f64::midpoint(u, 1.0) * f64::from(width), f64::midpoint(1.0, -v) * f64::from(height)))
+    }
 }
 
 impl Scene {
@@ -82,14 +130,8 @@ impl Scene {
         let aim = [r.range(-0.6, 0.6), r.range(0.1, 0.9), r.range(5.0, 8.0)];
         let position = [0.0, height, 0.0];
         let forward = normalise(sub(aim, position));
-        let right = normalise([forward[2], 0.0, -forward[0]]);
-        let up = [
-            forward[1] * right[2] - forward[2] * right[1],
-            forward[2] * right[0] - forward[0] * right[2],
-            forward[0] * right[1] - forward[1] * right[0],
-        ];
         let field = r.range(50.0, 66.0_f64).to_radians();
-        let camera = Camera { position, right, up, forward, half_width: (field / 2.0).tan() };
+        let camera = Camera::looking(position, forward, (field / 2.0).tan());
         let ground = Surface::ground(&mut r);
         let wanted = 3 + r.below(6);
         let mut shapes: Vec<Shape> = Vec::new();
@@ -110,14 +152,56 @@ impl Scene {
         Self { shapes, ground, camera, sun: normalise(sun), sun_colour, horizon, zenith, haze: r.range(0.01, 0.045) }
     }
 
+    /// The same scene seen after a motion of the camera.
+    #[must_use]
+    pub fn moved(&self, motion: Motion) -> Self {
+        Self { camera: self.camera.moved(motion), ..self.clone() }
+    }
+
+    /// Metres straight ahead along the ground until something is in the way of a body of
+    /// 0.7 m width; at most [`MAX_DEPTH`].
+    #[must_use]
+    pub fn free_path(&self) -> f64 {
+        let flat = normalise([self.camera.forward[0], 0.0, self.camera.forward[2]]);
+        let free = self.shapes.iter().filter_map(|shape| {
+            let to = sub(shape.base, self.camera.position);
+            let along = to[0] * flat[0] + to[2] * flat[2];
+            let beside = (to[0] * flat[2] - to[2] * flat[0]).abs();
+            let reach = shape.radius() + 0.35;
+            (along > 0.0 && beside < reach).then(|| along - (reach * reach - beside * beside).sqrt())
+        });
+        free.fold(f64::from(MAX_DEPTH), f64::min).max(0.0)
+    }
+
+    /// Where each pixel's surface appears in the view after `motion`: displacements to the
+    /// right and down in pixels, in row order; NaN for what is then behind the camera.
+    #[must_use]
+    pub fn flow(&self, motion: Motion, width: u32, height: u32) -> Vec<f32> {
+        let to = self.camera.moved(motion);
+        (0..height)
+            .into_par_iter()
+            .flat_map_iter(|y| (0..width).map(move |x| (f64::from(x) + 0.5, f64::from(y) + 0.5)))
+            .flat_map_iter(|(x, y)| {
+                let ray = self.ray(x, y, width, height);
+                let direction = match self.first_hit(self.camera.position, ray) {
+                    Some((hit, ..)) => sub(add(self.camera.position, scale(ray, hit.distance)), to.position),
+                    // The sky is as good as endlessly far away: only turning moves it.
+                    None => ray,
+                };
+                to.project(direction, width, height).map_or([f32::NAN; 2], |(u, v)| [(u - x) as f32, (v - y) as f32])
+            })
+            .collect()
+    }
+
     /// Renders the scene with 2 x 2 rays a pixel. Class and depth are those of the pixel's
     /// middle.
     #[must_use]
     pub fn render(&self, width: u32, height: u32) -> Rendered {
-        let rows: Vec<(Vec<u8>, Vec<u8>, Vec<f32>)> = (0..height)
+        let rows: Vec<(Vec<u8>, Vec<u8>, Vec<f32>, Vec<usize>)> = (0..height)
             .into_par_iter()
             .map(|y| {
                 let (mut rgb, mut classes, mut depths) = (Vec::new(), Vec::new(), Vec::new());
+                let mut pixels = vec![0usize; self.shapes.len()];
                 for x in 0..width {
                     let mut colour = [0.0; 3];
                     for (dx, dy) in [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)] {
@@ -127,23 +211,31 @@ impl Scene {
                     rgb.extend(colour.map(|c| (255.0 * tone(c)).round() as u8));
                     let ray = self.ray(f64::from(x) + 0.5, f64::from(y) + 0.5, width, height);
                     let (class, depth) =
-                        self.first_hit(self.camera.position, ray).map_or((0, MAX_DEPTH), |(hit, class, _)| {
+                        self.first_hit(self.camera.position, ray).map_or((0, MAX_DEPTH), |(hit, class, surface)| {
+                            if let Some(i) =
+                                self.shapes.iter().position(|s| std::ptr::eq(&raw const s.surface, surface))
+                            {
+                                pixels[i] += 1;
+                            }
                             (class, ((hit.distance * dot(ray, self.camera.forward)) as f32).min(MAX_DEPTH))
                         });
                     classes.push(class);
                     depths.push(depth);
                 }
-                (rgb, classes, depths)
+                (rgb, classes, depths, pixels)
             })
             .collect();
         let (mut rgb, mut classes, mut depth) = (Vec::new(), Vec::new(), Vec::new());
-        for (r, c, d) in rows {
+        let mut pixels = vec![0usize; self.shapes.len()];
+        for (r, c, d, p) in rows {
+            pixels.iter_mut().zip(p).for_each(|(sum, n)| *sum += n);
             rgb.extend(r);
             classes.extend(c);
             depth.extend(d);
         }
         let picture = RgbImage::from_raw(width, height, rgb).unwrap_or_default();
-        Rendered { picture, classes, depth }
+        let objects = pixels.iter().filter(|n| **n * 1000 >= (width * height) as usize).count();
+        Rendered { picture, classes, depth, objects }
     }
 
     fn ray(&self, x: f64, y: f64, width: u32, height: u32) -> V3 {
@@ -220,6 +312,37 @@ mod tests {
         assert_eq!(a.picture, b.picture);
         assert_eq!(a.depth, b.depth);
         assert_ne!(a.picture, c.picture);
+    }
+
+    #[test]
+    fn flow_leads_to_the_same_surface_in_the_second_view() {
+        let (w, h) = (64, 48);
+        let motion = Motion { ahead: 0.2, sideways: 0.1, yaw: 0.03, pitch: -0.02 };
+        let (mut same, mut all) = (0, 0);
+        for seed in 0..8 {
+            let scene = Scene::new(seed);
+            let (first, second) = (scene.render(w, h), scene.moved(motion).render(w, h));
+            for (i, d) in scene.flow(motion, w, h).chunks(2).enumerate() {
+                let (x, y) = ((i as u32 % w) as f32 + 0.5 + d[0], (i as u32 / w) as f32 + 0.5 + d[1]);
+                if x >= 0.0 && y >= 0.0 && x < w as f32 && y < h as f32 {
+                    all += 1;
+                    same += usize::from(first.classes[i] == second.classes[(y as u32 * w + x as u32) as usize]);
+                }
+            }
+            assert!(scene.flow(Motion::default(), w, h).iter().all(|d| d.abs() < 1e-3));
+        }
+        // Edges and what was hidden differ.
+        assert!(same * 100 > all * 93, "{same} of {all}");
+    }
+
+    #[test]
+    fn turning_right_moves_the_picture_left_and_looking_up_moves_it_down() {
+        let mean = |motion, c| {
+            let flow = Scene::new(3).flow(motion, 32, 24);
+            flow.iter().skip(c).step_by(2).sum::<f32>() / 768.0
+        };
+        assert!(mean(Motion { yaw: 0.1, ..Motion::default() }, 0) < -1.0);
+        assert!(mean(Motion { pitch: 0.1, ..Motion::default() }, 1) > 1.0);
     }
 
     #[test]

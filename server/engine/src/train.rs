@@ -1,260 +1,316 @@
-//! Training a head on cached features.
+//! Training heads: several configurations side by side on the same batches.
 
-use crate::dataset::{Dataset, Split, Target, resize_nearest};
-use crate::feature_cache::FeatureSet;
+mod answer;
+pub mod augment;
+pub mod colour;
+pub mod configuration;
+pub mod constant;
+pub mod loss;
+pub mod optimiser;
+pub mod schedule;
+pub mod source;
+pub mod state;
+pub mod truth;
+
+pub use answer::score_batch;
+pub use configuration::{Configuration, Selection};
+
 use crate::head::Head;
-use crate::metric::{Confusion, MeanAbsoluteError};
+use crate::metric::{SampleScore, Scoring, score};
 use crate::progress::{EpochReport, Progress};
 use crate::seeded::Stream;
 use crate::{Error, Result};
-use candle_core::{D, DType, Device, Tensor};
-use candle_nn::{AdamW, Optimizer, ParamsAdamW};
-use serde::{Deserialize, Serialize};
-use virboard_core::catalog::task::OutputKind;
+use candle_core::Tensor;
+use constant::Constant;
+use loss::Loss;
+use optimiser::Optimiser;
+use schedule::Position;
+use source::Source;
+use std::collections::BTreeMap;
+use std::path::Path;
+use virboard_core::protocol::Protocol;
 
-/// How a head is trained. Adam with PyTorch's defaults (betas 0.9 and 0.999, eps 1e-8).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Configuration {
-    /// Passes over the training set.
-    pub epochs: u32,
-    /// Largest learning rate.
-    pub learning_rate: f64,
-    /// Samples a step.
-    pub batch_size: usize,
-    /// Whether the learning rate falls to zero along half a cosine.
-    pub cosine: bool,
-    /// Whether every channel is first brought to mean 0 and deviation 1 over the training
-    /// set. The finished head has that folded in.
-    pub standardise: bool,
-    /// Seed of weights and order.
-    pub seed: u64,
+/// What is trained: one configuration with its head.
+#[derive(Debug)]
+pub struct Member {
+    /// How.
+    pub configuration: Configuration,
+    /// What.
+    pub head: Head,
+    pub(crate) optimiser: Optimiser,
+    pub(crate) curve: Vec<EpochReport>,
+    pub(crate) best: Option<Best>,
 }
 
-/// The truth of a split at the head's output size.
-pub enum Targets {
-    /// Class per sample.
-    Classes(Vec<u32>),
-    /// Class per pixel, `side x side` a sample.
-    Masks(Vec<Vec<u8>>, usize),
-    /// Distance per pixel, `side x side` a sample.
-    Depths(Vec<Vec<f32>>, usize),
+/// The weights that did best on the validation samples so far.
+#[derive(Debug)]
+pub(crate) struct Best {
+    pub epoch: u32,
+    pub metric: f64,
+    pub tensors: BTreeMap<String, Tensor>,
 }
 
-impl Targets {
-    /// Collects the truth of a split; per-pixel truth is sampled at `side x side`.
-    pub fn collect(dataset: &dyn Dataset, split: Split, side: u32) -> Result<Self> {
-        use rayon::prelude::*;
-        let all: Vec<Target> =
-            (0..dataset.len(split)).into_par_iter().map(|i| dataset.target(split, i)).collect::<Result<_>>()?;
-        let mut classes = Vec::new();
-        let mut masks = Vec::new();
-        let mut depths = Vec::new();
-        for target in all {
-            match target {
-                Target::Class(c) => classes.push(c as u32),
-                Target::Mask { width, height, classes } => {
-                    masks.push(resize_nearest(&classes, width, height, side, side));
-                }
-                Target::Depth { width, height, values } => {
-                    depths.push(resize_nearest(&values, width, height, side, side));
-                }
-            }
-        }
-        Ok(if !classes.is_empty() {
-            Self::Classes(classes)
-        } else if !masks.is_empty() {
-            Self::Masks(masks, side as usize)
-        } else {
-            Self::Depths(depths, side as usize)
-        })
+impl Member {
+    /// A head that has not been trained yet.
+    #[must_use]
+    pub fn new(configuration: Configuration, head: Head) -> Self {
+        let optimiser = Optimiser::new(configuration.optimiser, head.parameters().trainable().clone());
+        Self { configuration, head, optimiser, curve: Vec::new(), best: None }
+    }
+
+    /// Its epochs so far.
+    #[must_use]
+    pub fn curve(&self) -> &[EpochReport] {
+        &self.curve
+    }
+
+    /// The best metric on the validation samples, where there are any.
+    #[must_use]
+    pub fn validation(&self) -> Option<f64> {
+        self.best.as_ref().map(|b| b.metric)
     }
 }
 
-/// A split with its features and truth.
-pub struct Part {
-    /// Features from the cache.
-    pub features: FeatureSet,
-    /// Truth at the head's output size.
-    pub targets: Targets,
+/// What a training works on.
+pub struct Parts<'a> {
+    /// Training batches, augmented.
+    pub train: &'a dyn Source,
+    /// Which training samples are trained on.
+    pub trained: Vec<usize>,
+    /// Training samples without augmentation, and which of them were held out.
+    pub held_out: Option<(&'a dyn Source, Vec<usize>)>,
+    /// Test batches.
+    pub test: &'a dyn Source,
 }
 
-/// The test metric of a head and that of the best constant answer.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Score {
-    /// In the task's metric.
-    pub value: f64,
-    /// Of a predictor that always gives the training set's best constant.
-    pub constant: f64,
+/// What is minimised and what is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Aim {
+    /// Training loss.
+    pub loss: Loss,
+    /// Metric.
+    pub scoring: Scoring,
+    /// Whether batches that are not full are left out, also in tests: ViRB with cached features.
+    pub drop_last: bool,
 }
 
-/// Trains `head` on `train`, reporting the metric on `test` after every epoch, and gives
-/// the metric after the last. The head ends up working on plain features.
+/// Where a training keeps its state between epochs.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// What is trained on what.
+    pub identity: &'a str,
+}
+
+/// Share of the training samples that is held out for validation.
+const HELD_OUT: usize = 10;
+/// Test samples at a time where nothing depends on their number.
+const TEST_BATCH: usize = 8;
+
+/// Splits `n` training samples into trained and held out; the same for every encoder.
+#[must_use]
+pub fn hold_out(n: usize) -> (Vec<usize>, Vec<usize>) {
+    let order = Stream::new(0, "held out").permutation(n);
+    let (held, trained) = order.split_at(n.div_ceil(HELD_OUT).min(n.saturating_sub(1)));
+    let sorted = |part: &[usize]| {
+        let mut part = part.to_vec();
+        part.sort_unstable();
+        part
+    };
+    (sorted(trained), sorted(held))
+}
+
+/// Trains all members to their last epoch, or goes on where `keep` says they were. All share
+/// batch size, epochs, repeats, seed, selection and protocol.
+///
+/// Every epoch is reported once per member, those from before an interruption included. The
+/// heads end up working on plain features; under [`Selection::Validation`] with the weights of
+/// their best epoch.
 pub fn train(
-    head: &Head,
-    configuration: &Configuration,
-    train: &Part,
-    test: &Part,
-    device: &Device,
+    members: &mut [Member],
+    parts: &Parts<'_>,
+    aim: Aim,
+    keep: Option<Keep<'_>>,
     progress: &dyn Progress,
-) -> Result<Score> {
-    let statistics = if configuration.standardise { train.features.statistics(device)? } else { Vec::new() };
-    let params = ParamsAdamW { lr: configuration.learning_rate, weight_decay: 0.0, ..ParamsAdamW::default() };
-    let mut optimiser = AdamW::new(head.trainable(), params)?;
-    let mut order = Stream::new(configuration.seed, "order");
-    let batches = train.features.len.div_ceil(configuration.batch_size);
-    let steps = (configuration.epochs as usize * batches) as f64;
-    progress.begin(&format!("training {} on {}", head.spec.task, head.spec.encoder), steps as u64);
-    let mut step = 0u64;
-    let mut last_metric = None;
-    for epoch in 1..=configuration.epochs {
-        let mut losses = 0.0;
-        for batch in order.permutation(train.features.len).chunks(configuration.batch_size) {
+) -> Result<()> {
+    let Some(first) = members.first() else { return Ok(()) };
+    let common = first.configuration.clone();
+    let standardise = common.standardise && first.head.takes_standardisation();
+    let task = first.head.spec.task.clone();
+    let statistics = if standardise { parts.train.statistics()? } else { Vec::new() };
+    let title = format!("training {} on {}", first.head.spec.task, first.head.spec.encoder);
+    let done = match keep {
+        Some(keep) => state::restore(keep.path, keep.identity, members)?,
+        None => 0,
+    };
+    for (i, member) in members.iter().enumerate() {
+        member.curve.iter().for_each(|report| progress.epoch(i, report));
+    }
+    let n = parts.trained.len() * common.repeats.max(1) as usize;
+    let batches = if aim.drop_last { n / common.batch_size } else { n.div_ceil(common.batch_size) };
+    if batches == 0 && common.epochs > 0 {
+        return Err(Error::Unsupported(format!(
+            "{n} training samples of {} make no batch of {}; choose a smaller batch_size",
+            task, common.batch_size
+        )));
+    }
+    let steps = u64::from(common.epochs) * batches as u64;
+    progress.begin(&title, steps);
+    for epoch in done..common.epochs {
+        let draw = format!("epoch {epoch}");
+        let order: Vec<usize> = Stream::new(common.seed, &format!("order of {draw}"))
+            .permutation(n)
+            .into_iter()
+            .map(|i| parts.trained[i % parts.trained.len()])
+            .collect();
+        let mut losses = vec![0.0; members.len()];
+        let mut seen = 0;
+        for (b, indices) in order.chunks(common.batch_size).take(batches).enumerate() {
             if progress.cancelled() {
                 return Err(Error::Cancelled);
             }
-            if configuration.cosine {
-                let share = step as f64 / steps;
-                optimiser.set_learning_rate(
-                    configuration.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * share).cos()),
-                );
+            let batch = parts.train.batch(indices, Some(&draw))?;
+            let inputs = standardised(&batch.inputs, &statistics)?;
+            let at =
+                Position { epoch, epochs: common.epochs, step: u64::from(epoch) * batches as u64 + b as u64, steps };
+            for (member, sum) in members.iter_mut().zip(&mut losses) {
+                let c = &member.configuration;
+                let out = member.head.run(&inputs, batch.size, true)?;
+                let loss = aim.loss.of(&out, &batch.truth, member.head.spec.scale)?;
+                let gradients = loss.backward()?;
+                member.optimiser.step(&gradients, &c.schedule.setting(c.learning_rate, at, c.protocol))?;
+                *sum += f64::from(loss.to_scalar::<f32>()?) * indices.len() as f64;
             }
-            let out = forward(head, &train.features, &statistics, batch, device)?;
-            let loss = loss(head, &out, &train.targets, batch, device)?;
-            optimiser.backward_step(&loss)?;
-            losses += f64::from(loss.to_scalar::<f32>()?) * batch.len() as f64;
-            step += 1;
-            progress.advance(step);
+            seen += indices.len();
+            progress.advance(at.step + 1);
         }
-        // Heads of a single vector are tested in no time; decoders only now and then.
-        let due = head.as_linear().is_some() || epoch % 2 == 0 || epoch == configuration.epochs;
-        let metric = if due { Some(evaluate(head, &statistics, test, device)?) } else { None };
-        last_metric = metric;
-        let train_loss = losses / train.features.len as f64;
-        progress.epoch(&EpochReport { epoch, of: configuration.epochs, train_loss, test_metric: metric });
+        for (i, (member, loss)) in members.iter_mut().zip(losses).enumerate() {
+            let number = epoch + 1;
+            // Heads on vectors are tested in no time; decoders only now and then.
+            let due = !member.head.needs_maps() || number % 2 == 0 || number == common.epochs;
+            let metric = match &parts.held_out {
+                _ if !due => None,
+                Some((source, held)) => Some(test(&member.head, &statistics, *source, held, aim, &common, progress)?.1),
+                None => {
+                    let all: Vec<usize> = (0..parts.test.len()).collect();
+                    Some(test(&member.head, &statistics, parts.test, &all, aim, &common, progress)?.1)
+                }
+            };
+            if let (Some(metric), true) = (metric, parts.held_out.is_some()) {
+                let better = |old: f64| if aim.scoring.metric.higher_is_better() { metric > old } else { metric < old };
+                if member.best.as_ref().is_none_or(|b| better(b.metric)) {
+                    let copy = |(name, var): (&String, &candle_core::Var)| Ok((name.clone(), var.as_tensor().copy()?));
+                    let tensors = member.head.parameters().all().map(copy).collect::<Result<_>>()?;
+                    member.best = Some(Best { epoch: number, metric, tensors });
+                }
+            }
+            let train_loss = loss / seen as f64;
+            if !train_loss.is_finite() {
+                return Err(Error::Unsupported(format!(
+                    "the loss of {} on {} is no longer a number in epoch {number}; lower the learning rate",
+                    member.head.spec.task, member.head.spec.encoder
+                )));
+            }
+            let report = EpochReport {
+                epoch: number,
+                of: common.epochs,
+                train_loss,
+                test_metric: metric.filter(|m| m.is_finite()),
+            };
+            member.curve.push(report);
+            progress.epoch(i, &report);
+        }
+        if let Some(keep) = keep {
+            state::save(keep.path, keep.identity, epoch + 1, members)?;
+        }
     }
-    // The last epoch is always due; without any epoch the untrained head is scored.
-    let value = match last_metric {
-        Some(metric) => metric,
-        None => evaluate(head, &statistics, test, device)?,
-    };
-    if let (Some(linear), Some((mean, std))) = (head.as_linear(), statistics.first()) {
-        linear.fold_standardisation(mean, std)?;
+    for member in members.iter() {
+        if let Some(best) = &member.best {
+            for (name, var) in member.head.parameters().all() {
+                if let Some(tensor) = best.tensors.get(name) {
+                    var.set(&tensor.to_device(var.device())?)?;
+                }
+            }
+        }
+        member.head.fold_standardisation(&statistics)?;
     }
-    if let Some(decoder) = head.as_pixelwise() {
-        decoder.fold_standardisation(&statistics)?;
-    }
-    Ok(Score { value, constant: constant(head, &train.targets, &test.targets) })
+    Ok(())
 }
 
-/// Raw outputs: `N x classes`, or `N x H x W x outputs`.
-fn forward(
+fn standardised(inputs: &[Tensor], statistics: &[(Tensor, Tensor)]) -> Result<Vec<Tensor>> {
+    if statistics.is_empty() {
+        return Ok(inputs.to_vec());
+    }
+    inputs.iter().zip(statistics).map(|(t, (mean, std))| Ok(t.broadcast_sub(mean)?.broadcast_div(std)?)).collect()
+}
+
+/// The scores of a finished head on a whole split and of the best constant answer.
+pub struct Tested {
+    /// One entry a sample, in order.
+    pub samples: Vec<SampleScore>,
+    /// The metric.
+    pub value: f64,
+    /// The same of the constant; not a number without training samples.
+    pub constant: f64,
+}
+
+/// Tests a head whose standardisation is folded in.
+pub fn test_finished(
     head: &Head,
-    features: &FeatureSet,
+    parts: &Parts<'_>,
+    aim: Aim,
+    configuration: &Configuration,
+    progress: &dyn Progress,
+) -> Result<Tested> {
+    let all: Vec<usize> = (0..parts.test.len()).collect();
+    let (samples, value) = test(head, &[], parts.test, &all, aim, configuration, progress)?;
+    let channels = head.spec.outputs();
+    let (metric, protocol) = (aim.scoring.metric, configuration.protocol);
+    let constant = match Constant::best(parts.train, &parts.trained, channels, aim.scoring)? {
+        None => f64::NAN,
+        Some(constant) => {
+            let mut answers = Vec::with_capacity(all.len());
+            for chunk in all.chunks(if parts.test.varies() { 1 } else { 64 }) {
+                answers.extend(constant.score(&parts.test.truth(chunk)?, chunk.len(), metric, protocol));
+            }
+            score(&answers, aim.scoring, protocol, configuration.test_batch_size)
+        }
+    };
+    Ok(Tested { samples, value, constant })
+}
+
+fn test(
+    head: &Head,
     statistics: &[(Tensor, Tensor)],
-    batch: &[usize],
-    device: &Device,
-) -> Result<Tensor> {
-    let mut tensors = features.batch(batch, device)?;
-    for (tensor, (mean, std)) in tensors.iter_mut().zip(statistics) {
-        *tensor = tensor.broadcast_sub(mean)?.broadcast_div(std)?;
-    }
-    match (head.as_linear(), head.as_pixelwise()) {
-        (Some(linear), _) => linear.forward(&tensors[0]),
-        (_, Some(decoder)) => decoder.forward_nhwc(&tensors),
-        _ => Err(Error::Unsupported("this kind of head cannot be trained".to_owned())),
-    }
-}
-
-fn loss(head: &Head, out: &Tensor, targets: &Targets, batch: &[usize], device: &Device) -> Result<Tensor> {
-    Ok(match targets {
-        Targets::Classes(classes) => {
-            let truth: Vec<u32> = batch.iter().map(|i| classes[*i]).collect();
-            candle_nn::loss::cross_entropy(out, &Tensor::new(truth, device)?)?
-        }
-        Targets::Masks(masks, _) => {
-            let truth: Vec<u32> = batch.iter().flat_map(|i| masks[*i].iter().map(|c| u32::from(*c))).collect();
-            let logits = out.reshape((truth.len(), head.spec.outputs()))?;
-            candle_nn::loss::cross_entropy(&logits, &Tensor::new(truth, device)?)?
-        }
-        Targets::Depths(depths, _) => {
-            let truth: Vec<f32> = batch.iter().flat_map(|i| depths[*i].iter().map(|d| d / head.spec.scale)).collect();
-            let out = out.flatten_all()?;
-            (out - Tensor::new(truth, device)?)?.abs()?.mean_all()?
-        }
-    })
-}
-
-fn evaluate(head: &Head, statistics: &[(Tensor, Tensor)], test: &Part, device: &Device) -> Result<f64> {
-    let mut confusion = Confusion::new(head.spec.outputs().max(1));
-    let mut error = MeanAbsoluteError::default();
-    let all: Vec<usize> = (0..test.features.len).collect();
-    for batch in all.chunks(8) {
-        let out = forward(head, &test.features, statistics, batch, device)?;
-        match &test.targets {
-            Targets::Classes(classes) => {
-                let predicted: Vec<u32> = out.argmax(D::Minus1)?.to_dtype(DType::U32)?.to_vec1()?;
-                for (i, p) in batch.iter().zip(predicted) {
-                    confusion.add(classes[*i] as usize, p as usize);
-                }
-            }
-            Targets::Masks(masks, _) => {
-                let predicted: Vec<u32> = out.argmax(D::Minus1)?.flatten_all()?.to_dtype(DType::U32)?.to_vec1()?;
-                for (truth, p) in batch.iter().flat_map(|i| &masks[*i]).zip(predicted) {
-                    confusion.add(usize::from(*truth), p as usize);
-                }
-            }
-            Targets::Depths(depths, _) => {
-                let predicted: Vec<f32> = out.flatten_all()?.to_vec1()?;
-                for (truth, p) in batch.iter().flat_map(|i| &depths[*i]).zip(predicted) {
-                    error.add(*truth, p * head.spec.scale);
-                }
-            }
-        }
-    }
-    Ok(match head.spec.kind {
-        OutputKind::Classification => confusion.top1(),
-        OutputKind::Segmentation => confusion.mean_iou(),
-        OutputKind::Depth | OutputKind::Flow => error.value(),
-    })
-}
-
-/// The metric of the constant that is best on the training set: its most frequent class,
-/// the class of most pixels, or the median distance.
-fn constant(head: &Head, train: &Targets, test: &Targets) -> f64 {
-    let classes = head.spec.outputs().max(1);
-    let most_frequent = |truth: &mut dyn Iterator<Item = usize>| {
-        let mut counts = vec![0u64; classes];
-        for class in truth {
-            counts[class] += 1;
-        }
-        counts.iter().enumerate().max_by_key(|(_, n)| **n).map_or(0, |(class, _)| class)
+    source: &dyn Source,
+    indices: &[usize],
+    aim: Aim,
+    configuration: &Configuration,
+    progress: &dyn Progress,
+) -> Result<(Vec<SampleScore>, f64)> {
+    let protocol = configuration.protocol;
+    let size = if source.varies() {
+        1
+    } else if head.needs_maps() && protocol == Protocol::Standard {
+        TEST_BATCH
+    } else {
+        configuration.test_batch_size
     };
-    let against = |truth: &mut dyn Iterator<Item = usize>, answer: usize| {
-        let mut confusion = Confusion::new(classes);
-        for class in truth {
-            confusion.add(class, answer);
-        }
-        confusion
+    let kept = if aim.drop_last {
+        indices.len() / configuration.test_batch_size * configuration.test_batch_size
+    } else {
+        indices.len()
     };
-    match (train, test) {
-        (Targets::Classes(train), Targets::Classes(test)) => {
-            let answer = most_frequent(&mut train.iter().map(|c| *c as usize));
-            against(&mut test.iter().map(|c| *c as usize), answer).top1()
+    let mut samples = Vec::with_capacity(kept);
+    for chunk in indices[..kept].chunks(size) {
+        if progress.cancelled() {
+            return Err(Error::Cancelled);
         }
-        (Targets::Masks(train, _), Targets::Masks(test, _)) => {
-            let answer = most_frequent(&mut train.iter().flatten().map(|c| usize::from(*c)));
-            against(&mut test.iter().flatten().map(|c| usize::from(*c)), answer).mean_iou()
-        }
-        (Targets::Depths(train, _), Targets::Depths(test, _)) => {
-            let mut all: Vec<f32> = train.iter().flatten().copied().collect();
-            let middle = all.len() / 2;
-            let median = *all.select_nth_unstable_by(middle, f32::total_cmp).1;
-            let mut error = MeanAbsoluteError::default();
-            for truth in test.iter().flatten() {
-                error.add(*truth, median);
-            }
-            error.value()
-        }
-        _ => f64::NAN,
+        let batch = source.batch(chunk, None)?;
+        let out = head.run(&standardised(&batch.inputs, statistics)?, batch.size, false)?;
+        samples.extend(score_batch(&out, &batch.truth, head.spec.scale, aim.scoring.metric, protocol)?);
     }
+    let value = score(&samples, aim.scoring, protocol, configuration.test_batch_size);
+    Ok((samples, value))
 }

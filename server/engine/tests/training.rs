@@ -4,16 +4,21 @@ use candle_core::Device;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
-use virboard_core::catalog::task::OutputKind;
+use virboard_core::catalog::task::{Metric, OutputKind};
+use virboard_core::protocol::Protocol;
 use virboard_engine::dataset::{Dataset, Sample, Split, Target};
 use virboard_engine::encoder::registry::Registry;
 use virboard_engine::encoder::resnet::{Config, ResNet, random_weights};
 use virboard_engine::encoder::{LoadedEncoder, Provenance};
-use virboard_engine::feature_cache::{FeatureSet, Kind};
+use virboard_engine::feature_cache::{Cache, FeatureSet, Kind, Request};
 use virboard_engine::head::{Architecture, Head, HeadSpec, Label, RawOutput, pixelwise};
+use virboard_engine::metric::Scoring;
 use virboard_engine::progress::{EpochReport, Progress};
 use virboard_engine::scene::{CLASSES, Scene};
-use virboard_engine::train::{Configuration, Part, Targets, train};
+use virboard_engine::train::loss::Loss;
+use virboard_engine::train::schedule::Schedule;
+use virboard_engine::train::source::Cached;
+use virboard_engine::train::{Aim, Configuration, Keep, Member, Parts, Selection, optimiser, test_finished, train};
 use virboard_engine::{Error, Result};
 
 fn samples() -> PathBuf {
@@ -45,7 +50,7 @@ impl Dataset for Few {
     fn sample(&self, split: Split, index: usize) -> Result<Sample> {
         let seed = index as u64 + if split == Split::Train { 0 } else { 50 };
         let r = Scene::new(seed).render(64, 48);
-        Ok(Sample { picture: r.picture, target: Target::Mask { width: 64, height: 48, classes: r.classes } })
+        Ok(Sample { pictures: vec![r.picture], target: Target::Mask { width: 64, height: 48, classes: r.classes } })
     }
 
     fn labels(&self) -> Vec<Label> {
@@ -66,52 +71,100 @@ fn narrow() -> LoadedEncoder {
     let mut weights = random_weights(&config, 1).expect("weights");
     let network = Box::new(ResNet::new(config, &mut weights, &Device::Cpu).expect("built"));
     let provenance = Provenance { sha256: "narrow".into(), source: "seeded".into() };
-    LoadedEncoder { key: "Narrow".into(), network, provenance, classifier: None, bytes: 0 }
+    LoadedEncoder {
+        key: "Narrow".into(),
+        network,
+        provenance,
+        classifier: None,
+        bytes: 0,
+        architecture: virboard_core::catalog::encoder::Architecture::ResNet50,
+        file: None,
+    }
 }
 
 #[derive(Default)]
 struct Losses(Mutex<Vec<f64>>);
 
 impl Progress for Losses {
-    fn epoch(&self, report: &EpochReport) {
+    fn epoch(&self, _member: usize, report: &EpochReport) {
         self.0.lock().expect("not poisoned").push(report.train_loss);
     }
 }
 
-fn part(folder: &Path, encoder: &LoadedEncoder, split: Split) -> Part {
-    let features = FeatureSet::open_or_encode(folder, encoder, &Few, split, Kind::Maps, &Device::Cpu, &());
-    Part { features: features.expect("encoded"), targets: Targets::collect(&Few, split, 224).expect("collected") }
+fn features(folder: &Path, encoder: &LoadedEncoder, split: Split, kind: Kind) -> Result<FeatureSet> {
+    let cache = Cache { folder: folder.to_path_buf(), limit: u64::MAX };
+    let request = Request { encoder, task: "Few", dataset: &Few, split, kind, device: &Device::Cpu };
+    cache.open_or_encode(request, &())
 }
+
+fn source(folder: &Path, encoder: &LoadedEncoder, split: Split) -> Cached {
+    let set = features(folder, encoder, split, Kind::Maps).expect("encoded");
+    Cached::new(set, &Few, split, (224, 224), &Device::Cpu).expect("collected")
+}
+
+fn configuration(name: &str, learning_rate: f64, epochs: u32) -> Configuration {
+    Configuration {
+        name: name.to_owned(),
+        epochs,
+        batch_size: 2,
+        test_batch_size: 2,
+        optimiser: optimiser::Kind::Adam,
+        learning_rate,
+        schedule: Schedule::Cosine,
+        standardise: true,
+        repeats: 1,
+        protocol: Protocol::Standard,
+        selection: Selection::LastEpoch,
+        seed: 3,
+    }
+}
+
+fn decoder(encoder: &LoadedEncoder) -> HeadSpec {
+    HeadSpec {
+        task: "SceneSegmentation".into(),
+        encoder: "Narrow".into(),
+        encoder_sha256: "narrow".into(),
+        kind: OutputKind::Segmentation,
+        architecture: Architecture::Pixelwise {
+            channels: encoder.network.maps().iter().map(|m| m.channels).collect(),
+            slim: Some(pixelwise::SLIM.to_vec()),
+        },
+        labels: Few.labels(),
+        unit: String::new(),
+        scale: 1.0,
+        seed: 3,
+        images: 1,
+        channels: None,
+        reference: None,
+    }
+}
+
+const AIM: Aim = Aim {
+    loss: Loss::CrossEntropy { first: 1.0 },
+    scoring: Scoring { metric: Metric::MeanIou, skip_zero: false, void_zero: false },
+    drop_last: false,
+};
 
 #[test]
 fn a_decoder_learns_repeats_and_survives_its_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let encoder = narrow();
-    let (train_part, test_part) =
-        (part(folder.path(), &encoder, Split::Train), part(folder.path(), &encoder, Split::Test));
-    let channels: Vec<usize> = encoder.network.maps().iter().map(|m| m.channels).collect();
-    let spec = HeadSpec {
-        task: "SceneSegmentation".into(),
-        encoder: "Narrow".into(),
-        encoder_sha256: "narrow".into(),
-        kind: OutputKind::Segmentation,
-        architecture: Architecture::Pixelwise { channels, slim: Some(pixelwise::SLIM.to_vec()) },
-        labels: Few.labels(),
-        unit: String::new(),
-        scale: 1.0,
-        seed: 3,
-    };
-    let configuration =
-        Configuration { epochs: 4, learning_rate: 3e-3, batch_size: 2, cosine: true, standardise: true, seed: 3 };
+    let (train_set, test_set) =
+        (source(folder.path(), &encoder, Split::Train), source(folder.path(), &encoder, Split::Test));
+    let parts = Parts { train: &train_set, trained: (0..6).collect(), held_out: None, test: &test_set };
+    let spec = decoder(&encoder);
     let run = || {
         let head = Head::new(spec.clone(), &Device::Cpu).expect("built");
+        let mut members = [Member::new(configuration("adam", 3e-3, 4), head)];
         let losses = Losses::default();
-        let score = train(&head, &configuration, &train_part, &test_part, &Device::Cpu, &losses).expect("trained");
-        (head, score, losses.0.into_inner().expect("not poisoned"))
+        train(&mut members, &parts, AIM, None, &losses).expect("trained");
+        let [member] = members;
+        let tested = test_finished(&member.head, &parts, AIM, &member.configuration, &()).expect("tested");
+        (member.head, (tested.value, tested.constant), losses.0.into_inner().expect("not poisoned"))
     };
     let (head, score, losses) = run();
     assert!(losses[3] < 0.8 * losses[0], "{losses:?}");
-    assert!(score.value > score.constant, "{score:?}");
+    assert!(score.0 > score.1, "{score:?}");
     let (_, again, again_losses) = run();
     assert_eq!((score, &losses), (again, &again_losses), "the same seed gives the same bits");
 
@@ -120,10 +173,10 @@ fn a_decoder_learns_repeats_and_survives_its_file() {
     assert!(std::fs::metadata(&path).expect("there").len() < 3_000_000);
     let loaded = Head::load(&path, &Device::Cpu).expect("loaded");
     assert_eq!(loaded.spec, spec);
-    let input = encoder.network.preprocessing().input(&Few.sample(Split::Test, 0).expect("rendered").picture);
+    let input = encoder.network.preprocessing().input(&Few.sample(Split::Test, 0).expect("rendered").pictures[0]);
     let batch = encoder.network.preprocessing().batch(&[input], &Device::Cpu).expect("a batch");
-    let features = encoder.network.features(&batch).expect("computed");
-    let logits = |head: &Head| match head.forward(&features).expect("computed") {
+    let features = [encoder.network.features(&batch).expect("computed")];
+    let logits = |head: &Head| match head.forward(&features, (224, 224)).expect("computed") {
         RawOutput::PixelLogits(t) => t,
         other => panic!("{other:?}"),
     };
@@ -135,23 +188,130 @@ fn a_decoder_learns_repeats_and_survives_its_file() {
     assert!(error < 0.02 * scale, "half precision costs little: {error} of {scale}");
 }
 
+/// Stops after some epochs, as a killed process does.
+struct StopAfter(u32, Mutex<u32>);
+
+impl Progress for StopAfter {
+    fn epoch(&self, _member: usize, report: &EpochReport) {
+        *self.1.lock().expect("not poisoned") = report.epoch;
+    }
+
+    fn cancelled(&self) -> bool {
+        *self.1.lock().expect("not poisoned") >= self.0
+    }
+}
+
+#[test]
+fn an_interrupted_training_goes_on_to_the_same_bits_alone_and_side_by_side() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let encoder = narrow();
+    let (train_set, test_set) =
+        (source(folder.path(), &encoder, Split::Train), source(folder.path(), &encoder, Split::Test));
+    let (trained, held) = ((0..4).collect::<Vec<_>>(), vec![4, 5]);
+    let parts = || Parts {
+        train: &train_set,
+        trained: trained.clone(),
+        held_out: Some((&train_set, held.clone())),
+        test: &test_set,
+    };
+    let spec = decoder(&encoder);
+    let configurations = [
+        configuration("adam", 3e-3, 4),
+        Configuration { optimiser: optimiser::Kind::Sgd { momentum: 0.9 }, ..configuration("sgd", 1e-2, 4) },
+    ];
+    let members = |which: &[Configuration]| -> Vec<Member> {
+        let head = || Head::new(spec.clone(), &Device::Cpu).expect("built");
+        which.iter().map(|c| Member::new(c.clone(), head())).collect()
+    };
+    let bits = |member: &Member| -> Vec<u32> {
+        let all = member.head.parameters().all();
+        all.flat_map(|(_, v)| v.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("values"))
+            .map(f32::to_bits)
+            .collect()
+    };
+    let mut together = members(&configurations);
+    train(&mut together, &parts(), AIM, None, &()).expect("trained");
+    for (i, c) in configurations.iter().enumerate() {
+        let mut alone = members(std::slice::from_ref(c));
+        train(&mut alone, &parts(), AIM, None, &()).expect("trained");
+        assert_eq!(bits(&alone[0]), bits(&together[i]), "{} trains alike alone", c.name);
+    }
+    let state = folder.path().join("state");
+    let keep = Some(Keep { path: &state, identity: "this" });
+    for stop in 1..4 {
+        let mut part = members(&configurations);
+        let stopped = train(&mut part, &parts(), AIM, keep, &StopAfter(stop, Mutex::new(0)));
+        assert!(matches!(stopped, Err(Error::Cancelled)));
+    }
+    let mut resumed = members(&configurations);
+    let reports = Losses::default();
+    train(&mut resumed, &parts(), AIM, keep, &reports).expect("trained");
+    assert_eq!(reports.0.lock().expect("not poisoned").len(), 8, "every epoch of both is reported once");
+    for (a, b) in resumed.iter().zip(&together) {
+        assert_eq!(bits(a), bits(b));
+        assert_eq!(a.curve(), b.curve());
+        assert_eq!(a.validation(), b.validation());
+    }
+    // A damaged state, or another training's, is not taken up.
+    let mut bytes = std::fs::read(&state).expect("read");
+    let last = bytes.len() - 9;
+    bytes[last] ^= 1;
+    std::fs::write(&state, bytes).expect("damaged");
+    let mut anew = members(&configurations);
+    train(&mut anew, &parts(), AIM, keep, &()).expect("trained");
+    assert_eq!(bits(&anew[0]), bits(&together[0]));
+}
+
 #[test]
 fn a_damaged_cache_file_is_encoded_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let encoder = narrow();
-    let open =
-        || FeatureSet::open_or_encode(folder.path(), &encoder, &Few, Split::Test, Kind::Embedding, &Device::Cpu, &());
+    let open = || features(folder.path(), &encoder, Split::Test, Kind::Embedding);
     let values = |set: &FeatureSet| -> Vec<f32> {
         set.batch(&[2, 0], &Device::Cpu).and_then(|t| Ok(t[0].flatten_all()?.to_vec1()?)).expect("values")
     };
     let before = values(&open().expect("encoded"));
-    let file = std::fs::read_dir(folder.path()).expect("listed").flatten().next().expect("one file").path();
+    let listed = std::fs::read_dir(folder.path()).expect("listed").flatten().map(|e| e.path());
+    let file = listed.into_iter().find(|p| p.extension().is_some_and(|e| e == "safetensors")).expect("a file");
     let whole = std::fs::read(&file).expect("read");
-    for bytes in [&whole[..whole.len() - 7], &whole[..3], b"rubbish".as_slice()] {
+    let mut flipped = whole.clone();
+    flipped[whole.len() - 5] ^= 4;
+    for bytes in [&whole[..whole.len() - 7], &whole[..3], b"rubbish".as_slice(), &flipped] {
         std::fs::write(&file, bytes).expect("damaged");
         assert_eq!(values(&open().expect("encoded again")), before);
     }
     assert_eq!(std::fs::read(&file).expect("read"), whole, "byte for byte as before");
+}
+
+#[test]
+fn two_writers_encode_once_and_a_small_cache_forgets_the_oldest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let encoder = narrow();
+    std::thread::scope(|scope| {
+        let both = [0, 1].map(|_| scope.spawn(|| features(folder.path(), &encoder, Split::Train, Kind::Embedding)));
+        for thread in both {
+            assert_eq!(thread.join().expect("no panic").expect("encoded").len, 6);
+        }
+    });
+    let one = Cache { folder: folder.path().to_path_buf(), limit: u64::MAX }.entries().expect("listed");
+    assert_eq!(one.len(), 1);
+    assert_eq!(one[0].description.as_ref().map(|d| (d.samples, d.split.as_str())), Some((6, "train")));
+    let small = Cache { folder: folder.path().to_path_buf(), limit: one[0].bytes };
+    let request = |split| Request {
+        encoder: &encoder,
+        task: "Few",
+        dataset: &Few,
+        split,
+        kind: Kind::Embedding,
+        device: &Device::Cpu,
+    };
+    small.open_or_encode(request(Split::Test), &()).expect("encoded");
+    let left = small.entries().expect("listed");
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].description.as_ref().map(|d| d.split.as_str()), Some("test"));
+    let tiny = Cache { limit: 10, ..small };
+    let error = tiny.open_or_encode(request(Split::Train), &()).err().expect("too large").to_string();
+    assert!(error.contains("--cache-limit"), "{error}");
 }
 
 #[test]

@@ -168,7 +168,9 @@ fn efficientnet_lite0_is_the_reference() {
     let features = encoder.network.features(&seeded_input("efficientnet", &[2, 3, 224, 224])).expect("computed");
     agree_all(&features, &*encoder.network, &wanted, "");
     let head = Head::own(&encoder).expect("it has a classification layer");
-    let RawOutput::Logits(logits) = head.forward(&features).expect("computed") else { panic!("logits") };
+    let RawOutput::Logits(logits) = head.forward(std::slice::from_ref(&features), (224, 224)).expect("computed") else {
+        panic!("logits")
+    };
     assert!(agree(&logits, &wanted, "logits") < 1e-4);
 }
 
@@ -185,7 +187,10 @@ fn efficientnet_lite0_names_the_photos_as_pytorch_does() {
         let input = preprocessing.input(&picture);
         let batch = preprocessing.batch(&[input], &Device::Cpu).expect("a batch");
         let features = encoder.network.features(&batch).expect("computed");
-        let RawOutput::Logits(logits) = head.forward(&features).expect("computed") else { panic!("logits") };
+        let RawOutput::Logits(logits) = head.forward(std::slice::from_ref(&features), (224, 224)).expect("computed")
+        else {
+            panic!("logits")
+        };
         let p = values(&candle_nn::ops::softmax(&logits, 1).expect("computed"));
         for (label, wanted) in top {
             let index = head.spec.labels.iter().position(|l| l.name == label).expect("a known class");
@@ -222,6 +227,10 @@ fn resizing_is_pillows_to_the_bit() {
     }
 }
 
+fn nhwc(t: &Tensor) -> Tensor {
+    t.permute((0, 2, 3, 1)).and_then(|t| t.contiguous()).expect("permuted")
+}
+
 #[test]
 fn the_pixelwise_head_is_pytorchs() {
     let wanted = vectors("pixelwise.safetensors");
@@ -231,11 +240,11 @@ fn the_pixelwise_head_is_pytorchs() {
         .iter()
         .zip(sizes)
         .enumerate()
-        .map(|(i, (c, (h, w)))| seeded_input(&format!("map{i}"), &[2, *c, h, w]))
+        .map(|(i, (c, (h, w)))| nhwc(&seeded_input(&format!("map{i}"), &[2, *c, h, w])))
         .collect();
     for (variant, slim) in [("plain", None), ("slim", Some([4, 5, 6, 7, 8].as_slice()))] {
         let head = Pixelwise::new(&channels, slim, 3, 0, &Device::Cpu).expect("built");
-        let out = head.forward(&maps).expect("computed");
+        let out = head.forward(&maps).and_then(|t| Ok(t.permute((0, 3, 1, 2))?.contiguous()?)).expect("computed");
         assert!(agree(&out, &wanted, &format!("{variant}.output")) < 1e-5);
     }
 }

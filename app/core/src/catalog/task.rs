@@ -67,8 +67,10 @@ pub enum Metric {
     Iou,
     /// Mean absolute error.
     L1,
-    /// Share of pixels within 0.05 of the label.
+    /// Share of pixels whose flow is right.
     FlowAccuracy,
+    /// Mean length of the flow's error.
+    EndpointError,
 }
 
 impl Metric {
@@ -81,6 +83,7 @@ impl Metric {
             Self::Iou => "IoU",
             Self::L1 => "L1 error",
             Self::FlowAccuracy => "accuracy",
+            Self::EndpointError => "endpoint error",
         }
     }
 
@@ -95,7 +98,10 @@ impl Metric {
             Self::Iou => "Overlap of the predicted and the true area (intersection over union). Higher is better.",
             Self::L1 => "Mean absolute error over all test pixels. Lower is better.",
             Self::FlowAccuracy => {
-                "Share of labelled pixels whose prediction is within 0.05 of the truth. Higher is better."
+                "Share of labelled pixels whose flow is off by at most 3 pixels or 5 % (ViRB: whose grey value is off by at most 0.05). Higher is better."
+            }
+            Self::EndpointError => {
+                "Mean distance between the predicted and the true end of each pixel's motion. Lower is better."
             }
         }
     }
@@ -103,13 +109,13 @@ impl Metric {
     /// Whether a larger score is a better one.
     #[must_use]
     pub const fn higher_is_better(self) -> bool {
-        !matches!(self, Self::L1)
+        !matches!(self, Self::L1 | Self::EndpointError)
     }
 
     /// Whether the score is a share, shown in percent.
     #[must_use]
     pub const fn is_share(self) -> bool {
-        !matches!(self, Self::L1)
+        !matches!(self, Self::L1 | Self::EndpointError)
     }
 
     /// The score as people read it: shares in percent with one decimal, errors with three.

@@ -22,8 +22,8 @@ pub enum Value {
     Float(f64),
     /// Text, or a Python 2 string.
     Text(std::rc::Rc<str>),
-    /// Bytes are never needed; they are skipped.
-    Bytes,
+    /// Bytes, or a Python 2 string that is no text: where they lie in the pickle.
+    Bytes(std::ops::Range<usize>),
     /// `module.name`, not looked up.
     Global(std::rc::Rc<str>),
     /// A tuple, list, dict, storage or tensor in the arena.
@@ -58,6 +58,9 @@ pub enum Node {
         stride: Vec<usize>,
     },
 }
+
+/// Key of a numpy array's state in the dictionary that stands for the array.
+pub const ARRAY_STATE: &str = "__array_state__";
 
 /// Why a pickle was not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +139,15 @@ impl Pickle {
     pub fn node(&self, value: &Value) -> Option<&Node> {
         match value {
             Value::Ref(i) => self.nodes.get(*i),
+            _ => None,
+        }
+    }
+
+    /// The items of the tuple or list that a value refers to.
+    #[must_use]
+    pub fn items(&self, value: &Value) -> Option<&[Value]> {
+        match self.node(value)? {
+            Node::Sequence(items) => Some(items),
             _ => None,
         }
     }

@@ -77,15 +77,19 @@ impl Dataset for SamplePhotos {
             dataset: "SamplePhotos".to_owned(),
             reason: format!("{}: {e}", path.display()),
         })?;
-        Ok(Sample { picture, target: Target::Class(*class) })
+        Ok(Sample { pictures: vec![picture], target: Target::Class(*class) })
     }
 
     fn target(&self, split: Split, index: usize) -> Result<Target> {
         Ok(Target::Class(self.part(split)[index].1))
     }
 
+    fn name(&self, split: Split, index: usize) -> String {
+        self.part(split)[index].0.clone()
+    }
+
     fn labels(&self) -> Vec<Label> {
-        self.labels.iter().map(|name| Label { name: name.clone(), colour: String::new() }).collect()
+        super::listing::labels(&self.labels)
     }
 
     fn pictures_sha256(&self) -> &str {
@@ -110,7 +114,7 @@ mod tests {
         let set = SamplePhotos::open(&folder()).expect("it ships with the repository");
         assert_eq!((set.len(Split::Train), set.len(Split::Test), set.labels().len()), (97, 66, 6));
         let sample = set.sample(Split::Test, 0).expect("readable");
-        assert!(sample.picture.width() <= 320);
+        assert!(sample.pictures[0].width() <= 320);
     }
 
     #[test]

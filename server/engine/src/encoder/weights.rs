@@ -30,6 +30,12 @@ impl Weights {
         self.tensors.get(name).map(Tensor::dims)
     }
 
+    /// The tensors whose names begin with `prefix`, without it.
+    #[must_use]
+    pub fn below(&self, prefix: &str) -> BTreeMap<String, Tensor> {
+        self.tensors.iter().filter_map(|(k, t)| Some((k.strip_prefix(prefix)?.to_owned(), t.clone()))).collect()
+    }
+
     /// Takes a tensor.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::Parameters;
 use crate::Result;
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 
 /// `N x E` to `N x classes`.
 #[derive(Debug)]
@@ -15,15 +15,16 @@ pub struct Linear {
 impl Linear {
     /// A layer with PyTorch's default initialisation.
     pub fn new(input: usize, classes: usize, seed: u64, device: &Device) -> Result<Self> {
-        let mut parameters = Parameters::default();
-        let (weight, bias) = parameters.layer("linear", &[classes, input], seed, device)?;
+        let mut parameters = Parameters::new(seed, device);
+        let (weight, bias) = parameters.layer("linear", &[classes, input])?;
         Ok(Self { parameters, weight, bias })
     }
 
     /// A fixed layer from `classes x E` and `classes`.
     #[must_use]
     pub fn from_tensors(weight: Tensor, bias: Tensor) -> Self {
-        Self { parameters: Parameters::default(), weight, bias }
+        let parameters = Parameters::new(0, weight.device());
+        Self { parameters, weight, bias }
     }
 
     /// Logits of a batch of embeddings.
@@ -34,21 +35,24 @@ impl Linear {
     /// Takes a standardisation of the input, `(x - mean) / std`, into the weights: the head
     /// trained on standardised embeddings then takes plain ones.
     pub fn fold_standardisation(&self, mean: &Tensor, std: &Tensor) -> Result<()> {
-        let weight = self.weight.broadcast_div(std)?;
-        let bias = (&self.bias - weight.broadcast_mul(mean)?.sum(1)?)?;
-        self.set(&weight, &bias)
-    }
-
-    fn set(&self, weight: &Tensor, bias: &Tensor) -> Result<()> {
-        let var = |name: &str| -> Option<&Var> { self.parameters.0.get(name) };
-        if let (Some(w), Some(b)) = (var("linear.weight"), var("linear.bias")) {
-            w.set(weight)?;
-            b.set(bias)?;
-        }
-        Ok(())
+        fold(&self.parameters, "linear", mean, std)
     }
 
     pub(super) fn parameters(&self) -> &Parameters {
         &self.parameters
     }
+}
+
+/// Takes `(x - mean) / std` of the input into the layer `name`, `O x I` or `O x I x 1 x 1`.
+pub(super) fn fold(parameters: &Parameters, name: &str, mean: &Tensor, std: &Tensor) -> Result<()> {
+    let (Some(weight), Some(bias)) =
+        (parameters.get(&format!("{name}.weight")), parameters.get(&format!("{name}.bias")))
+    else {
+        return Ok(());
+    };
+    let flat = weight.as_tensor().flatten_from(1)?;
+    let folded = flat.broadcast_div(std)?;
+    bias.set(&(bias.as_tensor() - folded.broadcast_mul(mean)?.sum(1)?)?)?;
+    weight.set(&folded.reshape(weight.dims())?)?;
+    Ok(())
 }

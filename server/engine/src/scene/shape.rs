@@ -32,7 +32,7 @@ impl ShapeKind {
 }
 
 /// A solid: its foot at `base`, `half` its half extents (y: half its height).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shape {
     pub kind: ShapeKind,
     pub base: V3,

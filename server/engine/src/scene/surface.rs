@@ -13,7 +13,7 @@ enum Pattern {
 }
 
 /// A material: two colours, a pattern of them and a gloss.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Surface {
     pattern: Pattern,
     first: V3,

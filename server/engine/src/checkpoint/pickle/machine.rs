@@ -1,6 +1,6 @@
 //! The stack machine behind [`super::Pickle::parse`].
 
-use super::{Node, Refusal, Value, harmless};
+use super::{ARRAY_STATE, Node, Refusal, Value, harmless};
 use std::collections::HashMap;
 
 /// Python's pickle machine, building data only.
@@ -54,8 +54,9 @@ impl<'a> Machine<'a> {
     }
 
     fn text(&mut self, n: usize) -> Step<Value> {
+        let from = self.at;
         let bytes = self.take(n)?;
-        Ok(std::str::from_utf8(bytes).map_or(Value::Bytes, |s| Value::Text(s.into())))
+        Ok(std::str::from_utf8(bytes).map_or(Value::Bytes(from..from + n), |s| Value::Text(s.into())))
     }
 
     fn pop(&mut self) -> Step<Value> {
@@ -182,7 +183,22 @@ impl<'a> Machine<'a> {
                     .collect();
                 self.push_node(Node::Dict(entries));
             }
+            "numpy.core.multiarray._reconstruct" | "numpy._core.multiarray._reconstruct" => {
+                self.push_node(Node::Dict(vec![(Value::Text(ARRAY_STATE.into()), Value::None)]));
+            }
             _ => self.push_node(Node::Dict(Vec::new())),
+        }
+        Ok(())
+    }
+
+    /// BUILD: of the harmless classes only numpy's arrays keep what we need in their state.
+    fn build(&mut self) -> Step<()> {
+        let state = self.pop()?;
+        if let Some(Node::Dict(entries)) = self.top_node()?
+            && let Some((Value::Text(key), value)) = entries.first_mut()
+            && &**key == ARRAY_STATE
+        {
+            *value = state;
         }
         Ok(())
     }
@@ -240,8 +256,8 @@ impl<'a> Machine<'a> {
                 0x80 => drop(self.take(1)?),
                 0x95 => drop(self.take(8)?),
                 b'(' => self.marks.push(self.stack.len()),
-                // POP, and BUILD: of the harmless classes none keeps tensors in its state.
-                b'0' | b'b' => drop(self.pop()?),
+                b'0' => drop(self.pop()?),
+                b'b' => self.build()?,
                 b'1' => drop(self.popped_to_mark()?),
                 b'2' => {
                     let top = self.pop()?;
@@ -311,8 +327,9 @@ impl<'a> Machine<'a> {
                         b'B' => 4,
                         _ => 8,
                     })?;
+                    let from = self.at;
                     self.take(n)?;
-                    self.stack.push(Value::Bytes);
+                    self.stack.push(Value::Bytes(from..from + n));
                 }
                 b')' => self.tuple(0)?,
                 0x85 => self.tuple(1)?,

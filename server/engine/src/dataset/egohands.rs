@@ -1,0 +1,59 @@
+//! EgoHands: whose hands are where, in pictures of two people from one's own eyes.
+
+use super::listing::{Entry, Listing, Truth, parent_name, stem};
+use super::{Source, Split, Target, coloured, raster};
+use crate::{Error, Result};
+use std::path::Path;
+
+/// Where it comes from.
+pub const SOURCE: Source = Source {
+    folder: "egohands",
+    url: "http://vision.soic.indiana.edu/projects/egohands/",
+    licence: "research only",
+    note: "egohands_data.zip (1.3 GB); pictures as images/VIDEO/*.jpg and masks of class numbers drawn from its polygons as labels/VIDEO/*.png, 48 videos of 100 frames.",
+};
+
+/// The videos, in the order of their names, that the data set's paper (ICCV 2015) tests on.
+const TEST: [usize; 8] = [0, 10, 12, 19, 30, 33, 37, 43];
+/// Those that it sets aside for validation.
+const VALIDATION: [usize; 4] = [6, 13, 27, 46];
+const VIDEOS: usize = 48;
+
+fn read(path: &Path) -> Result<Target> {
+    let picture = raster::classes(path)?;
+    match picture.as_raw().iter().find(|v| **v > 4) {
+        Some(other) => {
+            Err(Error::Damaged { path: path.to_path_buf(), reason: format!("{other} is no class from 0 to 4") })
+        }
+        None => Ok(raster::mask(&picture, |v| v)),
+    }
+}
+
+/// Lists the folder.
+pub fn list(datasets: &Path) -> Result<Listing> {
+    let mut listing = Listing::new("EgoHands", datasets.join(SOURCE.folder))?;
+    let files = listing.files("images", 1, &[".jpg"]);
+    let mut videos: Vec<String> = files.iter().filter_map(|f| parent_name(f)).collect();
+    videos.dedup();
+    if videos.len() > VIDEOS {
+        listing.problems.push(format!("{} videos are there, the data set has {VIDEOS}", videos.len()));
+    }
+    for file in files {
+        let video = parent_name(&file).unwrap_or_default();
+        let number = videos.iter().position(|v| *v == video).unwrap_or(VIDEOS);
+        if VALIDATION.contains(&number) {
+            continue;
+        }
+        let split = if TEST.contains(&number) { Split::Test } else { Split::Train };
+        let label = listing.root.join(format!("labels/{video}/{}.png", stem(&file)));
+        listing.add(split, Entry { pictures: vec![file], truth: Truth::File(label, read) }, None);
+    }
+    listing.labels = coloured(&[
+        ("background", "#4b5563"),
+        ("your left hand", "#ef4444"),
+        ("your right hand", "#f59e0b"),
+        ("my left hand", "#3b82f6"),
+        ("my right hand", "#10b981"),
+    ]);
+    Ok(listing)
+}

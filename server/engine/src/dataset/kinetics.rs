@@ -1,0 +1,68 @@
+//! Kinetics-400: the action in a clip, from six of its frames.
+
+use super::listing::{Entry, Listing, Truth, labels, stem};
+use super::{Source, Split, json};
+use crate::Result;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where it comes from.
+pub const SOURCE: Source = Source {
+    folder: "kinetics400",
+    url: "https://github.com/cvdfoundation/kinetics-dataset",
+    licence: "annotations CC BY 4.0; videos: YouTube terms",
+    note: "annotations/{train,validate}.json, and six frames a clip as {train,validate}/AB/ABCDEFGHIJK_*.jpg, AB being the first two letters of the clip's name. ViRB uses 50,000 training clips.",
+};
+
+/// Frames of a sample.
+const FRAMES: usize = 6;
+
+#[derive(Deserialize)]
+struct Clip {
+    annotations: Annotation,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    label: String,
+}
+
+/// Lists the folder. Clips with fewer than six frames are left out, as ViRB does; of more the
+/// first six by name are taken.
+pub fn list(datasets: &Path) -> Result<Listing> {
+    let mut listing = Listing::new("KineticsActionPrediction", datasets.join(SOURCE.folder))?;
+    let mut actions: Vec<String> = Vec::new();
+    for (split, name) in [(Split::Train, "train"), (Split::Test, "validate")] {
+        let path = listing.root.join(format!("annotations/{name}.json"));
+        let clips: BTreeMap<String, Clip> = json(&path)?;
+        if split == Split::Train {
+            actions = clips.values().map(|c| c.annotations.label.clone()).collect();
+            actions.sort();
+            actions.dedup();
+        }
+        let mut frames: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for file in listing.files(name, 1, &[".jpg", ".jpeg", ".png"]) {
+            if let Some((clip, _)) = stem(&file).rsplit_once('_') {
+                frames.entry(clip.to_owned()).or_default().push(file);
+            }
+        }
+        for (id, clip) in clips {
+            let Some(action) = actions.iter().position(|a| *a == clip.annotations.label) else {
+                listing.problems.push(format!(
+                    "{}: the label `{}` is not among the training labels",
+                    path.display(),
+                    clip.annotations.label
+                ));
+                continue;
+            };
+            if let Some(mut pictures) = frames.remove(&id).filter(|f| f.len() >= FRAMES) {
+                pictures.truncate(FRAMES);
+                listing.add(split, Entry { pictures, truth: Truth::Class(action) }, None);
+            }
+        }
+        listing.lists.push(path);
+    }
+    listing.labels = labels(&actions);
+    Ok(listing)
+}

@@ -1,0 +1,10 @@
+//! Layers with gradients, from which heads are built. Tensors are `N x H x W x C`: there a
+//! convolution is one matrix product, on every device and in both directions.
+
+pub mod batch_norm;
+pub mod convolution;
+pub mod resize;
+
+pub use batch_norm::BatchNorm;
+pub use convolution::conv_nhwc;
+pub use resize::{Corners, bilinear_tap, pixel_shuffle_nhwc, resize_bilinear_nhwc};

@@ -155,19 +155,41 @@ def checkpoints(small, folder):
     save_file({k: v.numpy() for k, v in body.items() if "num_batches" not in k}, folder / "plain.safetensors")
 
 
+def photo_files():
+    """32 photographs that ship as samples, JPEGs from many cameras."""
+    return sorted(pathlib.Path("server/samples/photos").glob("*/*.jpg"))[::5][:32]
+
+
 @torch.no_grad()
-def photographs(small, out):
-    """All six outputs of the narrow ResNet for a folder of photographs, as torchvision has them."""
-    files = sorted(pathlib.Path("public/samples").glob("*.png"))
+def photographs(small, out, weights):
+    """All six outputs of the narrow ResNet for 32 photographs, as torchvision has them, and the
+    embeddings of EfficientNet-Lite0's own package."""
+    from efficientnet_lite_pytorch import EfficientNet
+    files = photo_files()
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    inputs = []
-    for file in files:
-        image = Image.open(file).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
-        inputs.append(((np.asarray(image) / 255 - mean) / std).astype(np.float32).transpose(2, 0, 1))
+
+    def inputs(kind):
+        images = [Image.open(f).convert("RGB").resize((224, 224), kind) for f in files]
+        all = [((np.asarray(i) / 255 - mean) / std).astype(np.float32).transpose(2, 0, 1) for i in images]
+        return torch.from_numpy(np.stack(all))
+
     vectors = {}
-    sampled("", six_outputs(small, torch.from_numpy(np.stack(inputs))), vectors)
-    vectors["files"] = np.frombuffer("\n".join(f.name for f in files).encode(), dtype=np.uint8)
+    sampled("", six_outputs(small, inputs(Image.Resampling.BILINEAR)), vectors)
+    net = EfficientNet.from_name("efficientnet-lite0").eval()
+    state = {k: torch.from_numpy(v.astype(np.float32)) for k, v in load_file(weights).items()}
+    net.load_state_dict(state, strict=False)
+    x = net.extract_features(inputs(Image.Resampling.BICUBIC)).mean((2, 3))
+    vectors["efficientnet.embedding"] = x.numpy()
+    vectors["files"] = np.frombuffer("\n".join(str(f) for f in files).encode(), dtype=np.uint8)
     save_file(vectors, out / "photographs.safetensors")
+
+
+def virb_head(folder):
+    """A linear head as ViRB saves it: three classes on a ResNet-50's embedding."""
+    w = (uniform(0, "virb.head.weight", 3 * 2048) - 0.5).astype(np.float32).reshape(3, 2048)
+    b = uniform(0, "virb.head.bias", 3).astype(np.float32)
+    torch.save(collections.OrderedDict([("head.weight", torch.from_numpy(w)), ("head.bias", torch.from_numpy(b))]),
+               folder / "virb_head.pt")
 
 
 class Evil:
@@ -297,7 +319,8 @@ if __name__ == "__main__":
     out.mkdir(parents=True, exist_ok=True)
     small = resnet(out)
     checkpoints(small, out / "checkpoints")
-    photographs(small, out)
+    photographs(small, out, pathlib.Path("server/samples/encoders/EfficientNetLite0.safetensors"))
+    virb_head(out / "checkpoints")
     malicious(out / "checkpoints")
     encoders = pathlib.Path("server/samples/encoders")
     efficientnet(out, encoders / "EfficientNetLite0.safetensors")

@@ -31,6 +31,8 @@ pub struct SamplePhoto {
     pub title: String,
     /// Author and licence.
     pub credit: String,
+    /// SHA-256 of a second photograph of the same, a moment later, if there is one.
+    pub second: Option<String>,
     /// Address of a small version.
     pub thumbnail: String,
 }
@@ -40,6 +42,9 @@ pub struct SamplePhoto {
 pub struct Board {
     /// The current score of each encoder and task.
     pub results: Vec<ResultCell>,
+    /// What nearest neighbours and a logistic regression make of the same features.
+    #[serde(default)]
+    pub opinions: Vec<ResultCell>,
     /// What is here of each encoder.
     pub encoders: Vec<EncoderState>,
 }
@@ -70,8 +75,14 @@ pub trait Backend: Send + Sync {
     fn board(&self) -> BoxFuture<Result<Board, String>>;
     /// Photographs that one can try.
     fn samples(&self) -> BoxFuture<Result<Vec<SamplePhoto>, String>>;
-    /// Predictions of an encoder for a stored image; a sentence for people on failure.
-    fn predictions(&self, image: String, encoder: String) -> BoxFuture<Result<Predictions, String>>;
+    /// Predictions of an encoder for a stored image, and for the motion to a second one; a
+    /// sentence for people on failure.
+    fn predictions(
+        &self,
+        image: String,
+        second: Option<String>,
+        encoder: String,
+    ) -> BoxFuture<Result<Predictions, String>>;
     /// The curve of the run behind a score.
     fn epochs(&self, encoder: String, task: String) -> BoxFuture<Result<Vec<EpochPoint>, String>>;
 }

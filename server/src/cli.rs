@@ -1,7 +1,14 @@
 //! The command line.
 
+pub mod bars;
+pub mod cache;
+pub mod cka;
+pub mod datasets;
 pub mod encode;
 pub mod evaluate;
+pub mod export;
+pub mod fetch;
+pub mod import;
 pub mod samples;
 pub mod scene;
 pub mod serve;
@@ -39,6 +46,9 @@ pub struct Common {
     /// Megabytes of encoder weights to keep loaded
     #[arg(long, global = true, default_value_t = 2000, env = "VIRBOARD_MEMORY_MB")]
     memory_mb: usize,
+    /// Gigabytes that cached features may take; the least recently used leave first
+    #[arg(long, global = true, default_value_t = 500, env = "VIRBOARD_CACHE_LIMIT_GB")]
+    cache_limit: u64,
 }
 
 impl Common {
@@ -52,6 +62,8 @@ impl Common {
             device: self.device.clone(),
             memory: self.memory_mb << 20,
             queue: 128,
+            cache_limit: self.cache_limit.saturating_mul(1_000_000_000),
+            checkpoints: Vec::new(),
         }
     }
 }
@@ -65,6 +77,18 @@ enum Command {
     Encode(encode::Encode),
     /// Train heads on frozen encoders and score them
     Evaluate(evaluate::Evaluate),
+    /// List data sets: what is here, how many samples, and what is wrong
+    Datasets(datasets::Datasets),
+    /// Fetch checkpoints and open data sets from their authors
+    Fetch(fetch::Fetch),
+    /// Take over ViRB's out folder (scores and heads) or a CSV table of scores
+    Import(import::Import),
+    /// Write all results as CSV, JSON or Parquet, or everything behind one of them
+    Export(export::Export),
+    /// Show or prune cached features
+    Cache(cache::CacheCommand),
+    /// Compare the layers of one or two encoders (linear CKA)
+    Cka(cka::Cka),
     /// Train the heads that ship with Virboard anew and compare their scores
     Samples(samples::Samples),
     /// Render a scene with its true mask and depth
@@ -81,6 +105,12 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run(settings).await,
         Command::Encode(encode) => encode.run(settings).await,
         Command::Evaluate(evaluate) => evaluate.run(settings).await,
+        Command::Datasets(datasets) => datasets.run(settings).await,
+        Command::Fetch(fetch) => fetch.run(settings).await,
+        Command::Import(import) => import.run(settings).await,
+        Command::Export(export) => export.run(settings).await,
+        Command::Cache(cache) => cache.run(&settings),
+        Command::Cka(cka) => cka.run(settings).await,
         Command::Samples(samples) => samples.run(settings).await,
         Command::Scene(scene) => scene.run(),
     }

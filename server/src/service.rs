@@ -3,24 +3,33 @@
 pub mod backend;
 pub mod batcher;
 pub mod blobs;
+pub mod datasets;
 pub mod error;
+pub mod estimate;
 pub mod evaluation;
+pub mod export;
+pub mod fetch;
 pub mod heads;
+pub mod import;
+pub mod open_data;
 pub mod pictures;
 pub mod predictions;
 pub mod samples;
+pub mod virb_config;
 
 use crate::store::{Store, StoreError};
 use batcher::Batcher;
 use blobs::Blobs;
 pub use error::{Result, ServiceError};
 use heads::Heads;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use virboard_app::api::{Board, EncoderState, SamplePhoto};
 use virboard_core::catalog::ENCODERS;
+use virboard_engine::dataset::Places;
 use virboard_engine::encoder::registry::Registry;
 use virboard_engine::evaluate::Folders;
+use virboard_engine::feature_cache::Cache;
 
 /// Where everything lies.
 #[derive(Debug, Clone)]
@@ -37,20 +46,34 @@ pub struct Settings {
     pub memory: usize,
     /// Predictions that may wait for the device.
     pub queue: usize,
+    /// Most bytes of cached features.
+    pub cache_limit: u64,
+    /// Checkpoints that lie elsewhere than in the data folder, by their encoders' keys.
+    pub checkpoints: Vec<(String, PathBuf)>,
 }
 
 impl Settings {
     /// Folders for the engine.
     #[must_use]
     pub fn folders(&self) -> Folders {
-        Folders { samples: self.samples.clone(), features: self.data.join("features"), heads: self.data.join("heads") }
+        Folders {
+            places: Places {
+                samples: self.samples.clone(),
+                datasets: self.data.join("datasets"),
+                hashes: self.data.join("features"),
+            },
+            cache: Cache { folder: self.data.join("features"), limit: self.cache_limit },
+            heads: self.data.join("heads"),
+            runs: self.data.join("runs"),
+            predictions: self.data.join("predictions"),
+        }
     }
 
     /// Checkpoints and sample encoders, ready to be loaded.
     pub fn registry(&self) -> virboard_engine::Result<Registry> {
         let device = virboard_engine::device::open(&self.device)?;
         let folders = vec![self.data.join("checkpoints"), self.samples.join("encoders")];
-        Ok(Registry::new(folders, device, self.memory))
+        Ok(Registry::new(folders, device, self.memory).with_files(self.checkpoints.clone()))
     }
 
     /// The database in the data folder, which is made if need be.
@@ -102,19 +125,7 @@ impl Virboard {
     /// Opens the data folder, cleans up after killed processes and starts the device's thread.
     pub async fn open(settings: &Settings) -> std::result::Result<Self, OpenError> {
         let store = settings.store().await?;
-        // Whoever holds the lock is evaluating right now: its runs and files are not leftovers.
-        if let Some(_lock) = evaluation::lock(&settings.data)? {
-            let interrupted = store.interrupt_runs().await?;
-            if interrupted > 0 {
-                tracing::warn!(
-                    interrupted,
-                    "runs of a killed process were marked; `virboard evaluate` starts them again"
-                );
-            }
-            for folder in [settings.data.join("features"), settings.data.join("heads")] {
-                clean(&folder);
-            }
-        }
+        evaluation::clean_up(settings, &store).await?;
         let blobs = Blobs::open(&settings.data.join("uploads"))?;
         let registry = Arc::new(settings.registry()?);
         let heads = Arc::new(Heads::new(vec![settings.data.join("heads"), settings.samples.join("heads")]));
@@ -148,7 +159,11 @@ impl Virboard {
 
     /// Current scores, and what is here of each encoder.
     pub async fn board(&self) -> Result<Board> {
-        Ok(Board { results: self.store.current_results().await?, encoders: self.encoders() })
+        Ok(Board {
+            results: self.store.current_results().await?,
+            opinions: self.store.second_opinions().await?,
+            encoders: self.encoders(),
+        })
     }
 
     /// What is here of each encoder of the catalogue.
@@ -168,17 +183,5 @@ impl Virboard {
     #[must_use]
     pub fn photos(&self) -> Vec<SamplePhoto> {
         self.photos.to_vec()
-    }
-}
-
-/// Removes unfinished files of killed processes, one folder deep.
-fn clean(folder: &Path) {
-    let inner = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_dir());
-    for folder in std::iter::once(folder.to_path_buf()).chain(inner) {
-        match virboard_engine::files::remove_unfinished(&folder) {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, folder = %folder.display(), "unfinished files were removed"),
-            Err(error) => tracing::warn!(%error, "unfinished files could not be removed"),
-        }
     }
 }

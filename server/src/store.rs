@@ -2,7 +2,7 @@
 
 mod results;
 
-pub use results::{Epoch, NewRun};
+pub use results::{Epoch, NewRun, StoredResult};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Row};

@@ -62,6 +62,17 @@ pub enum Output {
         /// Address of a 16-bit PNG at the photo's size, linear from `minimum` to `maximum`.
         map: String,
     },
+    /// A displacement per pixel, towards the second photo.
+    Flow {
+        /// The longest displacement in pixels of the photo.
+        longest: f32,
+        /// Start (x, y) and displacement (right, down) of some pixels, as shares of the
+        /// photo's width and height.
+        arrows: Vec<[f32; 4]>,
+        /// Address of a 16-bit PNG at the photo's size in KITTI's format: displacements to the
+        /// right and down in red and green, `value * 64 + 32768`.
+        map: String,
+    },
 }
 
 /// One head's output with its sender and its cost.

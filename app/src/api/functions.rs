@@ -19,10 +19,14 @@ pub async fn load_samples() -> Result<Vec<SamplePhoto>, ServerFnError> {
     backend()?.samples().await.map_err(ServerFnError::new)
 }
 
-/// Predictions of an encoder for a stored image.
+/// Predictions of an encoder for a stored image, and for the motion to a second one.
 #[server(prefix = "/rpc")]
-pub async fn load_predictions(image: String, encoder: String) -> Result<Predictions, ServerFnError> {
-    backend()?.predictions(image, encoder).await.map_err(ServerFnError::new)
+pub async fn load_predictions(
+    image: String,
+    second: Option<String>,
+    encoder: String,
+) -> Result<Predictions, ServerFnError> {
+    backend()?.predictions(image, second, encoder).await.map_err(ServerFnError::new)
 }
 
 /// The curve of the run behind a score.

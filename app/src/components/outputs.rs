@@ -2,11 +2,12 @@
 
 use super::classes::Classes;
 use super::depth::Depth;
+use super::flow::Flow;
 use super::segmentation::Segmentation;
 use super::standing::Standing;
 use crate::api::Board;
 use leptos::prelude::*;
-use virboard_core::catalog::task::{OutputKind, Task, TaskRole};
+use virboard_core::catalog::task::{Task, TaskRole};
 use virboard_core::catalog::{TASKS, encoder, task};
 use virboard_core::prediction::{ImageInfo, Output, Prediction, Predictions};
 
@@ -54,10 +55,11 @@ fn card(task: &'static Task, prediction: Prediction, image: ImageInfo, board: Bo
         Output::Depth { minimum, maximum, unit, map } => {
             ("depth", view! { <Depth image minimum maximum unit map/> }.into_any())
         }
+        Output::Flow { longest, arrows, map } => ("motion", view! { <Flow image longest arrows map/> }.into_any()),
     };
     // Beside a second encoder's outputs, those of one task stand in one row.
     let row = TASKS.iter().position(|t| t.key == task.key).unwrap_or_default() + 3;
-    let rendered = task.role == TaskRole::Sample && task.kind != OutputKind::Classification;
+    let rendered = task.role == TaskRole::Sample && !task.caveat.is_empty() && task.key != "SamplePhotos";
     view! {
         <article class="card" data-task=task.key style=format!("--row: {row}")>
             <header>

@@ -26,7 +26,7 @@ pub fn Upload(
         busy.set(true);
         problem.set(None);
         spawn_local(async move {
-            match answer(&file, &encoders.get_untracked()).await {
+            match ask(&file, &encoders.get_untracked()).await {
                 Ok(predictions) => done.run(predictions),
                 Err(sentence) => problem.set(Some(sentence)),
             }
@@ -80,7 +80,8 @@ fn first_file(data: &DataTransfer) -> Option<File> {
     data.files()?.get(0)
 }
 
-async fn answer(file: &File, encoders: &[String]) -> Result<Predictions, String> {
+/// Sends a photo to the encoders and gives their outputs, or a sentence.
+pub(super) async fn ask(file: &File, encoders: &[String]) -> Result<Predictions, String> {
     if file.size() > 20e6 {
         return Err(TOO_LARGE.to_owned());
     }

@@ -5,6 +5,7 @@ use crate::api::{Board, load_predictions, load_samples, sentence};
 use crate::browser::TOO_LARGE;
 use crate::components::outputs::Outputs;
 use crate::components::picker::EncoderPicker;
+use crate::components::second::SecondPhoto;
 use crate::components::upload::Upload;
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -31,10 +32,10 @@ fn told(kind: &str) -> &'static str {
 }
 
 /// The address of a result.
-fn address(image: &str, encoder: &str, with: &str) -> String {
+fn address(image: &str, second: &str, encoder: &str, with: &str) -> String {
     // Without a photo the first encoder is the default's business.
     let encoder = if image.is_empty() && encoder == DEFAULT { "" } else { encoder };
-    let all = [("image", image), ("encoder", encoder), ("with", with)];
+    let all = [("image", image), ("second", second), ("encoder", encoder), ("with", with)];
     let parts: Vec<String> =
         all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| format!("{key}={value}")).collect();
     if parts.is_empty() { "/try".to_owned() } else { format!("/try?{}", parts.join("&")) }
@@ -46,6 +47,7 @@ pub fn TryPage() -> impl IntoView {
     let query = use_query_map();
     let get = move |key: &str| query.with(|q| q.get(key)).unwrap_or_default();
     let image = Memo::new(move |_| get("image"));
+    let second = Memo::new(move |_| get("second"));
     let known = move |key: &str| encoder(&get(key)).map_or_else(String::new, |e| e.key.to_owned());
     let chosen =
         Memo::new(move |_| Some(known("encoder")).filter(|k| !k.is_empty()).unwrap_or_else(|| DEFAULT.to_owned()));
@@ -61,7 +63,10 @@ pub fn TryPage() -> impl IntoView {
     let encoders =
         Signal::derive(move || [chosen.get(), with.get()].into_iter().filter(|k| !k.is_empty()).collect::<Vec<_>>());
     let done = Callback::new(move |p: Predictions| {
-        go.run(address(&p.image.sha256, &chosen.get_untracked(), &with.get_untracked()));
+        go.run(address(&p.image.sha256, "", &chosen.get_untracked(), &with.get_untracked()));
+    });
+    let seconded = Callback::new(move |sha256: String| {
+        go.run(address(&image.get_untracked(), &sha256, &chosen.get_untracked(), &with.get_untracked()));
     });
     view! {
         <Title text="Try a photo"/>
@@ -78,11 +83,11 @@ pub fn TryPage() -> impl IntoView {
                         <div class="pickers">
                             <label>"Encoder "
                                 <EncoderPicker name="encoder" states=states.clone() chosen=chosen.into()
-                                    change=Callback::new(move |k: String| go.run(address(&image.get_untracked(), &k, &with.get_untracked())))/>
+                                    change=Callback::new(move |k: String| go.run(address(&image.get_untracked(), &second.get_untracked(), &k, &with.get_untracked())))/>
                             </label>
                             <label>"Compare with "
                                 <EncoderPicker name="with" states chosen=with.into() none="nothing"
-                                    change=Callback::new(move |k: String| go.run(address(&image.get_untracked(), &chosen.get_untracked(), &k)))/>
+                                    change=Callback::new(move |k: String| go.run(address(&image.get_untracked(), &second.get_untracked(), &chosen.get_untracked(), &k)))/>
                             </label>
                         </div>
                     }
@@ -94,11 +99,11 @@ pub fn TryPage() -> impl IntoView {
             <h2>"Or one of these"</h2>
             <Suspense>
                 {move || photos.get().map(|loaded| loaded.unwrap_or_default().into_iter().map(|p| {
-                    let sha = p.sha256.clone();
+                    let (sha, pair) = (p.sha256.clone(), p.second.clone().unwrap_or_default());
                     let current = p.sha256.clone();
                     let (title, alt) = (format!("{} ({})", p.title, p.credit), p.title.clone());
                     view! {
-                        <a class="thumb" href=move || address(&sha, &chosen.get(), &with.get())
+                        <a class="thumb" href=move || address(&sha, &pair, &chosen.get(), &with.get())
                             aria-current=move || (image.get() == current).then_some("true")
                             title=title>
                             <img src=p.thumbnail alt=alt width="132" height="99" loading="lazy"/>
@@ -112,6 +117,7 @@ pub fn TryPage() -> impl IntoView {
             <noscript>
                 <form class="again" method="get" action="/try">
                     <input type="hidden" name="image" value=image/>
+                    <input type="hidden" name="second" value=second/>
                     <label>"Encoder key "<input name="encoder" value=chosen/></label>
                     <label>"Compare with "<input name="with" value=with/></label>
                     <button>"Show"</button>
@@ -120,11 +126,12 @@ pub fn TryPage() -> impl IntoView {
             <div class="result" class:pair=move || !with.get().is_empty()>
                 <figure class="picture photo">
                     <img src=move || format!("/api/v1/images/{}", image.get()) alt="Your photo"/>
+                    <SecondPhoto second chosen change=seconded problem/>
                     <figcaption><a href=move || format!("/api/v1/images/{}", image.get()) download="photo.jpg" rel="external">"Download"</a>" · the address of this page is the link to share"</figcaption>
                 </figure>
-                <Column image key=chosen board/>
+                <Column image second key=chosen board/>
                 <Show when=move || !with.get().is_empty()>
-                    <Column image key=with board/>
+                    <Column image second key=with board/>
                 </Show>
             </div>
         </Show>
@@ -133,10 +140,20 @@ pub fn TryPage() -> impl IntoView {
 
 /// The outputs of one encoder.
 #[component]
-fn Column(image: Memo<String>, key: Memo<String>, board: Resource<Result<Board, ServerFnError>>) -> impl IntoView {
+fn Column(
+    image: Memo<String>,
+    second: Memo<String>,
+    key: Memo<String>,
+    board: Resource<Result<Board, ServerFnError>>,
+) -> impl IntoView {
     let answer = Resource::new(
-        move || (image.get(), key.get()),
-        |(image, key)| async move { if image.is_empty() { None } else { Some(load_predictions(image, key).await) } },
+        move || (image.get(), second.get(), key.get()),
+        |(image, second, key)| async move {
+            if image.is_empty() {
+                return None;
+            }
+            Some(load_predictions(image, Some(second).filter(|s| !s.is_empty()), key).await)
+        },
     );
     view! {
         <Transition fallback=|| view! { <p class="working" role="status">"Looking at the photo…"</p> }>

@@ -50,6 +50,12 @@ pub fn open(path: &Path, format: Option<Format>) -> Result<Weights> {
     torch::open(path, format)
 }
 
+/// All tensors of a PyTorch file under their own names, as `f32`: for files that are no
+/// networks, such as ViRB's heads.
+pub fn open_raw(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    torch::all(path)
+}
+
 fn safetensors(path: &Path, format: Option<Format>) -> Result<Weights> {
     let file = std::fs::File::open(path).map_err(Error::io(path))?;
     // SAFETY: the file is only read; who changes it while it is loaded gets wrong weights, as with any file.

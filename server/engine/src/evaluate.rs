@@ -160,7 +160,8 @@ struct TestOnly {
     protocol: Protocol,
 }
 
-struct Bench<'a> {
+/// A job with its encoder and data opened.
+pub struct Bench<'a> {
     folders: &'a Folders,
     job: &'a Job,
     task: &'static Task,
@@ -171,22 +172,45 @@ struct Bench<'a> {
     started: Instant,
 }
 
-/// Trains the job's heads, or goes on where they were when the job was interrupted, and scores
-/// them. The caller holds the job's lock, keeps the outcomes and then calls [`Job::finish`].
-pub fn evaluate(registry: &Registry, folders: &Folders, job: &Job, progress: &dyn Progress) -> Result<Vec<Outcome>> {
-    let started = Instant::now();
-    let protocol = job.protocol();
-    let broken = if job.skip_broken { Broken::Skip } else { Broken::Refuse };
-    let dataset = dataset::open(&job.task, &folders.places, protocol, broken, progress)?;
-    let task =
-        catalog::task(&job.task).ok_or_else(|| Error::Unsupported(format!("{} is not in the catalogue", job.task)))?;
-    let encoder = registry.get(&job.encoder)?;
-    let recipe = recipe(task, protocol);
-    let bench = Bench { folders, job, task, recipe, dataset, encoder, registry, started };
-    if task.epochs.is_none() { bench.test_only(progress) } else { bench.train(progress) }
-}
+impl<'a> Bench<'a> {
+    /// Opens the encoder and the data set of a job. The caller holds the job's lock.
+    pub fn open(registry: &'a Registry, folders: &'a Folders, job: &'a Job, progress: &dyn Progress) -> Result<Self> {
+        let started = Instant::now();
+        let protocol = job.protocol();
+        let broken = if job.skip_broken { Broken::Skip } else { Broken::Refuse };
+        let dataset = dataset::open(&job.task, &folders.places, protocol, broken, progress)?;
+        let task = catalog::task(&job.task)
+            .ok_or_else(|| Error::Unsupported(format!("{} is not in the catalogue", job.task)))?;
+        let encoder = registry.get(&job.encoder)?;
+        Ok(Self { folders, job, task, recipe: recipe(task, protocol), dataset, encoder, registry, started })
+    }
 
-impl Bench<'_> {
+    /// SHA-256 of the encoder's weights.
+    #[must_use]
+    pub fn encoder_sha256(&self) -> String {
+        self.encoder.provenance.sha256.clone()
+    }
+
+    /// SHA-256 of pictures and truth.
+    #[must_use]
+    pub fn dataset_sha256(&self) -> String {
+        self.dataset.sha256()
+    }
+
+    /// The configurations of the scores that [`Self::run`] gives first, as JSON.
+    pub fn configurations(&self) -> Result<Vec<String>> {
+        if self.task.epochs.is_none() {
+            return Ok(vec![self.test_only_configuration()?.1]);
+        }
+        Ok(self.job.configurations.iter().map(|c| serde_json::to_string(c).unwrap_or_default()).collect())
+    }
+
+    /// Trains the job's heads, or goes on where they were when the job was interrupted, and
+    /// scores them. The caller keeps the outcomes and then calls [`Job::finish`].
+    pub fn run(&self, progress: &dyn Progress) -> Result<Vec<Outcome>> {
+        if self.task.epochs.is_none() { self.test_only(progress) } else { self.train(progress) }
+    }
+
     fn cached(&self, split: Split, progress: &dyn Progress) -> Result<Cached> {
         let maps = !matches!(self.recipe.head, HeadKind::Linear | HeadKind::MultiEmbedding);
         let request = Request {
@@ -321,8 +345,8 @@ impl Bench<'_> {
         Ok(outcomes)
     }
 
-    /// Tests the head that another task trained (ImageNet v2 with ImageNet's).
-    fn test_only(&self, progress: &dyn Progress) -> Result<Vec<Outcome>> {
+    /// The head that another task trained, and what says so.
+    fn test_only_configuration(&self) -> Result<(PathBuf, String)> {
         let of = crate::head::OWN_TASK;
         let path = head_path(&self.folders.heads, &self.encoder.key, of);
         if !path.is_file() {
@@ -333,22 +357,23 @@ impl Bench<'_> {
                 self.encoder.key
             )));
         }
+        let said =
+            TestOnly { head_of: of.to_owned(), head_sha256: files::sha256_file(&path)?, protocol: self.job.protocol() };
+        Ok((path, serde_json::to_string(&said).unwrap_or_default()))
+    }
+
+    /// Tests the head that another task trained (ImageNet v2 with ImageNet's).
+    fn test_only(&self, progress: &dyn Progress) -> Result<Vec<Outcome>> {
+        let (path, json) = self.test_only_configuration()?;
         let head = Head::load(&path, self.registry.device())?;
         head.check(&self.encoder)?;
         let test_set = self.cached(Split::Test, progress)?;
         let parts = Parts { train: &test_set, trained: Vec::new(), held_out: None, test: &test_set };
         let protocol = self.job.protocol();
         let aim = Aim { loss: self.recipe.loss, scoring: self.recipe.scoring, drop_last: protocol == Protocol::Virb };
-        let plain = configuration(catalog::task(of).unwrap_or(self.task), head.spec.seed, protocol)?;
-        let plain = self
-            .job
-            .configurations
-            .first()
-            .map_or(plain.clone(), |c| Configuration { test_batch_size: c.test_batch_size, ..plain });
-        let tested = test_finished(&head, &parts, aim, &plain, progress)?;
-        let said = TestOnly { head_of: of.to_owned(), head_sha256: files::sha256_file(&path)?, protocol };
-        let json = serde_json::to_string(&said).unwrap_or_default();
-        let name = format!("head-of-{of}-{}", protocol.name());
+        let Some(configuration) = self.job.configurations.first() else { return Ok(Vec::new()) };
+        let tested = test_finished(&head, &parts, aim, configuration, progress)?;
+        let name = format!("head-of-{}-{}", head.spec.task, protocol.name());
         let mut outcome = self.outcome(Probe::Head, &name, json, head.spec.seed, tested.samples, tested.value)?;
         outcome.selected = true;
         Ok(vec![outcome])

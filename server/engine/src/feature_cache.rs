@@ -29,8 +29,8 @@ pub enum Kind {
 
 /// Pictures that are encoded at once.
 const BATCH: usize = 8;
-/// Changes with the layout of the files.
-const VERSION: u32 = 2;
+/// Changes with the layout of the files, and with what is done to pictures before encoding.
+const VERSION: u32 = 3;
 
 /// The folder of cached features and how large it may grow.
 #[derive(Debug, Clone)]

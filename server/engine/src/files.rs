@@ -24,6 +24,7 @@ fn write_whole(path: &Path, sync: bool, write: impl FnOnce(&mut std::fs::File) -
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(folder)
         .map_err(Error::io(folder))?;
+    file.as_file().lock().map_err(Error::io(folder))?;
     write(file.as_file_mut())?;
     file.as_file_mut().flush().map_err(Error::io(path))?;
     if sync {
@@ -36,13 +37,18 @@ fn write_whole(path: &Path, sync: bool, write: impl FnOnce(&mut std::fs::File) -
 /// Start of the names of unfinished files.
 const TEMPORARY: &str = ".unfinished-";
 
-/// Removes what killed writers left in `folder`. Call it only while nobody writes there.
+/// Removes what killed writers left in `folder`. Files of living writers are locked by them
+/// and stay.
 pub fn remove_unfinished(folder: &Path) -> Result<usize> {
     let mut removed = 0;
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(0) };
     for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-            std::fs::remove_file(entry.path()).map_err(Error::io(entry.path()))?;
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY)
+            && let Ok(file) = std::fs::File::open(&path)
+            && file.try_lock().is_ok()
+        {
+            std::fs::remove_file(&path).map_err(Error::io(&path))?;
             removed += 1;
         }
     }

@@ -29,5 +29,6 @@ pub mod recipe;
 pub mod scene;
 pub mod seeded;
 pub mod train;
+pub mod virb_head;
 
 pub use error::{Error, Result};

@@ -83,53 +83,69 @@ impl Preprocessing {
     }
 }
 
-/// Resizes in 8 bits exactly as Pillow's `Image.resize` does: a horizontal, then a vertical
-/// pass with 22-bit fixed-point weights, rounded to 8 bits in between (`Resample.c`).
+/// Resizes in 8 bits exactly as Pillow 13's `Image.resize` does: a horizontal and a vertical
+/// pass with 22-bit fixed-point weights, rounded to 8 bits in between (`Resample.c`). The
+/// vertical pass comes first where it removes more than twice as many rows as the other one
+/// columns (before Pillow 13 only in very tall pictures, a difference of one level).
 ///
 /// Own code because the outputs of quantisation-trained encoders move visibly with the
 /// rounding differences of other implementations.
 #[must_use]
 pub fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
     let (w, h) = picture.dimensions();
-    let mut current = picture.clone();
-    if w != width {
-        let taps = taps(w as usize, width as usize, filter);
-        let mut out = RgbImage::new(width, h);
-        let rows = current.as_raw().par_chunks(3 * w as usize);
-        out.par_chunks_mut(3 * width as usize).zip(rows).for_each(|(out, row)| {
-            for (pixel, tap) in out.chunks_exact_mut(3).zip(&taps) {
-                let mut sum = [ROUNDING; 3];
-                for (weight, source) in tap.weights.iter().zip(row[3 * tap.first..].chunks_exact(3)) {
-                    for (s, v) in sum.iter_mut().zip(source) {
-                        *s += weight * i32::from(*v);
-                    }
-                }
-                for (p, s) in pixel.iter_mut().zip(sum) {
-                    *p = (s >> BITS).clamp(0, 255) as u8;
-                }
-            }
-        });
-        current = out;
+    if h > height && i64::from(h - height) > 2 * (i64::from(w) - i64::from(width)) {
+        return columns(&rows(picture, height, filter), width, filter);
     }
-    if h != height {
-        let taps = taps(h as usize, height as usize, filter);
-        let mut out = RgbImage::new(width, height);
-        let stride = 3 * width as usize;
-        let source = current.as_raw();
-        out.par_chunks_mut(stride).zip(&taps).for_each(|(out, tap)| {
-            let mut sums = vec![ROUNDING; stride];
-            for (weight, row) in tap.weights.iter().zip(source[stride * tap.first..].chunks_exact(stride)) {
-                for (s, v) in sums.iter_mut().zip(row) {
+    rows(&columns(picture, width, filter), height, filter)
+}
+
+/// The horizontal pass.
+fn columns(picture: &RgbImage, width: u32, filter: Filter) -> RgbImage {
+    let (w, h) = picture.dimensions();
+    if w == width {
+        return picture.clone();
+    }
+    let taps = taps(w as usize, width as usize, filter);
+    let mut out = RgbImage::new(width, h);
+    let rows = picture.as_raw().par_chunks(3 * w as usize);
+    out.par_chunks_mut(3 * width as usize).zip(rows).for_each(|(out, row)| {
+        for (pixel, tap) in out.chunks_exact_mut(3).zip(&taps) {
+            let mut sum = [ROUNDING; 3];
+            for (weight, source) in tap.weights.iter().zip(row[3 * tap.first..].chunks_exact(3)) {
+                for (s, v) in sum.iter_mut().zip(source) {
                     *s += weight * i32::from(*v);
                 }
             }
-            for (p, s) in out.iter_mut().zip(sums) {
+            for (p, s) in pixel.iter_mut().zip(sum) {
                 *p = (s >> BITS).clamp(0, 255) as u8;
             }
-        });
-        current = out;
+        }
+    });
+    out
+}
+
+/// The vertical pass.
+fn rows(picture: &RgbImage, height: u32, filter: Filter) -> RgbImage {
+    let (w, h) = picture.dimensions();
+    if h == height {
+        return picture.clone();
     }
-    current
+    let taps = taps(h as usize, height as usize, filter);
+    let mut out = RgbImage::new(w, height);
+    let stride = 3 * w as usize;
+    let source = picture.as_raw();
+    out.par_chunks_mut(stride).zip(&taps).for_each(|(out, tap)| {
+        let mut sums = vec![ROUNDING; stride];
+        for (weight, row) in tap.weights.iter().zip(source[stride * tap.first..].chunks_exact(stride)) {
+            for (s, v) in sums.iter_mut().zip(row) {
+                *s += weight * i32::from(*v);
+            }
+        }
+        for (p, s) in out.iter_mut().zip(sums) {
+            *p = (s >> BITS).clamp(0, 255) as u8;
+        }
+    });
+    out
 }
 
 /// Pillow's `Image.resize` of a picture of 32-bit numbers (mode `F`), horizontally first.

@@ -83,7 +83,7 @@ pub fn recipe(task: &Task, protocol: Protocol) -> Recipe {
     // Brings values near the size of a decoder's first outputs.
     let scale = match (task.kind, sample) {
         (OutputKind::Depth, true) => 5.0,
-        (OutputKind::Flow, true) => 8.0,
+        (OutputKind::Flow, true) => 4.0,
         (OutputKind::Flow, false) if !virb => 16.0,
         _ => 1.0,
     };

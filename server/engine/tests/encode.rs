@@ -1,5 +1,5 @@
-//! A folder of photographs through every checkpoint format, against torchvision on the same
-//! files. They are PNG, because JPEG decoders differ in how they enlarge colour planes.
+//! 32 photographs through every checkpoint format, against torchvision on the same files, and
+//! through published weights that nobody here made, against their authors' package.
 
 use candle_core::{Device, Tensor};
 use std::path::{Path, PathBuf};
@@ -14,17 +14,45 @@ fn values(t: &Tensor) -> Vec<f32> {
     t.flatten_all().and_then(|t| t.to_vec1()).expect("f32")
 }
 
+/// Copies the photographs that the vectors are of, named so that they sort in their order.
+fn copies(wanted: &std::collections::HashMap<String, Tensor>, folder: &Path) -> Vec<String> {
+    let names: Vec<u8> = wanted["files"].to_vec1().expect("bytes");
+    let names = std::str::from_utf8(&names).expect("text").lines();
+    names
+        .enumerate()
+        .map(|(i, name)| {
+            let copy = format!("{i:02}.jpg");
+            std::fs::copy(root().join("../..").join(name), folder.join(&copy)).expect("copied");
+            copy
+        })
+        .collect()
+}
+
+#[test]
+fn published_weights_give_their_authors_embeddings() {
+    let wanted = candle_core::safetensors::load(root().join("tests/vectors/photographs.safetensors"), &Device::Cpu);
+    let wanted = wanted.expect("the vectors are in the repository");
+    let photos = tempfile::tempdir().expect("a folder");
+    let names = copies(&wanted, photos.path());
+    let encoder = load_any(&root().join("../samples/encoders/EfficientNetLite0.safetensors"), None, &Device::Cpu);
+    let out = photos.path().join("out.safetensors");
+    let files = pictures(photos.path()).expect("listed");
+    encode(&encoder.expect("it ships"), &files, &["embedding".to_owned()], &out, &Device::Cpu, &()).expect("encoded");
+    let got = candle_core::safetensors::load(&out, &Device::Cpu).expect("readable");
+    let (got, wanted) = (values(&got["embedding"]), values(&wanted["efficientnet.embedding"]));
+    assert_eq!(got.len(), wanted.len());
+    let scale = wanted.iter().copied().fold(0f32, |m, v| m.max(v.abs()));
+    let error = got.iter().zip(&wanted).map(|(g, w)| (g - w).abs()).fold(0f32, f32::max) / scale;
+    println!("{} photographs: relative error {error:.1e}", names.len());
+    assert!(error < 1e-4, "{error}");
+}
+
 #[test]
 fn every_format_encodes_photographs_as_torchvision_does() {
     let wanted = candle_core::safetensors::load(root().join("tests/vectors/photographs.safetensors"), &Device::Cpu);
     let wanted = wanted.expect("the vectors are in the repository");
-    let names: Vec<u8> = wanted["files"].to_vec1().expect("bytes");
-    let names: Vec<&str> = std::str::from_utf8(&names).expect("text").lines().collect();
     let photos = tempfile::tempdir().expect("a folder");
-    for name in &names {
-        let from = root().join("../../public/samples").join(name);
-        std::fs::copy(from, photos.path().join(name)).expect("copied");
-    }
+    let names = copies(&wanted, photos.path());
     std::fs::write(photos.path().join("notes.txt"), "no picture").expect("written");
     let files = pictures(photos.path()).expect("listed");
     assert_eq!(files.len(), names.len());

@@ -1,7 +1,7 @@
 //! `virboard encode`.
 
 use super::Failure;
-use super::evaluate::Bars;
+use super::bars::Bars;
 use crate::service::Settings;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;

@@ -1,67 +1,191 @@
 //! `virboard evaluate`.
 
 use super::Failure;
+use super::bars::Bars;
 use crate::service::Settings;
-use crate::service::evaluation::{self, Evaluated, EvaluationError, Listener};
-use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use std::sync::Mutex;
-use virboard_core::catalog::task;
-use virboard_engine::progress::{EpochReport, Progress};
+use crate::service::estimate::estimate;
+use crate::service::evaluation::{self, Done, Evaluated, EvaluationError, Request, Workshop};
+use crate::service::virb_config;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use virboard_core::catalog::{TASKS, encoder, task::TaskRole};
+use virboard_core::protocol::Protocol;
+use virboard_engine::encoder::registry::Registry;
+use virboard_engine::train::Selection;
 
 /// Options of an evaluation.
 #[derive(Debug, Args)]
 pub struct Evaluate {
     /// Keys of encoders, or all for those whose weights are here
-    #[arg(long, value_delimiter = ',', required = true)]
+    #[arg(long, value_delimiter = ',', required_unless_present = "experiment_list")]
     encoders: Vec<String>,
+    /// ViRB's YAML list of encoders and their checkpoints
+    #[arg(long, conflicts_with = "encoders")]
+    experiment_list: Option<PathBuf>,
     /// Keys of tasks, or all for those whose data is here
-    #[arg(long, value_delimiter = ',', required = true)]
+    #[arg(long, value_delimiter = ',', required_unless_present = "config")]
     tasks: Vec<String>,
-    /// Seed of everything random
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// ViRB's YAML of tasks and training configurations, instead of the published ones
+    #[arg(long, conflicts_with = "tasks")]
+    config: Option<PathBuf>,
+    /// Seed of everything random; several give a run each
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    seed: Vec<u64>,
+    /// As common practice has it, or with every departure of ViRB's program
+    #[arg(long, default_value = "standard")]
+    protocol: ProtocolName,
+    /// What is reported: the last epoch, or the best on held-out training samples
+    #[arg(long)]
+    selection: Option<SelectionName>,
+    /// Leave out samples that cannot be read, and report them
+    #[arg(long)]
+    skip_broken: bool,
+    /// Only heads, no nearest neighbours and no logistic regression
+    #[arg(long)]
+    no_probes: bool,
+    /// Do again what has scores already
+    #[arg(long)]
+    again: bool,
+    /// Only say what would be done, what is missing, how long it would take and how much it would store
+    #[arg(long)]
+    plan: bool,
     /// Print results as JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Evaluate {
-    /// Trains and scores every pair.
-    pub async fn run(self, settings: Settings) -> Result<(), Failure> {
-        let done = evaluate(settings, self.encoders, self.tasks, self.seed).await?;
-        if self.json {
-            let results: Vec<_> = done.iter().map(|d| &d.result).collect();
-            println!("{}", serde_json::to_string_pretty(&results)?);
-        } else {
-            print!("{}", table(&done));
+/// Names of protocols.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ProtocolName {
+    /// Common practice
+    Standard,
+    /// ViRB's program
+    Virb,
+}
+
+impl ProtocolName {
+    /// The protocol.
+    #[must_use]
+    pub const fn protocol(self) -> Protocol {
+        match self {
+            Self::Standard => Protocol::Standard,
+            Self::Virb => Protocol::Virb,
         }
-        Ok(())
     }
 }
 
-/// Evaluates with progress bars, holding the data folder's lock.
-pub async fn evaluate(
-    settings: Settings,
-    encoders: Vec<String>,
-    tasks: Vec<String>,
-    seed: u64,
-) -> Result<Vec<Evaluated>, EvaluationError> {
-    let store = settings.store().await?;
-    let Some(lock) = evaluation::lock(&settings.data)? else {
-        return Err(EvaluationError::Locked(settings.data.display().to_string()));
-    };
-    let interrupted = store.interrupt_runs().await?;
-    if interrupted > 0 {
-        tracing::info!(interrupted, "runs of a killed process are started again if they are asked for");
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SelectionName {
+    LastEpoch,
+    Validation,
+}
+
+impl Evaluate {
+    /// Trains and scores every pair.
+    pub async fn run(self, mut settings: Settings) -> Result<(), Failure> {
+        let encoders = match &self.experiment_list {
+            Some(path) => Some(listed(path, &mut settings)?),
+            None => named(&self.encoders),
+        };
+        let protocol = self.protocol.protocol();
+        let selection = self.selection.map(|s| match s {
+            SelectionName::LastEpoch => Selection::LastEpoch,
+            SelectionName::Validation => Selection::Validation,
+        });
+        let mut tasks = Vec::new();
+        for seed in &self.seed {
+            let mut plans = match &self.config {
+                Some(path) => virb_config::tasks(path, *seed, protocol, selection)?,
+                None => evaluation::published_tasks(named(&self.tasks).as_deref(), *seed, protocol)?,
+            };
+            if let Some(selection) = selection {
+                plans.iter_mut().flat_map(|p| &mut p.configurations).for_each(|c| c.selection = selection);
+            }
+            tasks.extend(plans);
+        }
+        let request = Request {
+            encoders,
+            tasks,
+            skip_missing: self.tasks.iter().any(|t| t == "all"),
+            skip_broken: self.skip_broken,
+            probes: !self.no_probes,
+            again: self.again,
+        };
+        let done = evaluate(settings, request, self.plan).await?;
+        if self.plan {
+            return Ok(());
+        }
+        if self.json {
+            let results: Vec<_> = done.finished.iter().map(|d| &d.result).collect();
+            println!("{}", serde_json::to_string_pretty(&results)?);
+        } else {
+            print!("{}", table(&done.finished));
+        }
+        match done.failures.len() {
+            0 => Ok(()),
+            1 => Err(done.failures[0].clone().into()),
+            n => Err(format!("{n} jobs failed: {}", done.failures.join("; ")).into()),
+        }
     }
+}
+
+/// `None` for `all`.
+fn named(keys: &[String]) -> Option<Vec<String>> {
+    (!keys.iter().any(|k| k == "all")).then(|| keys.to_vec())
+}
+
+/// The encoders of an experiment list that the catalogue knows. Checkpoints that lie where the
+/// list says are used from there.
+fn listed(path: &std::path::Path, settings: &mut Settings) -> Result<Vec<String>, Failure> {
+    let list = virb_config::experiments(path)?;
+    let mut keys = Vec::new();
+    for (key, checkpoint) in list {
+        if encoder(&key).is_none() {
+            eprintln!("{key} of {} is not in the catalogue and is left out", path.display());
+            continue;
+        }
+        if checkpoint.is_file() {
+            settings.checkpoints.push((key.clone(), checkpoint));
+        }
+        keys.push(key);
+    }
+    if keys.is_empty() {
+        return Err(format!("{} names no encoder of the catalogue", path.display()).into());
+    }
+    Ok(keys)
+}
+
+/// Plans, says what is planned, and evaluates with progress bars.
+pub async fn evaluate(settings: Settings, request: Request, only_plan: bool) -> Result<Done, EvaluationError> {
+    let store = settings.store().await?;
+    evaluation::clean_up(&settings, &store).await?;
     let runtime = tokio::runtime::Handle::current();
     let work = move || {
-        let _lock = lock;
-        let registry = settings.registry().map_err(EvaluationError::Engine)?;
-        let encoders = evaluation::expand(&encoders, evaluation::available_encoders(&registry));
-        let tasks = evaluation::expand(&tasks, evaluation::available_tasks());
-        evaluation::run_all(&settings, &store, &registry, &encoders, &tasks, seed, &Bars::default(), &runtime)
+        let registry: Registry = settings.registry()?;
+        let plan = evaluation::plan(&settings, &registry, &request)?;
+        for missing in &plan.missing {
+            eprintln!("missing: {missing}");
+        }
+        let paper = plan.jobs.iter().any(|j| TASKS.iter().any(|t| t.key == j.task && t.role != TaskRole::Sample));
+        if only_plan || paper {
+            let estimate = estimate(&registry, &plan)?;
+            eprintln!("{} jobs; {estimate} on {}", plan.jobs.len(), virboard_engine::device::name(registry.device()));
+        }
+        if only_plan {
+            for job in &plan.jobs {
+                println!("{} on {}: {} configurations", job.encoder, job.task, job.configurations.len());
+            }
+            return Ok(Done::default());
+        }
+        let listener = Bars::default();
+        let workshop = Workshop {
+            settings: &settings,
+            store: &store,
+            registry: &registry,
+            runtime: &runtime,
+            listener: &listener,
+        };
+        workshop.run_all(&plan.jobs, request.again)
     };
     tokio::task::spawn_blocking(work).await.map_err(|e| {
         EvaluationError::Engine(virboard_engine::Error::Unsupported(format!("the evaluation ended unexpectedly: {e}")))
@@ -72,69 +196,25 @@ pub async fn evaluate(
 #[must_use]
 pub fn table(done: &[Evaluated]) -> String {
     use std::fmt::Write;
-    let mut out = format!("{:20} {:20} {:>10} {:>10} {:>9}\n", "encoder", "task", "score", "constant", "seconds");
+    let mut out = format!(
+        "{:18} {:30} {:26} {:>10} {:>10} {:>9}\n",
+        "encoder", "task", "configuration", "score", "constant", "seconds"
+    );
     for Evaluated { result, .. } in done {
-        let Some(task) = task(&result.task) else { continue };
-        let unit = if task.metric.is_share() { "%" } else { task.unit };
-        let shown = |v: f64| format!("{} {unit}", task.metric.format(v));
-        let constant = result.constant.map_or_else(|| "-".to_owned(), shown);
+        let p = &result.provenance;
+        let constant = result.constant.map_or_else(|| "-".to_owned(), |v| evaluation::shown(&result.task, v));
+        let said: serde_json::Value = serde_json::from_str(&p.configuration).unwrap_or_default();
+        let mark = if p.selected { "" } else { " (not chosen)" };
         let _ = writeln!(
             out,
-            "{:20} {:20} {:>10} {:>10} {:>9.1}",
+            "{:18} {:30} {:26} {:>10} {:>10} {:>9.1}",
             result.encoder,
             result.task,
-            shown(result.score),
+            format!("{}{mark}", said["name"].as_str().unwrap_or(p.probe.name())),
+            evaluation::shown(&result.task, result.score),
             constant,
-            result.provenance.seconds
+            p.seconds
         );
     }
     out
-}
-
-/// Progress bars on a terminal, plain lines elsewhere.
-#[derive(Default)]
-pub struct Bars {
-    bar: Mutex<Option<ProgressBar>>,
-}
-
-impl Progress for Bars {
-    fn begin(&self, step: &str, total: u64) {
-        let bar = ProgressBar::new(total).with_message(step.to_owned());
-        let style = ProgressStyle::with_template("{msg:60!} {bar:30} {pos:>5}/{len} {eta:>5} left");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        if bar.is_hidden() {
-            eprintln!("{step}");
-        }
-        if let Ok(mut current) = self.bar.lock()
-            && let Some(old) = current.replace(bar)
-        {
-            old.finish_and_clear();
-        }
-    }
-
-    fn advance(&self, done: u64) {
-        if let Ok(bar) = self.bar.lock()
-            && let Some(bar) = bar.as_ref()
-        {
-            bar.set_position(done);
-        }
-    }
-
-    fn epoch(&self, e: &EpochReport) {
-        let metric = e.test_metric.map_or_else(String::new, |m| format!(", test {m:.4}"));
-        let line = format!("  epoch {}/{}: loss {:.4}{metric}", e.epoch, e.of, e.train_loss);
-        let Ok(bar) = self.bar.lock() else { return };
-        match bar.as_ref() {
-            Some(bar) if !bar.is_hidden() => bar.set_message(line),
-            // Two hundred epochs of a linear head would be two hundred lines.
-            _ if e.of <= 20 || e.epoch.is_multiple_of(20) => eprintln!("{line}"),
-            _ => {}
-        }
-    }
-}
-
-impl Listener for Bars {
-    fn run(&self, encoder: &str, task: &str) {
-        eprintln!("{encoder} on {task}");
-    }
 }

@@ -3,10 +3,12 @@
 use super::Failure;
 use super::evaluate::{evaluate, table};
 use crate::service::Settings;
+use crate::service::evaluation::{self, Request};
 use crate::service::samples::{SCORES, ShippedScore};
 use clap::Args;
 use virboard_core::catalog::{ENCODERS, encoder::EncoderRole, encoder::Method, task};
-use virboard_engine::dataset::SAMPLE_TASKS;
+use virboard_core::protocol::Protocol;
+use virboard_core::results::{Probe, ResultCell};
 use virboard_engine::evaluate::head_path;
 use virboard_engine::files::write_atomically;
 
@@ -32,12 +34,24 @@ impl Samples {
             .filter(|e| e.role == EncoderRole::Sample || e.method == Method::Random)
             .map(|e| e.key.to_owned())
             .collect();
-        let tasks: Vec<String> = SAMPLE_TASKS.iter().map(|t| (*t).to_owned()).collect();
         let heads = settings.folders().heads;
-        let done = evaluate(settings, encoders, tasks, 0).await?;
+        let tasks = evaluation::published_tasks(Some(&evaluation::sample_tasks()), 0, Protocol::Standard)?;
+        let request = Request {
+            encoders: Some(encoders),
+            tasks,
+            skip_missing: false,
+            skip_broken: false,
+            probes: true,
+            again: true,
+        };
+        let done = evaluate(settings, request, false).await?;
+        if let Some(failure) = done.failures.first() {
+            return Err(failure.clone().into());
+        }
+        let done = done.finished;
         print!("{}", table(&done));
         if self.write {
-            for d in &done {
+            for d in done.iter().filter(|d| d.result.provenance.probe == Probe::Head) {
                 let (from, to) = (
                     head_path(&heads, &d.result.encoder, &d.result.task),
                     head_path(&shipped_at.join("heads"), &d.result.encoder, &d.result.task),
@@ -59,7 +73,10 @@ impl Samples {
         let shipped: Vec<ShippedScore> = serde_json::from_slice(&std::fs::read(shipped_at.join(SCORES))?)?;
         let mut off = Vec::new();
         for d in &done {
-            let same = |s: &&ShippedScore| s.result.encoder == d.result.encoder && s.result.task == d.result.task;
+            let same = |s: &&ShippedScore| {
+                let key = |r: &ResultCell| (r.encoder.clone(), r.task.clone(), r.provenance.configuration.clone());
+                key(&s.result) == key(&d.result)
+            };
             let (Some(old), Some(task)) = (shipped.iter().find(same), task(&d.result.task)) else {
                 off.push(format!("{} on {} has no shipped score", d.result.encoder, d.result.task));
                 continue;

@@ -4,7 +4,7 @@ use super::Failure;
 use clap::Args;
 use image::{ImageBuffer, Luma};
 use std::path::PathBuf;
-use virboard_engine::scene::{MAX_DEPTH, Scene};
+use virboard_engine::scene::{MAX_DEPTH, Motion, Scene};
 
 /// Options of a rendering.
 #[derive(Debug, Args)]
@@ -18,6 +18,9 @@ pub struct SceneCommand {
     /// Width in pixels
     #[arg(long, default_value_t = 640)]
     width: u32,
+    /// Also the view after the camera has gone 0.15 m ahead and turned 1.5 degrees to the right: second.png
+    #[arg(long)]
+    pair: bool,
     /// Height in pixels
     #[arg(long, default_value_t = 480)]
     height: u32,
@@ -28,7 +31,12 @@ impl SceneCommand {
     pub fn run(self) -> Result<(), Failure> {
         std::fs::create_dir_all(&self.out)?;
         let (w, h) = (self.width, self.height);
-        let rendered = Scene::new(self.seed).render(w, h);
+        let scene = Scene::new(self.seed);
+        let rendered = scene.render(w, h);
+        if self.pair {
+            let motion = Motion { ahead: 0.15, yaw: 1.5f64.to_radians(), ..Motion::default() };
+            scene.moved(motion).render(w, h).picture.save(self.out.join("second.png"))?;
+        }
         rendered.picture.save(self.out.join("picture.png"))?;
         let mask = ImageBuffer::<Luma<u8>, _>::from_raw(w, h, rendered.classes).ok_or("the mask has the wrong size")?;
         mask.save(self.out.join("mask.png"))?;

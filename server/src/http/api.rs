@@ -33,6 +33,8 @@ struct PredictionForm {
     encoder: Vec<String>,
     /// Keys of tasks; without any, every task for which the encoder has a head.
     task: Option<Vec<String>>,
+    /// SHA-256 of a photo that was sent before: the second one for tasks about two.
+    second: Option<String>,
 }
 
 /// Predict: one photo through one or more encoders and their heads.
@@ -40,7 +42,7 @@ struct PredictionForm {
     post, path = "/api/v1/predictions", tag = "predictions",
     request_body(content = inline(PredictionForm), content_type = "multipart/form-data"),
     responses(
-        (status = 200, description = "Outputs. `kind` is `classification` (`classes`), `segmentation` (`labels`, `mask`) or `depth` (`minimum`, `maximum`, `unit`, `map`).", body = Object),
+        (status = 200, description = "Outputs. `kind` is `classification` (`classes`), `segmentation` (`labels`, `mask`) or `depth` (`minimum`, `maximum`, `unit`, `map`) or `flow` (`longest`, `arrows`, `map`).", body = Object),
         (status = "4XX", description = "The photo or a name cannot be used", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Busy; try again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
     )
@@ -53,7 +55,7 @@ pub async fn create_predictions(
         multipart.map_err(|_| ServiceError::Request("Send a multipart form with the field `image`.".to_owned()))?;
     let _permit = app.admit()?;
     let form = upload::read(multipart).await?;
-    Ok(Json(app.predict_upload(form.image, &form.encoders, &form.tasks).await?))
+    Ok(Json(app.predict_upload(form.image, form.second.as_deref(), &form.encoders, &form.tasks).await?))
 }
 
 /// All encoders: what they are, whether their weights and which heads are here.
@@ -100,8 +102,8 @@ pub async fn get_photo(State(app): State<Virboard>, Path(sha256): Path<String>) 
     Ok(file("image/jpeg", app.shown_photo(&sha256).await?))
 }
 
-/// A picture of a prediction: `mask.png` (8-bit class indices) or `map.png` (16-bit depths)
-/// at the photo's size, `shown.png` (coloured), `overlay.png` (mask over the photo) or
+/// A picture of a prediction: `mask.png` (8-bit class indices) `map.png` (16-bit depths) or
+/// `flow.png` (KITTI's 16-bit displacements) at the photo's size, `shown.png` (coloured), `overlay.png` (mask over the photo) or
 /// `grid.bin` (values at the head's resolution: width, height, values, all `u16` little-endian).
 #[utoipa::path(
     get, path = "/api/v1/predictions/{sha256}/{encoder}/{task}/{version}/{file}", tag = "predictions",

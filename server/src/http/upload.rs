@@ -17,6 +17,8 @@ pub struct Form {
     pub encoders: Vec<String>,
     /// Keys of tasks.
     pub tasks: Vec<String>,
+    /// Hash of the second photo, for tasks about the motion between two.
+    pub second: Option<String>,
     /// The encoder to compare with (the page's form only).
     pub with: Option<String>,
 }
@@ -39,6 +41,7 @@ pub async fn read(mut multipart: Multipart) -> Result<Form, ServiceError> {
             }
             Some("encoder") => form.encoders.push(text(field).await?),
             Some("task") => form.tasks.push(text(field).await?),
+            Some("second") => form.second = Some(text(field).await?).filter(|s| !s.is_empty()),
             Some("with") => form.with = Some(text(field).await?).filter(|w| !w.is_empty()),
             _ => drop(bytes(field, MAX_TEXT).await?),
         }
@@ -100,11 +103,12 @@ pub async fn form(
     let encoder = form.encoders.first().cloned().unwrap_or_default();
     let mut encoders = form.encoders.clone();
     encoders.extend(form.with.clone());
-    match app.predict_upload(form.image, &encoders, &[]).await {
-        // All three are keys of the catalogue or hex by now.
+    match app.predict_upload(form.image, form.second.as_deref(), &encoders, &[]).await {
+        // All are keys of the catalogue or hex by now.
         Ok(done) => {
             let with = form.with.map(|w| format!("&with={w}")).unwrap_or_default();
-            Redirect::to(&format!("/try?image={}&encoder={encoder}{with}", done.image.sha256)).into_response()
+            let second = form.second.map(|s| format!("&second={s}")).unwrap_or_default();
+            Redirect::to(&format!("/try?image={}{second}&encoder={encoder}{with}", done.image.sha256)).into_response()
         }
         Err(error) => failed(&error),
     }

@@ -23,9 +23,14 @@ impl Backend for Virboard {
         Box::pin(async move { Ok(photos) })
     }
 
-    fn predictions(&self, image: String, encoder: String) -> BoxFuture<Result<Predictions, String>> {
+    fn predictions(
+        &self,
+        image: String,
+        second: Option<String>,
+        encoder: String,
+    ) -> BoxFuture<Result<Predictions, String>> {
         let app = self.clone();
-        Box::pin(async move { app.predict_stored(&image, &[encoder], &[]).await.map_err(sentence) })
+        Box::pin(async move { app.predict_stored(&image, second.as_deref(), &[encoder], &[]).await.map_err(sentence) })
     }
 
     fn epochs(&self, encoder: String, task: String) -> BoxFuture<Result<Vec<EpochPoint>, String>> {

@@ -29,7 +29,8 @@ pub struct Answer {
 struct Job {
     encoder: &'static str,
     tasks: Vec<String>,
-    input: Vec<f32>,
+    /// The prepared pictures of one sample.
+    input: Vec<Vec<f32>>,
     reply: oneshot::Sender<Result<Answer>>,
 }
 
@@ -69,11 +70,11 @@ impl Batcher {
         &self.computed
     }
 
-    /// Runs the heads of `tasks` on a prepared picture.
+    /// Runs the heads of `tasks` on a prepared picture, or on as many as they take.
     ///
     /// # Errors
     /// [`ServiceError::Busy`] at once if the queue is full.
-    pub async fn predict(&self, encoder: &'static str, tasks: Vec<String>, input: Vec<f32>) -> Result<Answer> {
+    pub async fn predict(&self, encoder: &'static str, tasks: Vec<String>, input: Vec<Vec<f32>>) -> Result<Answer> {
         let (reply, answer) = oneshot::channel();
         self.queue.try_send(Job { encoder, tasks, input, reply }).map_err(|_| ServiceError::Busy)?;
         answer.await.map_err(|_| ServiceError::Busy)?
@@ -153,7 +154,7 @@ impl Worker {
         &self,
         encoder: &str,
         tasks: &[String],
-        inputs: &[Vec<f32>],
+        inputs: &[Vec<Vec<f32>>],
     ) -> Result<(Vec<Arc<HeadSpec>>, Vec<Vec<Output>>, f64)> {
         let loaded = self.registry.get(encoder)?;
         let device = self.registry.device();

@@ -1,17 +1,17 @@
-//! Evaluating encoders on tasks, run by run, into the store.
+//! Evaluating encoders on tasks, job by job, into the store.
 
+use super::virb_config::{ConfigError, TaskPlan, published};
 use super::{OpenError, Settings};
-use crate::store::{Epoch, NewRun, Store, StoreError, now};
-use std::fs::{File, TryLockError};
+use crate::store::{Epoch, NewRun, Store, StoreError, StoredResult, now};
 use std::path::Path;
 use std::sync::Mutex;
-use virboard_core::catalog::{ENCODERS, task};
+use virboard_core::catalog::{ENCODERS, TASKS, encoder::Encoder, task, task::TaskRole};
+use virboard_core::protocol::Protocol;
 use virboard_core::results::{Provenance, ResultCell, Source};
-use virboard_engine::dataset::SAMPLE_TASKS;
+use virboard_engine::dataset;
 use virboard_engine::encoder::registry::Registry;
-use virboard_engine::evaluate::{Outcome, configuration, evaluate};
+use virboard_engine::evaluate::{Bench, Folders, Job, Outcome};
 use virboard_engine::progress::{EpochReport, Progress};
-use virboard_engine::train::Configuration;
 
 /// What an evaluation fails with.
 #[derive(Debug, thiserror::Error)]
@@ -25,45 +25,180 @@ pub enum EvaluationError {
     /// Virboard's folders could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Another process evaluates.
-    #[error("another `virboard evaluate` works in {0}; wait for it or give another --data-dir")]
-    Locked(String),
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Nothing is left to do.
+    #[error("{0}")]
+    Nothing(String),
 }
 
-/// The lock of the data folder for whoever evaluates; `None` while another process holds it.
-/// The system frees it when the process ends, however it ends.
-pub fn lock(data: &Path) -> Result<Option<File>, OpenError> {
-    let path = data.join("evaluate.lock");
-    let fail = |source| OpenError::Folder { path: path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(fail(source)),
+/// Marks the runs of killed processes and removes their unfinished files. Jobs on which
+/// another process works are left alone.
+pub async fn clean_up(settings: &Settings, store: &Store) -> Result<(), OpenError> {
+    let folders = settings.folders();
+    for (job, runs) in store.running_jobs().await? {
+        let lock = folders.runs.join(format!("{job}.lock"));
+        if virboard_engine::files::try_lock(&lock)?.is_some() {
+            store.interrupt_job(&job).await?;
+            tracing::warn!(job, runs, "a killed process left this job; `virboard evaluate` takes it up again");
+        }
+    }
+    for folder in [&folders.cache.folder, &folders.heads, &folders.runs, &folders.predictions] {
+        clean(folder, 2);
+    }
+    Ok(())
+}
+
+fn clean(folder: &Path, depth: usize) {
+    match virboard_engine::files::remove_unfinished(folder) {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, folder = %folder.display(), "unfinished files were removed"),
+        Err(error) => tracing::warn!(%error, "unfinished files could not be removed"),
+    }
+    if depth > 0 {
+        let inner = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+        inner.filter(|p| p.is_dir()).for_each(|p| clean(&p, depth - 1));
     }
 }
 
-/// Keys named on the command line: a list, or `all` for everything that can be run here.
-pub fn expand(names: &[String], all: impl IntoIterator<Item = String>) -> Vec<String> {
-    if names.iter().any(|n| n == "all") { all.into_iter().collect() } else { names.to_vec() }
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Keys of encoders; `None` for all whose weights are here.
+    pub encoders: Option<Vec<String>>,
+    /// Tasks with their configurations.
+    pub tasks: Vec<TaskPlan>,
+    /// Whether tasks without data are left out instead of refused.
+    pub skip_missing: bool,
+    /// Whether broken samples are left out instead of ending a job.
+    pub skip_broken: bool,
+    /// Whether image-level tasks also get neighbours and a regression.
+    pub probes: bool,
+    /// Whether jobs are done again that have scores already.
+    pub again: bool,
 }
 
-/// Encoders that can be run here.
+/// The published configurations of tasks; `None` for all.
+pub fn published_tasks(
+    keys: Option<&[String]>,
+    seed: u64,
+    protocol: Protocol,
+) -> Result<Vec<TaskPlan>, virboard_engine::Error> {
+    let Some(keys) = keys else { return Ok(TASKS.iter().map(|t| published(t, seed, protocol)).collect()) };
+    keys.iter()
+        .map(|key| {
+            let task = super::virb_config::task_of(key).ok_or_else(|| virboard_engine::Error::Unknown {
+                what: "task",
+                key: key.clone(),
+                known: TASKS.iter().map(|t| t.key).collect::<Vec<_>>().join(", "),
+            })?;
+            Ok(published(task, seed, protocol))
+        })
+        .collect()
+}
+
+/// What will be done, and what cannot be.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The jobs, in order.
+    pub jobs: Vec<Job>,
+    /// Encoders without weights and tasks without data, a sentence each.
+    pub missing: Vec<String>,
+    /// Training and test samples of each task.
+    pub samples: Vec<(&'static str, usize, usize)>,
+}
+
+/// Plans the grid of encoders and tasks. What was named but is not there is an error, what
+/// came in with `all` is listed as missing.
+pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Result<Plan, EvaluationError> {
+    let mut plan = Plan::default();
+    let encoders: Vec<String> = match &request.encoders {
+        Some(keys) => {
+            for key in keys {
+                registry.check(key)?;
+            }
+            keys.clone()
+        }
+        None => {
+            let (here, absent): (Vec<&Encoder>, Vec<&Encoder>) =
+                ENCODERS.iter().partition(|e| registry.available(e.key));
+            if !absent.is_empty() {
+                let keys: Vec<&str> = absent.iter().map(|e| e.key).collect();
+                plan.missing.push(format!(
+                    "no weights for {} encoders ({}); `virboard fetch encoder all` gets them",
+                    keys.len(),
+                    keys.join(", ")
+                ));
+            }
+            here.iter().map(|e| e.key.to_owned()).collect()
+        }
+    };
+    let folders = settings.folders();
+    let mut usable = Vec::new();
+    for task in &request.tasks {
+        let protocol = task.configurations.first().map_or_else(Protocol::default, |c| c.protocol);
+        match sizes(&folders, task.task.key, protocol, request.skip_broken) {
+            Ok((train, test)) => {
+                plan.samples.push((task.task.key, train, test));
+                usable.push(task);
+            }
+            Err(error) if request.skip_missing => plan.missing.push(error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for encoder in &encoders {
+        for task in &usable {
+            plan.jobs.push(Job {
+                encoder: encoder.clone(),
+                task: task.task.key.to_owned(),
+                configurations: task.configurations.clone(),
+                skip_broken: request.skip_broken,
+                probes: request.probes,
+            });
+        }
+    }
+    if plan.jobs.is_empty() {
+        return Err(EvaluationError::Nothing(format!("nothing can be evaluated: {}", plan.missing.join("; "))));
+    }
+    Ok(plan)
+}
+
+/// Samples of a task's splits, without reading their files.
+fn sizes(
+    folders: &Folders,
+    key: &str,
+    protocol: Protocol,
+    skip_broken: bool,
+) -> Result<(usize, usize), virboard_engine::Error> {
+    if let Some(listing) = dataset::list(key, &folders.places.datasets, protocol)? {
+        if let Some(problem) = listing.problems.first().filter(|_| !skip_broken) {
+            return Err(listing.bad(format!(
+                "{problem} ({} problems; `virboard datasets {key}` lists them)",
+                listing.problems.len()
+            )));
+        }
+        if listing.test.is_empty() {
+            return Err(listing.bad(format!("no usable test samples are in {}", listing.root.display())));
+        }
+        return Ok((listing.train.len(), listing.test.len()));
+    }
+    let dataset = dataset::open(key, &folders.places, protocol, dataset::Broken::Refuse, &())?;
+    Ok((dataset.len(dataset::Split::Train), dataset.len(dataset::Split::Test)))
+}
+
+/// Keys of the sample tasks.
 #[must_use]
-pub fn available_encoders(registry: &Registry) -> Vec<String> {
-    ENCODERS.iter().filter(|e| registry.available(e.key)).map(|e| e.key.to_owned()).collect()
+pub fn sample_tasks() -> Vec<String> {
+    TASKS.iter().filter(|t| t.role == TaskRole::Sample).map(|t| t.key.to_owned()).collect()
 }
 
-/// Tasks whose data can be read here.
-#[must_use]
-pub fn available_tasks() -> Vec<String> {
-    SAMPLE_TASKS.iter().map(|t| (*t).to_owned()).collect()
-}
-
-/// Listens to a run, for progress bars.
+/// Listens to jobs, for progress bars.
 pub trait Listener: Progress {
-    /// A run begins.
-    fn run(&self, _encoder: &str, _task: &str) {}
+    /// A job begins.
+    fn job(&self, _number: usize, _of: usize, _encoder: &str, _task: &str) {}
+    /// A job is left out because its scores are there already.
+    fn done_before(&self, _encoder: &str, _task: &str) {}
 }
 
 impl Listener for () {}
@@ -77,11 +212,35 @@ pub struct Evaluated {
     pub epochs: Vec<Epoch>,
 }
 
-/// Collects epochs on their way to the listener.
+/// What came of all jobs.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Scores.
+    pub finished: Vec<Evaluated>,
+    /// A sentence for every job that failed.
+    pub failures: Vec<String>,
+}
+
+impl Done {
+    /// Takes in a job's end. Only what would end every other job too is passed on.
+    fn add(&mut self, job: Result<Vec<Evaluated>, EvaluationError>) -> Result<(), EvaluationError> {
+        use virboard_engine::Error as Engine;
+        match job {
+            Ok(finished) => self.finished.extend(finished),
+            Err(EvaluationError::Engine(e)) if !matches!(e, Engine::Cancelled | Engine::DiskFull { .. }) => {
+                self.failures.push(e.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// Passes epochs on to the store and the listener.
 struct Recorder<'a> {
     listener: &'a dyn Listener,
-    epochs: Mutex<Vec<Epoch>>,
-    sender: tokio::sync::mpsc::UnboundedSender<Epoch>,
+    runs: Vec<i64>,
+    sender: Mutex<tokio::sync::mpsc::UnboundedSender<(i64, Epoch)>>,
 }
 
 impl Progress for Recorder<'_> {
@@ -93,13 +252,11 @@ impl Progress for Recorder<'_> {
         self.listener.advance(done);
     }
 
-    fn epoch(&self, report: &EpochReport) {
-        let epoch = Epoch { epoch: report.epoch, train_loss: report.train_loss, test_metric: report.test_metric };
-        if let Ok(mut epochs) = self.epochs.lock() {
-            epochs.push(epoch);
+    fn epoch(&self, member: usize, report: &EpochReport) {
+        if let (Some(run), Ok(sender)) = (self.runs.get(member), self.sender.lock()) {
+            let _ = sender.send((*run, epoch(report)));
         }
-        let _ = self.sender.send(epoch);
-        self.listener.epoch(report);
+        self.listener.epoch(member, report);
     }
 
     fn cancelled(&self) -> bool {
@@ -107,110 +264,153 @@ impl Progress for Recorder<'_> {
     }
 }
 
-/// Evaluates every pair of `encoders` and `tasks`, one after the other, each with the
-/// published configuration of its task. Blocks; call it on a thread of its own.
-#[expect(clippy::too_many_arguments, reason = "an evaluation is made of these")]
-pub fn run_all(
-    settings: &Settings,
-    store: &Store,
-    registry: &Registry,
-    encoders: &[String],
-    tasks: &[String],
-    seed: u64,
-    listener: &dyn Listener,
-    runtime: &tokio::runtime::Handle,
-) -> Result<Vec<Evaluated>, EvaluationError> {
-    // Everything is checked before the first run begins.
-    for key in encoders {
-        registry.check(key)?;
-    }
-    for key in tasks {
-        virboard_engine::dataset::open(key, &settings.samples)?;
-    }
-    let mut finished = Vec::new();
-    for encoder in encoders {
-        for key in tasks {
-            listener.run(encoder, key);
-            let Some(entry) = task(key) else { continue };
-            let configuration = configuration(entry, seed)?;
-            finished.push(run_one(settings, store, registry, encoder, key, &configuration, listener, runtime)?);
-        }
-    }
-    Ok(finished)
+fn epoch(report: &EpochReport) -> Epoch {
+    Epoch { epoch: report.epoch, train_loss: report.train_loss, test_metric: report.test_metric }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a run is made of these")]
-fn run_one(
-    settings: &Settings,
-    store: &Store,
-    registry: &Registry,
-    encoder: &str,
-    task: &str,
-    configuration: &Configuration,
-    listener: &dyn Listener,
-    runtime: &tokio::runtime::Handle,
-) -> Result<Evaluated, EvaluationError> {
-    let json = serde_json::to_string(configuration)
-        .map_err(|e| virboard_engine::Error::Unsupported(format!("the configuration cannot be written: {e}")))?;
-    let device = virboard_engine::device::name(registry.device());
-    let run = NewRun { encoder, task, configuration: &json, seed: configuration.seed, device };
-    let id = runtime.block_on(store.begin_run(run))?;
-    // Epochs go to the store while training goes on.
-    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel::<Epoch>();
-    let writer = runtime.spawn({
-        let store = store.clone();
-        async move {
-            while let Some(epoch) = receiver.recv().await {
-                if let Err(error) = store.add_epoch(id, epoch).await {
-                    tracing::warn!(%error, "an epoch could not be stored");
-                }
+/// Where jobs run.
+pub struct Workshop<'a> {
+    /// Where everything lies.
+    pub settings: &'a Settings,
+    /// The database.
+    pub store: &'a Store,
+    /// The encoders.
+    pub registry: &'a Registry,
+    /// For the store's calls.
+    pub runtime: &'a tokio::runtime::Handle,
+    /// Whoever watches.
+    pub listener: &'a dyn Listener,
+}
+
+impl Workshop<'_> {
+    /// Does all jobs. Jobs on which another process works are left for the end and then
+    /// waited for; those with scores are left out, unless they are asked for `again`. A job
+    /// that fails does not stop the others; its sentence is among the failures.
+    /// Blocks; call it on a thread of its own.
+    pub fn run_all(&self, jobs: &[Job], again: bool) -> Result<Done, EvaluationError> {
+        let folders = self.settings.folders();
+        let mut done = Done::default();
+        let mut busy = Vec::new();
+        for (i, job) in jobs.iter().enumerate() {
+            match job.try_lock(&folders)? {
+                Some(_lock) => done.add(self.run(&folders, job, i + 1, jobs.len(), again))?,
+                None => busy.push((i, job)),
             }
         }
-    });
-    let recorder = Recorder { listener, epochs: Mutex::default(), sender };
-    let outcome = evaluate(registry, &settings.folders(), encoder, task, configuration, &recorder);
-    let Recorder { epochs, sender, .. } = recorder;
-    drop(sender);
-    if let Err(error) = runtime.block_on(writer) {
-        tracing::warn!(%error, "the writer of epochs failed");
-    }
-    match outcome {
-        Ok(outcome) => {
-            let result = result(encoder, task, json, configuration, device, &outcome);
-            runtime.block_on(store.finish_run(id, &result))?;
-            Ok(Evaluated { result, epochs: epochs.into_inner().unwrap_or_default() })
+        for (i, job) in busy {
+            let path = folders.runs.join(format!("{}.lock", job.name()));
+            let _lock = virboard_engine::files::lock(&path)?;
+            // What the other process finished is not done again.
+            done.add(self.run(&folders, job, i + 1, jobs.len(), false))?;
         }
-        Err(error) => {
-            runtime.block_on(store.fail_run(id, &error.to_string()))?;
-            Err(error.into())
+        Ok(done)
+    }
+
+    /// Does one job, whose lock is held.
+    fn run(
+        &self,
+        folders: &Folders,
+        job: &Job,
+        number: usize,
+        of: usize,
+        again: bool,
+    ) -> Result<Vec<Evaluated>, EvaluationError> {
+        let (listener, store) = (self.listener, self.store);
+        self.runtime.block_on(store.interrupt_job(&job.name()))?;
+        let bench = Bench::open(self.registry, folders, job, listener)?;
+        let hashes = (bench.encoder_sha256(), bench.dataset_sha256());
+        let configurations = bench.configurations()?;
+        let has = store.has_results(&job.encoder, &job.task, (&hashes.0, &hashes.1), &configurations);
+        if !again && self.runtime.block_on(has)? {
+            listener.done_before(&job.encoder, &job.task);
+            job.finish(folders);
+            return Ok(Vec::new());
+        }
+        listener.job(number, of, &job.encoder, &job.task);
+        let device = virboard_engine::device::name(self.registry.device());
+        let name = job.name();
+        let mut runs = Vec::new();
+        for (i, json) in configurations.iter().enumerate() {
+            let seed = job.configurations.get(i).map_or(0, |c| c.seed);
+            let run = NewRun { job: &name, encoder: &job.encoder, task: &job.task, configuration: json, seed, device };
+            runs.push(self.runtime.block_on(store.begin_run(run))?);
+        }
+        // Epochs go to the store while training goes on.
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel::<(i64, Epoch)>();
+        let writer = self.runtime.spawn({
+            let store = store.clone();
+            async move {
+                while let Some((run, epoch)) = receiver.recv().await {
+                    if let Err(error) = store.add_epoch(run, epoch).await {
+                        tracing::warn!(%error, "an epoch could not be stored");
+                    }
+                }
+            }
+        });
+        let recorder = Recorder { listener, runs: runs.clone(), sender: Mutex::new(sender) };
+        let outcomes = bench.run(&recorder);
+        drop(recorder);
+        if let Err(error) = self.runtime.block_on(writer) {
+            tracing::warn!(%error, "the writer of epochs failed");
+        }
+        match outcomes {
+            Ok(outcomes) => {
+                let rows: Vec<StoredResult> =
+                    outcomes.iter().enumerate().map(|(i, o)| self.row(job, runs.get(i).copied(), device, o)).collect();
+                self.runtime.block_on(store.finish_job(&runs, &rows))?;
+                job.finish(folders);
+                Ok(rows
+                    .into_iter()
+                    .zip(outcomes)
+                    .map(|(row, o)| Evaluated { result: row.result, epochs: o.curve.iter().map(epoch).collect() })
+                    .collect())
+            }
+            Err(error @ virboard_engine::Error::Cancelled) => Err(error.into()),
+            Err(error) => {
+                for run in runs {
+                    self.runtime.block_on(store.fail_run(run, &error.to_string()))?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    fn row(&self, job: &Job, run: Option<i64>, device: &str, outcome: &Outcome) -> StoredResult {
+        let below = |path: &Path| path.strip_prefix(&self.settings.data).unwrap_or(path).to_string_lossy().into_owned();
+        StoredResult {
+            run,
+            head: outcome.head.as_deref().map(below).unwrap_or_default(),
+            predictions: below(&outcome.predictions),
+            result: ResultCell {
+                encoder: job.encoder.clone(),
+                task: job.task.clone(),
+                score: outcome.value,
+                constant: outcome.constant,
+                provenance: Provenance {
+                    source: Source::Measured,
+                    encoder_sha256: outcome.encoder_sha256.clone(),
+                    dataset_sha256: outcome.dataset_sha256.clone(),
+                    probe: outcome.probe,
+                    protocol: job.configurations.first().map_or_else(Protocol::default, |c| c.protocol),
+                    selected: outcome.selected,
+                    configuration: outcome.configuration.clone(),
+                    seed: outcome.seed,
+                    device: device.to_owned(),
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    finished_at: now(),
+                    seconds: outcome.seconds,
+                    test_samples: outcome.test_samples,
+                },
+            },
         }
     }
 }
 
-fn result(
-    encoder: &str,
-    task: &str,
-    json: String,
-    configuration: &Configuration,
-    device: &str,
-    outcome: &Outcome,
-) -> ResultCell {
-    ResultCell {
-        encoder: encoder.to_owned(),
-        task: task.to_owned(),
-        score: outcome.score.value,
-        constant: Some(outcome.score.constant).filter(|c| c.is_finite()),
-        provenance: Provenance {
-            source: Source::Measured,
-            encoder_sha256: outcome.encoder_sha256.clone(),
-            dataset_sha256: outcome.dataset_sha256.clone(),
-            configuration: json,
-            seed: configuration.seed,
-            device: device.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            finished_at: now(),
-            seconds: outcome.seconds,
-            test_samples: outcome.test_samples,
-        },
-    }
+/// The unit of a task's metric, as people read it.
+#[must_use]
+pub fn shown(key: &str, value: f64) -> String {
+    task(key).map_or_else(String::new, |task| {
+        let unit = if task.metric.is_share() { "%" } else { task.unit };
+        format!("{} {unit}", task.metric.format(value))
+    })
 }

@@ -63,7 +63,7 @@ pub fn mask(grid: &Grid, labels: &[Label], width: u32, height: u32) -> Result<(F
 
 /// The map of a depth, and its smallest and largest value.
 pub fn depth(grid: &Grid, width: u32, height: u32) -> Result<(Files, f32, f32)> {
-    let values = grid.values_at(width, height);
+    let values = grid.values_at(0, width, height);
     let low = values.iter().copied().fold(f32::INFINITY, f32::min);
     let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max).max(low + 1e-6);
     let share = |v: f32| ((v - low) / (high - low)).clamp(0.0, 1.0);
@@ -71,13 +71,72 @@ pub fn depth(grid: &Grid, width: u32, height: u32) -> Result<(Files, f32, f32)> 
     // The encoder takes 16-bit samples in the machine's byte order.
     let exact: Vec<u8> = values.iter().flat_map(|v| deep(*v).to_ne_bytes()).collect();
     let (w, h) = shown_size(width, height);
-    let shown: Vec<u8> = grid.values_at(w, h).iter().flat_map(|v| scale_colour(1.0 - share(*v))).collect();
+    let shown: Vec<u8> = grid.values_at(0, w, h).iter().flat_map(|v| scale_colour(1.0 - share(*v))).collect();
     let files = Files {
         exact: png(&exact, width, height, ExtendedColorType::L16)?,
         shown: png(&shown, w, h, ExtendedColorType::Rgb8)?,
         grid: grid_file(grid, grid.values.iter().map(|v| deep(*v))),
     };
     Ok((files, low, high))
+}
+
+/// Columns and rows of arrows over a flow.
+const ARROWS: (u32, u32) = (16, 12);
+/// Steps of the stored length of a flow in a pixel: those of KITTI's flow files.
+const FLOW_STEPS: f32 = 64.0;
+
+/// The pictures of a flow, its longest displacement, and some arrows.
+pub struct Flow {
+    /// `flow.png`: KITTI's 16-bit RGB, `value * 64 + 32768` to the right and down, blue 1.
+    /// The grid holds lengths in 64ths of a pixel.
+    pub files: Files,
+    /// Pixels of the longest displacement.
+    pub longest: f32,
+    /// Start and displacement of arrows, as shares of width and height.
+    pub arrows: Vec<[f32; 4]>,
+}
+
+/// The flow of a photo of `width x height`, of a grid in pixels of a picture of `reference`.
+pub fn flow(grid: &Grid, reference: (u32, u32), width: u32, height: u32) -> Result<Flow> {
+    let (sx, sy) = (width as f32 / reference.0 as f32, height as f32 / reference.1 as f32);
+    let at = |w, h| -> Vec<(f32, f32)> {
+        let (u, v) = (grid.values_at(0, w, h), grid.values_at(1, w, h));
+        u.into_iter().zip(v).map(|(u, v)| (u * sx, v * sy)).collect()
+    };
+    let full = at(width, height);
+    let longest = full.iter().map(|(u, v)| u.hypot(*v)).fold(0f32, f32::max);
+    let deep = |v: f32| (v * FLOW_STEPS + 32768.0).round().clamp(0.0, 65535.0) as u16;
+    let exact: Vec<u8> = full.iter().flat_map(|(u, v)| [deep(*u), deep(*v), 1]).flat_map(u16::to_ne_bytes).collect();
+    let (w, h) = shown_size(width, height);
+    let shown: Vec<u8> = at(w, h).into_iter().flat_map(|(u, v)| flow_colour(u, v, longest)).collect();
+    let small = at(grid.width as u32, grid.height as u32);
+    let arrows = at(ARROWS.0, ARROWS.1)
+        .into_iter()
+        .enumerate()
+        .map(|(i, (u, v))| {
+            let (x, y) = (i as u32 % ARROWS.0, i as u32 / ARROWS.0);
+            let start = |i: u32, n: u32| (i as f32 + 0.5) / n as f32;
+            [start(x, ARROWS.0), start(y, ARROWS.1), u / width as f32, v / height as f32]
+        })
+        .collect();
+    let files = Files {
+        exact: png(&exact, width, height, ExtendedColorType::Rgb16)?,
+        shown: png(&shown, w, h, ExtendedColorType::Rgb8)?,
+        grid: grid_file(grid, small.iter().map(|(u, v)| (u.hypot(*v) * FLOW_STEPS).min(65535.0) as u16)),
+    };
+    Ok(Flow { files, longest, arrows })
+}
+
+/// The usual colours of flow: the hue tells the direction (red to the right), white is rest.
+fn flow_colour(u: f32, v: f32, longest: f32) -> [u8; 3] {
+    let strength = (u.hypot(v) / longest.max(1e-6)).min(1.0);
+    let turn = (v.atan2(u) / std::f32::consts::TAU).rem_euclid(1.0) * 6.0;
+    std::array::from_fn(|i| {
+        // Red, green and blue peak at 0, 2 and 4 sixths of a turn.
+        let away = (turn - 2.0 * i as f32).abs();
+        let full = (2.0 - away.min(6.0 - away)).clamp(0.0, 1.0);
+        (255.0 * (1.0 - strength * (1.0 - full))).round() as u8
+    })
 }
 
 /// The segmentation laid over the photo, for downloading.
@@ -146,6 +205,21 @@ mod tests {
         let map = image::load_from_memory(&files.exact).expect("a PNG").into_luma16();
         assert_eq!(map.as_raw(), &[0, 16384, 65535]);
         assert_eq!(files.grid, [3, 0, 1, 0, 0, 0, 0, 64, 255, 255]);
+    }
+
+    #[test]
+    fn a_flow_is_scaled_to_the_photo_and_told_in_colours() {
+        // Everything moves 2 pixels to the right in a picture of 4 x 2.
+        let grid = Grid { channels: 2, height: 1, width: 2, values: vec![2.0, 2.0, 0.0, 0.0] };
+        let flow = flow(&grid, (4, 2), 8, 4).expect("encoded");
+        assert!((flow.longest - 4.0).abs() < 1e-6);
+        let exact = image::load_from_memory(&flow.files.exact).expect("a PNG").into_rgb16();
+        assert_eq!((exact.dimensions(), exact.get_pixel(3, 2).0), ((8, 4), [32768 + 4 * 64, 32768, 1]));
+        let shown = image::load_from_memory(&flow.files.shown).expect("a PNG").into_rgb8();
+        assert_eq!(shown.get_pixel(0, 0).0, [255, 0, 0]);
+        assert_eq!(flow_colour(0.0, 0.0, 1.0), [255; 3]);
+        assert_eq!(flow.arrows.len(), 192);
+        assert!((flow.arrows[0][2] - 0.5).abs() < 1e-6);
     }
 
     #[test]

@@ -16,7 +16,17 @@ use virboard_engine::predict::Output as Raw;
 pub const PICTURES: &str = "/api/v1/predictions";
 
 /// Encoders, each with the tasks that it is asked for and the versions of their heads.
-type Plan = Vec<(&'static Encoder, Vec<(String, String)>)>;
+type Plan = Vec<(&'static Encoder, Vec<Asked>)>;
+
+/// A task that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+struct Asked {
+    task: String,
+    /// Photos that it looks at: 1 or 2.
+    images: u32,
+    /// Names the head's weights, and the second photo where there is one.
+    version: String,
+}
 
 /// A photo that was taken in; its pixels are there if it was decoded for this request.
 struct Photo {
@@ -26,18 +36,40 @@ struct Photo {
 
 impl Virboard {
     /// Takes in a photo and predicts with every encoder and task that is asked for; with no
-    /// tasks, every task for which the encoder has a head.
-    pub async fn predict_upload(&self, bytes: Vec<u8>, encoders: &[String], tasks: &[String]) -> Result<Predictions> {
-        let plan = self.plan(encoders, tasks)?;
+    /// tasks, every task for which the encoder has a head. Tasks about the motion between two
+    /// photos need `second`, the hash of a photo that was taken in before.
+    pub async fn predict_upload(
+        &self,
+        bytes: Vec<u8>,
+        second: Option<&str>,
+        encoders: &[String],
+        tasks: &[String],
+    ) -> Result<Predictions> {
+        let plan = self.plan(encoders, tasks, second)?;
+        let second = self.second(second).await?;
         let photo = self.take_in(bytes).await?;
-        self.predict(photo, plan).await
+        self.predict(photo, second, plan).await
     }
 
     /// The same for a photo that was taken in before.
-    pub async fn predict_stored(&self, image: &str, encoders: &[String], tasks: &[String]) -> Result<Predictions> {
-        let plan = self.plan(encoders, tasks)?;
+    pub async fn predict_stored(
+        &self,
+        image: &str,
+        second: Option<&str>,
+        encoders: &[String],
+        tasks: &[String],
+    ) -> Result<Predictions> {
+        let plan = self.plan(encoders, tasks, second)?;
+        let second = self.second(second).await?;
         let info = self.image_info(image).await?;
-        self.predict(Photo { info, pixels: None }, plan).await
+        self.predict(Photo { info, pixels: None }, second, plan).await
+    }
+
+    async fn second(&self, sha256: Option<&str>) -> Result<Option<Photo>> {
+        match sha256 {
+            Some(sha256) => Ok(Some(Photo { info: self.image_info(sha256).await?, pixels: None })),
+            None => Ok(None),
+        }
     }
 
     /// What is known of a stored photo.
@@ -54,7 +86,7 @@ impl Virboard {
         self.blobs.get(&shown(&info.sha256)).await
     }
 
-    /// A picture of a prediction: `mask.png`, `map.png`, `shown.png`, `overlay.png` or `grid.bin`.
+    /// A picture of a prediction: `mask.png`, `map.png`, `flow.png`, `shown.png`, `overlay.png` or `grid.bin`.
     pub async fn picture(&self, image: &str, encoder: &str, task: &str, version: &str, file: &str) -> Result<Vec<u8>> {
         let info = self.image_info(image).await?;
         let (Some(encoder), Some(task)) = (catalog::encoder(encoder), catalog::task(task)) else {
@@ -65,7 +97,9 @@ impl Virboard {
         }
         let folder = folder(&info.sha256, encoder.key, task.key, version);
         match file {
-            "mask.png" | "map.png" | "shown.png" | "grid.bin" => self.blobs.get(&format!("{folder}/{file}")).await,
+            "mask.png" | "map.png" | "flow.png" | "shown.png" | "grid.bin" => {
+                self.blobs.get(&format!("{folder}/{file}")).await
+            }
             "overlay.png" => {
                 let (photo, mask) = (
                     self.blobs.get(&shown(&info.sha256)).await?,
@@ -78,12 +112,27 @@ impl Virboard {
     }
 
     /// Encoders with their tasks; every name is checked before any work is done.
-    fn plan(&self, encoders: &[String], tasks: &[String]) -> Result<Plan> {
+    fn plan(&self, encoders: &[String], tasks: &[String], second: Option<&str>) -> Result<Plan> {
         if encoders.is_empty() {
             return Err(ServiceError::Request("Name at least one encoder in the field `encoder`.".to_owned()));
         }
         for task in tasks {
-            catalog::task(task).ok_or_else(|| ServiceError::UnknownTask(task.clone()))?;
+            let entry = catalog::task(task).ok_or_else(|| ServiceError::UnknownTask(task.clone()))?;
+            match (entry.images, second) {
+                (1, _) | (2, Some(_)) => {}
+                (2, None) => {
+                    return Err(ServiceError::Request(format!(
+                        "{} is about two photos. Name the second one by its hash in the field `second`.",
+                        entry.name
+                    )));
+                }
+                (n, _) => {
+                    return Err(ServiceError::Request(format!(
+                        "{} looks at {n} pictures; photos cannot be tried with it.",
+                        entry.name
+                    )));
+                }
+            }
         }
         let mut plan: Plan = Vec::new();
         for key in encoders {
@@ -94,15 +143,23 @@ impl Virboard {
             if !self.registry.available(key) {
                 return Err(ServiceError::NoWeights(encoder.name.to_owned()));
             }
-            let wanted = if tasks.is_empty() { self.heads.tasks(encoder) } else { tasks.to_vec() };
-            let mut versioned: Vec<(String, String)> = Vec::new();
+            let images = |task: &str| catalog::task(task).map_or(1, |t| t.images);
+            let most = if second.is_some() { 2 } else { 1 };
+            let mut wanted = if tasks.is_empty() { self.heads.tasks(encoder) } else { tasks.to_vec() };
+            wanted.retain(|t| images(t) <= most);
+            let mut versioned: Vec<Asked> = Vec::new();
             for task in wanted {
-                let version = self
+                let head = self
                     .heads
                     .version(encoder, &task)
                     .ok_or_else(|| ServiceError::NoHead { encoder: key.clone(), task: task.clone() })?;
-                if !versioned.iter().any(|(t, _)| *t == task) {
-                    versioned.push((task, version));
+                let images = images(&task);
+                let version = match second {
+                    Some(sha256) if images == 2 => format!("{head}{}", sha256.get(..16).unwrap_or_default()),
+                    _ => head,
+                };
+                if !versioned.iter().any(|a| a.task == task) {
+                    versioned.push(Asked { task, images, version });
                 }
             }
             plan.push((encoder, versioned));
@@ -157,19 +214,27 @@ impl Virboard {
     }
 
     /// What was computed before is read from the store; the rest is computed.
-    async fn predict(&self, mut photo: Photo, plan: Plan) -> Result<Predictions> {
+    async fn predict(&self, mut photo: Photo, mut second: Option<Photo>, plan: Plan) -> Result<Predictions> {
         let mut outputs = Vec::new();
         for (encoder, tasks) in plan {
             let mut found: Vec<Option<Prediction>> = Vec::with_capacity(tasks.len());
-            for (task, version) in &tasks {
-                let stored = self.store.prediction(&photo.info.sha256, encoder.key, task, version).await?;
-                found.push(stored.map(|s| prediction(encoder.key, task, s)));
+            for asked in &tasks {
+                let stored =
+                    self.store.prediction(&photo.info.sha256, encoder.key, &asked.task, &asked.version).await?;
+                found.push(stored.map(|s| prediction(encoder.key, &asked.task, s)));
             }
-            let missing: Vec<&(String, String)> =
-                tasks.iter().zip(&found).filter(|(_, f)| f.is_none()).map(|(t, _)| t).collect();
-            if !missing.is_empty() {
-                let mut new = self.compute(&mut photo, encoder, &missing).await?.into_iter();
-                found.iter_mut().filter(|f| f.is_none()).for_each(|f| *f = new.next());
+            for images in [1, 2] {
+                let missing: Vec<usize> =
+                    (0..tasks.len()).filter(|i| found[*i].is_none() && tasks[*i].images == images).collect();
+                if missing.is_empty() {
+                    continue;
+                }
+                let asked: Vec<&Asked> = missing.iter().map(|i| &tasks[*i]).collect();
+                let second = second.as_mut().filter(|_| images == 2);
+                let new = self.compute(&mut photo, second, encoder, &asked).await?;
+                for (i, prediction) in missing.into_iter().zip(new) {
+                    found[i] = Some(prediction);
+                }
             }
             outputs.extend(found.into_iter().flatten());
         }
@@ -179,16 +244,20 @@ impl Virboard {
     async fn compute(
         &self,
         photo: &mut Photo,
+        second: Option<&mut Photo>,
         encoder: &'static Encoder,
-        tasks: &[&(String, String)],
+        tasks: &[&Asked],
     ) -> Result<Vec<Prediction>> {
         let preprocessing = virboard_engine::encoder::preprocessing(encoder.architecture);
-        let pixels = self.pixels(photo).await?;
-        let input = tokio::task::spawn_blocking(move || preprocessing.input(&pixels)).await?;
-        let names = tasks.iter().map(|(task, _)| task.clone()).collect();
+        let mut input = Vec::new();
+        for photo in std::iter::once(&mut *photo).chain(second) {
+            let pixels = self.pixels(photo).await?;
+            input.push(tokio::task::spawn_blocking(move || preprocessing.input(&pixels)).await?);
+        }
+        let names = tasks.iter().map(|a| a.task.clone()).collect();
         let answer = self.batcher.predict(encoder.key, names, input).await?;
         let mut outputs = Vec::new();
-        for ((spec, raw), (task, version)) in answer.outputs.into_iter().zip(tasks) {
+        for ((spec, raw), Asked { task, version, .. }) in answer.outputs.into_iter().zip(tasks.iter().copied()) {
             let output = self.keep(&photo.info, encoder.key, task, version, &spec, raw).await?;
             let stored = StoredPrediction { output, milliseconds: answer.milliseconds };
             self.store.add_prediction(&photo.info.sha256, encoder.key, task, version, &stored).await?;
@@ -240,6 +309,20 @@ impl Virboard {
                 self.put(&folder, "map.png", files).await?;
                 debug_assert_eq!(spec.kind, OutputKind::Depth);
                 Ok(Output::Depth { minimum, maximum, unit: spec.unit.clone(), map: address("map.png") })
+            }
+            Raw::Flow(grid) => {
+                // A head without a reference measures in the photo's own pixels; one with a single
+                // channel (ViRB's KITTI) puts out grey values that are no motion.
+                if grid.channels != 2 {
+                    return Err(ServiceError::Request(format!(
+                        "The head of {task} puts out no motion that could be shown."
+                    )));
+                }
+                let reference = spec.reference.unwrap_or((width, height));
+                let flow =
+                    tokio::task::spawn_blocking(move || pictures::flow(&grid, reference, width, height)).await??;
+                self.put(&folder, "flow.png", flow.files).await?;
+                Ok(Output::Flow { longest: flow.longest, arrows: flow.arrows, map: address("flow.png") })
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What ships with Virboard: photographs to try, and the scores of the sample heads.
 
 use super::Virboard;
-use crate::store::{Epoch, Store};
+use crate::store::{Epoch, Store, StoredResult};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use virboard_app::api::SamplePhoto;
@@ -31,7 +31,10 @@ pub async fn import_scores(store: &Store, samples: &Path) {
             return;
         }
     };
-    let rows: Vec<_> = shipped.into_iter().map(|s| (s.result, s.epochs)).collect();
+    let row = |s: ShippedScore| {
+        (StoredResult { run: None, result: s.result, head: String::new(), predictions: String::new() }, s.epochs)
+    };
+    let rows: Vec<_> = shipped.into_iter().map(row).collect();
     match store.add_results(&rows).await {
         Ok(0) => {}
         Ok(added) => tracing::info!(added, "shipped scores were added"),
@@ -43,6 +46,8 @@ pub async fn import_scores(store: &Store, samples: &Path) {
 #[derive(Debug, Deserialize)]
 struct Listed {
     file: String,
+    /// File of a second view of the same.
+    second: Option<String>,
     title: String,
     credit: String,
 }
@@ -66,9 +71,17 @@ impl Virboard {
                 continue;
             };
             let stem = photo.file.split('.').next().unwrap_or_default();
+            let second = match &photo.second {
+                Some(file) => match tokio::fs::read(folder.join(file)).await {
+                    Ok(bytes) => self.add_photo(bytes).await.ok().map(|info| info.sha256),
+                    Err(_) => None,
+                },
+                None => None,
+            };
             match self.add_photo(bytes).await {
                 Ok(info) => photos.push(SamplePhoto {
                     sha256: info.sha256,
+                    second,
                     title: photo.title,
                     credit: photo.credit,
                     thumbnail: format!("/samples/thumbnails/{stem}.webp"),

@@ -1,6 +1,8 @@
 //! What the contract tests share: a server on a temporary data folder, and forms.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod program;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response, StatusCode, header};
@@ -27,6 +29,8 @@ pub fn settings(data: &Path) -> Settings {
         device: "cpu".to_owned(),
         memory: 1 << 30,
         queue: 16,
+        cache_limit: u64::MAX,
+        checkpoints: Vec::new(),
     }
 }
 

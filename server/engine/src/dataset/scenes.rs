@@ -76,10 +76,10 @@ impl Scenes {
         let mut r = Stream::new(seed, "motion");
         if self.truth == Truth::Flow {
             let motion = Motion {
-                ahead: r.range(-0.3, 0.3),
-                sideways: r.range(-0.3, 0.3),
-                yaw: r.range(-0.07, 0.07),
-                pitch: r.range(-0.04, 0.04),
+                ahead: r.range(-0.2, 0.2),
+                sideways: r.range(-0.15, 0.15),
+                yaw: r.range(-0.03, 0.03),
+                pitch: r.range(-0.02, 0.02),
             };
             return (motion, 0);
         }
@@ -100,7 +100,8 @@ impl Scenes {
 /// Training and test scenes. Image-level tasks see one number a picture, so they need more.
 const fn sizes(truth: Truth) -> (usize, usize) {
     match truth {
-        Truth::Classes | Truth::Depth | Truth::Flow => (240, 60),
+        Truth::Classes | Truth::Depth => (240, 60),
+        Truth::Flow => (480, 60),
         Truth::Count | Truth::Steps | Truth::Egomotion => (800, 200),
     }
 }

@@ -15,6 +15,8 @@ pub struct Registry {
     folders: Vec<PathBuf>,
     device: Device,
     budget: usize,
+    /// Checkpoints that lie elsewhere.
+    files: Vec<(String, PathBuf)>,
     /// The most recently used at the end.
     loaded: Mutex<Vec<Arc<LoadedEncoder>>>,
 }
@@ -24,7 +26,13 @@ impl Registry {
     /// weights loaded (always at least the one in use).
     #[must_use]
     pub fn new(folders: Vec<PathBuf>, device: Device, budget: usize) -> Self {
-        Self { folders, device, budget, loaded: Mutex::new(Vec::new()) }
+        Self { folders, device, budget, files: Vec::new(), loaded: Mutex::new(Vec::new()) }
+    }
+
+    /// The same with checkpoints that lie elsewhere, which come before those in the folders.
+    #[must_use]
+    pub fn with_files(self, files: Vec<(String, PathBuf)>) -> Self {
+        Self { files, ..self }
     }
 
     /// The device on which encoders run.
@@ -36,7 +44,8 @@ impl Registry {
     /// The checkpoint of `key`, if there is one. `Random` needs none.
     #[must_use]
     pub fn checkpoint(&self, key: &str) -> Option<PathBuf> {
-        self.folders.iter().find_map(|folder| checkpoint_in(folder, key))
+        let named = self.files.iter().find(|(k, _)| k == key).map(|(_, path)| path.clone());
+        named.or_else(|| self.folders.iter().find_map(|folder| checkpoint_in(folder, key)))
     }
 
     /// Whether `key` can be run here.

@@ -1,0 +1,51 @@
+//! `virboard export`.
+
+use super::Failure;
+use crate::service::Settings;
+use crate::service::export::{Format, evidence, results};
+use clap::{Args, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+use virboard_engine::files::write_atomically;
+
+/// Options of an export.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Format of the table of all results
+    #[arg(long, default_value = "csv")]
+    format: FormatName,
+    /// Everything behind the score of this run as one archive, instead of the table
+    #[arg(long, value_name = "RUN", conflicts_with = "format")]
+    evidence: Option<i64>,
+    /// The file to write; without one, tables go to the standard output
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatName {
+    Csv,
+    Json,
+    Parquet,
+}
+
+impl Export {
+    /// Writes the file.
+    pub async fn run(self, settings: Settings) -> Result<(), Failure> {
+        let store = settings.store().await?;
+        let (bytes, binary) = match (self.evidence, self.format) {
+            (Some(run), _) => (evidence(&store, &settings.data, run).await?, true),
+            (None, FormatName::Csv) => (results(&store, Format::Csv).await?, false),
+            (None, FormatName::Json) => (results(&store, Format::Json).await?, false),
+            (None, FormatName::Parquet) => (results(&store, Format::Parquet).await?, true),
+        };
+        match self.out {
+            Some(path) => {
+                write_atomically(&path, |file| file.write_all(&bytes).map_err(virboard_engine::Error::io(&path)))?;
+            }
+            None if binary => return Err("name the file to write with --out".into()),
+            None => std::io::stdout().write_all(&bytes)?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! What is here of the data sets.
+
+use super::Settings;
+use serde::Serialize;
+use std::path::PathBuf;
+use virboard_core::catalog::task::Task;
+use virboard_core::protocol::Protocol;
+use virboard_engine::dataset::{self, Broken, Dataset, Split};
+use virboard_engine::progress::Progress;
+
+/// The state of one task's data.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Key of the task.
+    pub task: &'static str,
+    /// Where it is looked for; nothing for samples.
+    pub folder: Option<PathBuf>,
+    /// Usable training samples.
+    pub train: usize,
+    /// Usable test samples.
+    pub test: usize,
+    /// What is wrong, a sentence each.
+    pub problems: Vec<String>,
+    /// Where the data comes from.
+    pub url: Option<&'static str>,
+    /// Under which terms.
+    pub licence: Option<&'static str>,
+    /// What to download and how it should lie.
+    pub note: Option<&'static str>,
+}
+
+/// Looks at a task's data; with `check` every sample is read.
+pub fn report(
+    settings: &Settings,
+    task: &'static Task,
+    protocol: Protocol,
+    check: bool,
+    progress: &dyn Progress,
+) -> Report {
+    let places = settings.folders().places;
+    let source = dataset::source(task.key);
+    let mut report = Report {
+        task: task.key,
+        folder: source.map(|s| places.datasets.join(s.folder)),
+        train: 0,
+        test: 0,
+        problems: Vec::new(),
+        url: source.map(|s| s.url),
+        licence: source.map(|s| s.licence),
+        note: source.map(|s| s.note),
+    };
+    match dataset::list(task.key, &places.datasets, protocol) {
+        Ok(Some(listing)) => {
+            (report.train, report.test) = (listing.train.len(), listing.test.len());
+            report.problems.clone_from(&listing.problems);
+            if report.train == 0 && task.epochs.is_some() {
+                report.problems.push(format!("there are no usable training samples in {}", listing.root.display()));
+            }
+            if report.test == 0 {
+                report.problems.push(format!("there are no usable test samples in {}", listing.root.display()));
+            } else if check {
+                match listing.open(Broken::Skip, &places.hashes) {
+                    Ok(set) => damaged(&set, &mut report, progress),
+                    Err(error) => report.problems.push(error.to_string()),
+                }
+            }
+        }
+        Ok(None) => match dataset::open(task.key, &places, protocol, Broken::Refuse, progress) {
+            Ok(set) => {
+                (report.train, report.test) = (set.len(Split::Train), set.len(Split::Test));
+                if check {
+                    damaged(&*set, &mut report, progress);
+                }
+            }
+            Err(error) => report.problems.push(error.to_string()),
+        },
+        Err(error) => report.problems.push(error.to_string()),
+    }
+    report
+}
+
+/// Reads every sample and reports those that cannot be read.
+fn damaged(set: &dyn Dataset, report: &mut Report, progress: &dyn Progress) {
+    for split in [Split::Train, Split::Test] {
+        let n = set.len(split);
+        progress.begin(&format!("reading {n} {} samples", split.name()), n as u64);
+        for index in 0..n {
+            if let Err(error) = set.sample(split, index) {
+                report.problems.push(error.to_string());
+            }
+            progress.advance(index as u64 + 1);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Killed at any moment, taken up again, and never in each other's way.
+
+mod common;
+
+use common::program::{config, miniatures, virboard, works};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use virboard_engine::seeded::Stream;
+
+const TASKS: [(&str, u32); 4] = [("Eurosat", 60), ("THORActionPrediction", 40), ("NYUDepth", 8), ("PetsDetection", 8)];
+
+fn data() -> (tempfile::TempDir, Vec<String>) {
+    let data = miniatures(&["eurosat", "thor_action_prediction", "nyu", "pets"]);
+    let config = config(data.path(), &TASKS);
+    let arguments = ["evaluate", "--config", &config, "--encoders", "EfficientNetLite0"];
+    let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
+    (data, arguments)
+}
+
+/// All results but for run numbers and times, and the bytes of heads and per-sample results.
+fn outcome(data: &Path) -> (String, BTreeMap<String, Vec<u8>>) {
+    let rows = works(data, &["export", "--format", "json"]);
+    let mut rows: Vec<serde_json::Value> = serde_json::from_str(&rows).expect("JSON");
+    for row in &mut rows {
+        row["run"] = serde_json::Value::Null;
+        row["provenance"]["finished_at"] = 0.into();
+        row["provenance"]["seconds"] = 0.into();
+    }
+    let mut files = BTreeMap::new();
+    for folder in ["heads", "predictions"] {
+        collect(&data.join(folder), data, &mut files);
+    }
+    (serde_json::to_string_pretty(&rows).expect("JSON"), files)
+}
+
+fn collect(folder: &Path, root: &Path, into: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, root, into);
+        } else {
+            let name = path.strip_prefix(root).expect("below").display().to_string();
+            into.insert(name, std::fs::read(&path).expect("read"));
+        }
+    }
+}
+
+/// Epochs of every finished run, in order.
+fn curves(data: &Path) -> Vec<(String, Vec<virboard::store::Epoch>)> {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let store = virboard::store::Store::open(&data.join("virboard.db")).await.expect("it opens");
+        let mut curves = Vec::new();
+        for row in store.all_results().await.expect("read") {
+            if let Some(run) = row.run {
+                let task = row.result.task.clone();
+                curves.push((task, store.epochs_of(run).await.expect("read")));
+            }
+        }
+        assert!(store.running_jobs().await.expect("read").is_empty(), "nothing is left running");
+        curves
+    })
+}
+
+#[test]
+fn twenty_kills_end_with_the_same_bytes() {
+    let (undisturbed, arguments) = data();
+    let started = std::time::Instant::now();
+    let done = virboard(undisturbed.path()).args(&arguments).output().expect("it runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let whole = started.elapsed().as_secs_f64();
+
+    let (disturbed, arguments) = data();
+    let mut moments = Stream::new(1, "moments of death");
+    let mut killed = 0;
+    for _ in 0..20 {
+        let mut child = virboard(disturbed.path())
+            .args(&arguments)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("it starts");
+        // Up to a sixth of the whole: some die before the first epoch, some after many.
+        std::thread::sleep(Duration::from_secs_f64(moments.range(0.0, whole / 6.0)));
+        killed += usize::from(child.try_wait().expect("asked").is_none());
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+    }
+    assert!(killed >= 10, "only {killed} of 20 were killed while they worked");
+    let done = virboard(disturbed.path()).args(&arguments).output().expect("it runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let (a, b) = (outcome(undisturbed.path()), outcome(disturbed.path()));
+    assert_eq!(a.0, b.0);
+    assert_eq!(a.1.keys().collect::<Vec<_>>(), b.1.keys().collect::<Vec<_>>());
+    for (name, bytes) in &a.1 {
+        assert!(b.1[name] == *bytes, "{name} has other bytes");
+    }
+    assert_eq!(curves(undisturbed.path()), curves(disturbed.path()));
+    let left: Vec<_> = std::fs::read_dir(disturbed.path().join("runs")).expect("there").flatten().collect();
+    assert!(left.iter().all(|e| e.path().extension().is_some_and(|e| e == "lock")), "{left:?}");
+}
+
+#[test]
+fn two_processes_share_the_work() {
+    let (data, arguments) = data();
+    let start = || virboard(data.path()).args(&arguments).spawn().expect("it starts");
+    let both = [start(), start()].map(|child| child.wait_with_output().expect("it ends"));
+    let mut begun: BTreeMap<String, usize> = BTreeMap::new();
+    for output in &both {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        for line in said.lines().filter(|l| l.starts_with('[')) {
+            *begun.entry(line.split("] ").nth(1).unwrap_or(line).to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(begun.len(), TASKS.len());
+    assert!(begun.values().all(|n| *n == 1), "a job was done twice: {begun:?}");
+    let (alone, arguments) = self::data();
+    let done = virboard(alone.path()).args(&arguments).output().expect("it runs");
+    assert!(done.status.success());
+    assert_eq!(outcome(data.path()), outcome(alone.path()));
+    assert_eq!(curves(data.path()), curves(alone.path()));
+}

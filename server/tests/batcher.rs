@@ -22,8 +22,8 @@ fn tasks() -> Vec<String> {
     vec!["Imagenet".to_owned()]
 }
 
-fn input() -> Vec<f32> {
-    vec![0.1; 3 * 224 * 224]
+fn input() -> Vec<Vec<f32>> {
+    vec![vec![0.1; 3 * 224 * 224]]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -70,7 +70,7 @@ fn an_evaluation_can_be_killed_and_run_again() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let store = Store::open(&data.path().join("virboard.db")).await.expect("the database opens");
-        assert_eq!(store.interrupt_runs().await.expect("asked"), 0, "no run is left running");
+        assert_eq!(store.running_jobs().await.expect("asked"), [], "no run is left running");
         let results = store.current_results().await.expect("read");
         assert!(results.iter().filter(|r| r.encoder == "EfficientNetLite0" && r.task == "SamplePhotos").count() == 1);
     });

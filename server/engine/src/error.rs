@@ -156,3 +156,16 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_that_the_disk_is_full() {
+        // ENOSPC of Linux.
+        let error = Error::io("features/x")(std::io::Error::from_raw_os_error(28));
+        let said = error.to_string();
+        assert!(said.contains("features/x") && said.contains("disk is full") && said.contains("cache prune"), "{said}");
+    }
+}

@@ -390,7 +390,7 @@ impl<'a> Bench<'a> {
     ) -> Result<Outcome> {
         if !value.is_finite() {
             return Err(Error::Unsupported(format!(
-                "{} of {} on {} has no value: no test sample (or no labelled one) is left to score",
+                "{} of {} on {} has no value: no labelled test sample is left to score (ViRB's protocol leaves out test batches that are not full; a smaller test_batch_size fills them)",
                 self.task.metric.name(),
                 self.encoder.key,
                 self.task.key

@@ -82,13 +82,20 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let plain = matches!(decoder.color_type(), ColorType::Rgb8 | ColorType::L8);
-    let mut picture = if *name == "JPEG" && plain {
+    let mut picture = if *name == "JPEG" && plain && !is_cmyk(bytes) {
         DynamicImage::from(jpeg(bytes).ok_or(ImageError::Damaged { format: name })?)
     } else {
         DynamicImage::from_decoder(decoder).map_err(|e| damaged(&e))?
     };
     picture.apply_orientation(orientation);
     Ok(picture.into_rgb8())
+}
+
+/// Whether a JPEG is meant for printing; libjpeg does not turn those to RGB.
+fn is_cmyk(bytes: &[u8]) -> bool {
+    use mozjpeg::ColorSpace::{JCS_CMYK, JCS_YCCK};
+    let space = std::panic::catch_unwind(|| mozjpeg::Decompress::new_mem(bytes).map(|d| d.color_space()));
+    matches!(space, Ok(Ok(JCS_CMYK | JCS_YCCK)))
 }
 
 /// Decodes a JPEG as Pillow and torchvision do, to the bit: decoders differ by up to 4 of

@@ -3,7 +3,7 @@
 use super::Failure;
 use super::evaluate::{evaluate, table};
 use crate::service::Settings;
-use crate::service::evaluation::{self, Request};
+use crate::service::evaluation::{self, Evaluated, Request};
 use crate::service::samples::{SCORES, ShippedScore};
 use clap::Args;
 use virboard_core::catalog::{ENCODERS, encoder::EncoderRole, encoder::Method, task};
@@ -35,6 +35,7 @@ impl Samples {
             .map(|e| e.key.to_owned())
             .collect();
         let heads = settings.folders().heads;
+        let store = settings.store().await?;
         let tasks = evaluation::published_tasks(Some(&evaluation::sample_tasks()), 0, Protocol::Standard)?;
         let request = Request {
             encoders: Some(encoders),
@@ -42,13 +43,23 @@ impl Samples {
             skip_missing: false,
             skip_broken: false,
             probes: true,
-            again: true,
+            again: false,
         };
         let done = evaluate(settings, request, false).await?;
         if let Some(failure) = done.failures.first() {
             return Err(failure.clone().into());
         }
-        let done = done.finished;
+        // What was trained before an interruption counts too.
+        let mut done = Vec::new();
+        for row in store.all_results().await? {
+            if let Some(run) = row.run {
+                let epochs =
+                    if row.result.provenance.probe == Probe::Head { store.epochs_of(run).await? } else { Vec::new() };
+                done.push(Evaluated { result: row.result, epochs });
+            } else {
+                done.push(Evaluated { result: row.result, epochs: Vec::new() });
+            }
+        }
         print!("{}", table(&done));
         if self.write {
             for d in done.iter().filter(|d| d.result.provenance.probe == Probe::Head) {

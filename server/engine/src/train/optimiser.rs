@@ -48,7 +48,9 @@ impl Optimiser {
         let lr = setting.learning_rate;
         let beta1 = setting.momentum.unwrap_or(BETAS.0);
         for (name, var) in &self.vars {
-            let Some(gradient) = gradients.get(var) else { continue };
+            // Detached: a gradient knows the activations that it came from, and the moments would
+            // keep those of every step alive.
+            let Some(gradient) = gradients.get(var).map(Tensor::detach) else { continue };
             let change = match self.kind {
                 Kind::Adam => {
                     let blend = |old: Option<&Tensor>, new: Tensor, beta: f64| -> Result<Tensor> {
@@ -75,7 +77,7 @@ impl Optimiser {
                     } else {
                         // PyTorch's buffer begins as the first gradient.
                         let buffer = match self.first.get(name) {
-                            Some(old) => ((old * momentum)? + gradient)?,
+                            Some(old) => ((old * momentum)? + &gradient)?,
                             None => gradient.clone(),
                         };
                         self.first.insert(name.clone(), buffer.clone());

@@ -42,9 +42,6 @@ pub struct SamplePhoto {
 pub struct Board {
     /// The current score of each encoder and task.
     pub results: Vec<ResultCell>,
-    /// What nearest neighbours and a logistic regression make of the same features.
-    #[serde(default)]
-    pub opinions: Vec<ResultCell>,
     /// What is here of each encoder.
     pub encoders: Vec<EncoderState>,
 }

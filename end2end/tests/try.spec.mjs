@@ -52,7 +52,7 @@ test("mask and depth of a rendered scene are near its truth", async ({ page, req
 
 test("opacity, legend, the value under the pointer and downloads work", async ({ page }) => {
   await open(page, "/try");
-  await page.locator(".thumb", { hasText: "Rendered scene" }).click();
+  await page.locator(".thumb", { hasText: "Two views" }).click();
   const mask = card(page, "SceneSegmentation").locator("img.mask");
   await card(page, "SceneSegmentation").locator('input[type="range"]').fill("20");
   await expect(mask).toHaveCSS("opacity", "0.2");
@@ -129,4 +129,27 @@ test.describe("without JavaScript", () => {
     await expect(card(page, "Imagenet")).toContainText("espresso");
     await expect(card(page, "SceneDepth")).toBeVisible();
   });
+});
+
+test("the motion between two photos is shown, and the second photo can be removed", async ({ page }) => {
+  await open(page, "/try");
+  await expect(card(page, "SceneFlow")).toHaveCount(0);
+  await page.locator(".thumb", { hasText: "Two views" }).click();
+  await expect(page).toHaveURL(/second=[0-9a-f]{64}/);
+  const flow = card(page, "SceneFlow");
+  await expect(flow.locator("header")).toContainText("motion");
+  await expect(flow.locator('img[src$="arrows.svg"]')).toBeVisible();
+  const arrows = await page.request.get(await flow.locator('img[src$="arrows.svg"]').getAttribute("src"));
+  expect(arrows.headers()["content-type"]).toBe("image/svg+xml");
+  await expect(flow.locator(".ends")).toContainText(/longest \d+\.\d px/);
+  await expect(card(page, "SceneEgomotion").locator("li, tr").first()).toContainText("%");
+  const shared = page.url();
+  await page.getByRole("button", { name: "Remove the second photo" }).click();
+  await expect(page).not.toHaveURL(/second=/);
+  await expect(card(page, "SceneFlow")).toHaveCount(0);
+  await page.goto(shared);
+  await expect(card(page, "SceneFlow").locator(".layers")).toBeVisible();
+  await page.locator('.second input[type="file"]').setInputFiles("../public/samples/coffee.png");
+  await expect(page).not.toHaveURL(shared);
+  await expect(card(page, "SceneFlow").locator(".layers")).toBeVisible();
 });

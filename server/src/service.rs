@@ -159,11 +159,7 @@ impl Virboard {
 
     /// Current scores, and what is here of each encoder.
     pub async fn board(&self) -> Result<Board> {
-        Ok(Board {
-            results: self.store.current_results().await?,
-            opinions: self.store.second_opinions().await?,
-            encoders: self.encoders(),
-        })
+        Ok(Board { results: self.store.current_results().await?, encoders: self.encoders() })
     }
 
     /// What is here of each encoder of the catalogue.

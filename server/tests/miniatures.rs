@@ -111,7 +111,7 @@ fn both_protocols_read_what_is_there() {
     let (w, h, animal) = mask(&*standard);
     let (vw, vh, other) = mask(&*virb);
     assert_eq!(((w, h), (vw, vh)), ((48, 40), (224, 224)));
-    let share = |m: &[u8]| m.iter().filter(|c| **c == 1).count() as f64 / m.len() as f64;
+    let share = |m: &[u8]| m.iter().map(|c| f64::from(u8::from(*c == 1))).sum::<f64>() / m.len() as f64;
     assert!((share(&animal) + share(&other) - 1.0).abs() < 0.05, "{} {}", share(&animal), share(&other));
     // KITTI: motion in pixels, or the grey value of its picture.
     let values = |set: &dyn Dataset| match set.sample(Split::Train, 0).expect("readable").target {

@@ -66,11 +66,8 @@ pub enum Output {
     Flow {
         /// The longest displacement in pixels of the photo.
         longest: f32,
-        /// Start (x, y) and displacement (right, down) of some pixels, as shares of the
-        /// photo's width and height.
-        arrows: Vec<[f32; 4]>,
         /// Address of a 16-bit PNG at the photo's size in KITTI's format: displacements to the
-        /// right and down in red and green, `value * 64 + 32768`.
+        /// right and down in red and green, `value * 64 + 32768`. Beside it lies `arrows.svg`.
         map: String,
     },
 }

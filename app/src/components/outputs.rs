@@ -55,7 +55,7 @@ fn card(task: &'static Task, prediction: Prediction, image: ImageInfo, board: Bo
         Output::Depth { minimum, maximum, unit, map } => {
             ("depth", view! { <Depth image minimum maximum unit map/> }.into_any())
         }
-        Output::Flow { longest, arrows, map } => ("motion", view! { <Flow image longest arrows map/> }.into_any()),
+        Output::Flow { longest, map } => ("motion", view! { <Flow image longest map/> }.into_any()),
     };
     // Beside a second encoder's outputs, those of one task stand in one row.
     let row = TASKS.iter().position(|t| t.key == task.key).unwrap_or_default() + 3;

@@ -147,7 +147,7 @@ impl Cache {
         std::fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))?;
         let _lock = files::lock(&path.with_extension("lock"))?;
         if path.is_file() {
-            match self.open(&path) {
+            match Self::open(&path) {
                 Ok(set) if set.len == dataset.len(split) => return Ok(set),
                 _ => {
                     tracing::warn!(path = %path.display(), "the cached features are damaged; they are encoded again");
@@ -177,7 +177,7 @@ impl Cache {
     }
 
     /// Opens a file that is whole by its description, and marks it as used.
-    fn open(&self, path: &Path) -> Result<FeatureSet> {
+    fn open(path: &Path) -> Result<FeatureSet> {
         let beside = path.with_extension("json");
         let json = std::fs::read(&beside).map_err(Error::io(&beside))?;
         let bad = |reason: &str| Error::Checkpoint { path: path.to_path_buf(), reason: reason.to_owned() };

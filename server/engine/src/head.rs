@@ -118,7 +118,7 @@ enum Network {
     Linear(Linear),
     MultiEmbedding(MultiEmbedding),
     Pixelwise(Pixelwise),
-    DeepLab(DeepLab),
+    DeepLab(Box<DeepLab>),
 }
 
 /// What a head puts out for a batch.
@@ -149,7 +149,7 @@ impl Head {
             Architecture::Pixelwise { channels, slim } => {
                 Network::Pixelwise(Pixelwise::new(channels, slim.as_deref(), outputs, seed, device)?)
             }
-            Architecture::DeepLab(shape) => Network::DeepLab(DeepLab::new(*shape, outputs, seed, device)?),
+            Architecture::DeepLab(shape) => Network::DeepLab(Box::new(DeepLab::new(*shape, outputs, seed, device)?)),
         };
         Ok(Self { spec, network })
     }

@@ -109,6 +109,9 @@ impl Camera {
     }
 }
 
+/// Colours, classes, depths, and the pixels of each shape.
+type Row = (Vec<u8>, Vec<u8>, Vec<f32>, Vec<usize>);
+
 impl Scene {
     /// The scene of a seed.
     #[must_use]
@@ -197,7 +200,7 @@ impl Scene {
     /// middle.
     #[must_use]
     pub fn render(&self, width: u32, height: u32) -> Rendered {
-        let rows: Vec<(Vec<u8>, Vec<u8>, Vec<f32>, Vec<usize>)> = (0..height)
+        let rows: Vec<Row> = (0..height)
             .into_par_iter()
             .map(|y| {
                 let (mut rgb, mut classes, mut depths) = (Vec::new(), Vec::new(), Vec::new());

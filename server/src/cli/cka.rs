@@ -63,9 +63,9 @@ impl Cka {
             return Ok(());
         }
         println!("linear CKA over {images} pictures; rows {first}, columns {second}");
-        println!("{:>10} {}", "", columns.iter().map(|c| format!("{c:>10}")).collect::<String>());
+        println!("{:>10} {}", "", columns.iter().map(|c| format!("{c:>10}")).collect::<Vec<_>>().concat());
         for (name, row) in rows.iter().zip(values) {
-            println!("{name:>10} {}", row.iter().map(|v| format!("{v:>10.4}")).collect::<String>());
+            println!("{name:>10} {}", row.iter().map(|v| format!("{v:>10.4}")).collect::<Vec<_>>().concat());
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use virboard_engine::train::Selection;
 
 /// Options of an evaluation.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Evaluate {
     /// Keys of encoders, or all for those whose weights are here
     #[arg(long, value_delimiter = ',', required_unless_present = "experiment_list")]

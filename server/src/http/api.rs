@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use virboard_core::catalog::{ENCODERS, TASKS};
 use virboard_core::prediction::Predictions;
+use virboard_core::results::Probe;
 
 /// A list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,7 +43,7 @@ struct PredictionForm {
     post, path = "/api/v1/predictions", tag = "predictions",
     request_body(content = inline(PredictionForm), content_type = "multipart/form-data"),
     responses(
-        (status = 200, description = "Outputs. `kind` is `classification` (`classes`), `segmentation` (`labels`, `mask`) or `depth` (`minimum`, `maximum`, `unit`, `map`) or `flow` (`longest`, `arrows`, `map`).", body = Object),
+        (status = 200, description = "Outputs. `kind` is `classification` (`classes`), `segmentation` (`labels`, `mask`) or `depth` (`minimum`, `maximum`, `unit`, `map`) or `flow` (`longest`, `map`).", body = Object),
         (status = "4XX", description = "The photo or a name cannot be used", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Busy; try again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
     )
@@ -82,12 +83,17 @@ pub async fn list_tasks() -> Json<Items> {
     Json(Items { items: items.collect() })
 }
 
-/// The current score of each encoder and task, with its provenance.
+/// The current score of each encoder and task, with its provenance: by its head, and by
+/// nearest neighbours (`knn`) and logistic regression where the task has one answer a picture.
 #[utoipa::path(get, path = "/api/v1/results", tag = "results", responses((status = 200, body = Items)))]
 pub async fn list_results(State(app): State<Virboard>) -> Result<Json<Items>, ServiceError> {
-    let items = app.board().await?.results.into_iter().map(|result| {
+    let heads = app.board().await?.results;
+    let opinions = app.store().second_opinions().await?;
+    let items = heads.into_iter().chain(opinions).map(|result| {
         let mut item = json!(result);
-        item["key"] = json!(format!("{}/{}", result.encoder, result.task));
+        let probe = result.provenance.probe;
+        let which = if probe == Probe::Head { String::new() } else { format!("/{}", probe.name()) };
+        item["key"] = json!(format!("{}/{}{which}", result.encoder, result.task));
         item
     });
     Ok(Json(Items { items: items.collect() }))
@@ -103,7 +109,7 @@ pub async fn get_photo(State(app): State<Virboard>, Path(sha256): Path<String>) 
 }
 
 /// A picture of a prediction: `mask.png` (8-bit class indices) `map.png` (16-bit depths) or
-/// `flow.png` (KITTI's 16-bit displacements) at the photo's size, `shown.png` (coloured), `overlay.png` (mask over the photo) or
+/// `flow.png` (KITTI's 16-bit displacements) at the photo's size, `arrows.svg` (of a motion), `shown.png` (coloured), `overlay.png` (mask over the photo) or
 /// `grid.bin` (values at the head's resolution: width, height, values, all `u16` little-endian).
 #[utoipa::path(
     get, path = "/api/v1/predictions/{sha256}/{encoder}/{task}/{version}/{file}", tag = "predictions",
@@ -115,7 +121,12 @@ pub async fn get_picture(
     Path((sha256, encoder, task, version, name)): Path<(String, String, String, String, String)>,
 ) -> Result<Response, ServiceError> {
     let bytes = app.picture(&sha256, &encoder, &task, &version, &name).await?;
-    Ok(file(if name == "grid.bin" { "application/octet-stream" } else { "image/png" }, bytes))
+    let kind = match name.rsplit('.').next() {
+        Some("bin") => "application/octet-stream",
+        Some("svg") => "image/svg+xml",
+        _ => "image/png",
+    };
+    Ok(file(kind, bytes))
 }
 
 /// The address names the content, so it may be kept for ever.

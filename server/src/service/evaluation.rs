@@ -64,6 +64,7 @@ fn clean(folder: &Path, depth: usize) {
 
 /// What is asked for.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the evaluation")]
 pub struct Request {
     /// Keys of encoders; `None` for all whose weights are here.
     pub encoders: Option<Vec<String>>,
@@ -113,26 +114,22 @@ pub struct Plan {
 /// came in with `all` is listed as missing.
 pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Result<Plan, EvaluationError> {
     let mut plan = Plan::default();
-    let encoders: Vec<String> = match &request.encoders {
-        Some(keys) => {
-            for key in keys {
-                registry.check(key)?;
-            }
-            keys.clone()
+    let encoders: Vec<String> = if let Some(keys) = &request.encoders {
+        for key in keys {
+            registry.check(key)?;
         }
-        None => {
-            let (here, absent): (Vec<&Encoder>, Vec<&Encoder>) =
-                ENCODERS.iter().partition(|e| registry.available(e.key));
-            if !absent.is_empty() {
-                let keys: Vec<&str> = absent.iter().map(|e| e.key).collect();
-                plan.missing.push(format!(
-                    "no weights for {} encoders ({}); `virboard fetch encoder all` gets them",
-                    keys.len(),
-                    keys.join(", ")
-                ));
-            }
-            here.iter().map(|e| e.key.to_owned()).collect()
+        keys.clone()
+    } else {
+        let (here, absent): (Vec<&Encoder>, Vec<&Encoder>) = ENCODERS.iter().partition(|e| registry.available(e.key));
+        if !absent.is_empty() {
+            let keys: Vec<&str> = absent.iter().map(|e| e.key).collect();
+            plan.missing.push(format!(
+                "no weights for {} encoders ({}); `virboard fetch encoder all` gets them",
+                keys.len(),
+                keys.join(", ")
+            ));
         }
+        here.iter().map(|e| e.key.to_owned()).collect()
     };
     let folders = settings.folders();
     let mut usable = Vec::new();

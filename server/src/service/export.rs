@@ -122,9 +122,8 @@ pub async fn results(store: &Store, format: Format) -> Result<Vec<u8>, ExportErr
 
 fn parquet(rows: &[StoredResult]) -> Result<Vec<u8>, ExportError> {
     let kind = |column: &str| match column {
-        "score" => "required double",
+        "score" | "seconds" => "required double",
         "constant" => "optional double",
-        "seconds" => "required double",
         "run" => "optional int64",
         "seed" | "finished_at" | "test_samples" => "required int64",
         _ => "required binary",

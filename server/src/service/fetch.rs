@@ -67,7 +67,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { tries: 5, pause: Duration::from_secs(1), silence: Duration::from_secs(60) }
+        Self { tries: 5, pause: Duration::from_secs(1), silence: Duration::from_mins(1) }
     }
 }
 

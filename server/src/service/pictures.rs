@@ -92,8 +92,8 @@ pub struct Flow {
     pub files: Files,
     /// Pixels of the longest displacement.
     pub longest: f32,
-    /// Start and displacement of arrows, as shares of width and height.
-    pub arrows: Vec<[f32; 4]>,
+    /// Arrows as an SVG drawing of the photo's shape; the longest spans three of their columns.
+    pub arrows: String,
 }
 
 /// The flow of a photo of `width x height`, of a grid in pixels of a picture of `reference`.
@@ -110,15 +110,26 @@ pub fn flow(grid: &Grid, reference: (u32, u32), width: u32, height: u32) -> Resu
     let (w, h) = shown_size(width, height);
     let shown: Vec<u8> = at(w, h).into_iter().flat_map(|(u, v)| flow_colour(u, v, longest)).collect();
     let small = at(grid.width as u32, grid.height as u32);
-    let arrows = at(ARROWS.0, ARROWS.1)
+    let stretch = 3.0 / ARROWS.0 as f32 * width as f32 / longest.max(1e-3);
+    let path = at(ARROWS.0, ARROWS.1)
         .into_iter()
         .enumerate()
         .map(|(i, (u, v))| {
-            let (x, y) = (i as u32 % ARROWS.0, i as u32 / ARROWS.0);
-            let start = |i: u32, n: u32| (i as f32 + 0.5) / n as f32;
-            [start(x, ARROWS.0), start(y, ARROWS.1), u / width as f32, v / height as f32]
+            let start = |i: u32, n: u32, size: u32| (i as f32 + 0.5) / n as f32 * size as f32;
+            let (x, y) = (start(i as u32 % ARROWS.0, ARROWS.0, width), start(i as u32 / ARROWS.0, ARROWS.1, height));
+            let (dx, dy) = (u * stretch, v * stretch);
+            // Two strokes at the tip, a quarter as long and turned by 30 degrees.
+            let tip = |s: f32| ((-0.87 * dx + s * 0.5 * dy) * 0.25, (-0.87 * dy - s * 0.5 * dx) * 0.25);
+            let ((ax, ay), (bx, by)) = (tip(1.0), tip(-1.0));
+            format!("M{x:.1} {y:.1}l{dx:.1} {dy:.1}l{ax:.1} {ay:.1}m{:.1} {:.1}l{bx:.1} {by:.1}", -ax, -ay)
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
+    let stroke = width as f32 / 300.0;
+    let arrows = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" fill=\"none\" stroke-linecap=\"round\"><path d=\"{path}\" stroke=\"#fff\" stroke-width=\"{:.1}\"/><path d=\"{path}\" stroke=\"#000\" stroke-width=\"{stroke:.1}\"/></svg>",
+        2.2 * stroke
+    );
     let files = Files {
         exact: png(&exact, width, height, ExtendedColorType::Rgb16)?,
         shown: png(&shown, w, h, ExtendedColorType::Rgb8)?,
@@ -218,8 +229,7 @@ mod tests {
         let shown = image::load_from_memory(&flow.files.shown).expect("a PNG").into_rgb8();
         assert_eq!(shown.get_pixel(0, 0).0, [255, 0, 0]);
         assert_eq!(flow_colour(0.0, 0.0, 1.0), [255; 3]);
-        assert_eq!(flow.arrows.len(), 192);
-        assert!((flow.arrows[0][2] - 0.5).abs() < 1e-6);
+        assert!(flow.arrows.starts_with("<svg") && flow.arrows.matches('M').count() == 2 * 192);
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Virboard {
         }
         let folder = folder(&info.sha256, encoder.key, task.key, version);
         match file {
-            "mask.png" | "map.png" | "flow.png" | "shown.png" | "grid.bin" => {
+            "mask.png" | "map.png" | "flow.png" | "arrows.svg" | "shown.png" | "grid.bin" => {
                 self.blobs.get(&format!("{folder}/{file}")).await
             }
             "overlay.png" => {
@@ -322,7 +322,8 @@ impl Virboard {
                 let flow =
                     tokio::task::spawn_blocking(move || pictures::flow(&grid, reference, width, height)).await??;
                 self.put(&folder, "flow.png", flow.files).await?;
-                Ok(Output::Flow { longest: flow.longest, arrows: flow.arrows, map: address("flow.png") })
+                self.blobs.put(&format!("{folder}/arrows.svg"), flow.arrows.into_bytes()).await?;
+                Ok(Output::Flow { longest: flow.longest, map: address("flow.png") })
             }
         }
     }

@@ -59,9 +59,11 @@ pub fn miniatures(folders: &[&str]) -> tempfile::TempDir {
 
 /// A ViRB configuration of tasks: key, epochs.
 pub fn config(data: &Path, tasks: &[(&str, u32)]) -> String {
+    use std::fmt::Write;
     let mut text = String::new();
     for (task, epochs) in tasks {
-        text += &format!(
+        let _ = write!(
+            text,
             "{task}:\n task: \"{task}\"\n training_configs:\n   adam-0.001:\n     optimizer: \"adam\"\n     lr: 0.001\n num_epochs: {epochs}\n batch_size: 2\n test_batch_size: 2\n"
         );
     }

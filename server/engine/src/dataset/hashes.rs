@@ -18,13 +18,11 @@ pub fn of(root: &Path, pictures: &[&Path], truths: &[&Path], store: &Path) -> Re
         let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
         let changed = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
         let key = format!("{name}\t{}\t{}", metadata.len(), changed.map_or(0, |d| d.as_nanos()));
-        match known.get(key.as_str()) {
-            Some(hash) => Ok((format!("{name} {hash}"), format!("{key}\t{hash}"), false)),
-            None => {
-                let hash = sha256_file(path)?;
-                Ok((format!("{name} {hash}"), format!("{key}\t{hash}"), true))
-            }
-        }
+        let (hash, new) = match known.get(key.as_str()) {
+            Some(hash) => ((*hash).to_owned(), false),
+            None => (sha256_file(path)?, true),
+        };
+        Ok((format!("{name} {hash}"), format!("{key}\t{hash}"), new))
     };
     let all: Vec<&&Path> = pictures.iter().chain(truths).collect();
     let hashed: Vec<(String, String, bool)> = all.into_par_iter().map(|p| hash(p)).collect::<Result<_>>()?;

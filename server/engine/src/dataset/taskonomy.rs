@@ -17,11 +17,17 @@ pub const SOURCE: Source = Source {
 /// Clipped at 10000, divided by the picture's largest value, minus its smallest.
 fn normalised(target: Target) -> Target {
     let Target::Values { width, height, channels, mut values } = target else { return target };
-    values.iter_mut().for_each(|v| *v = v.min(10_000.0));
+    for v in &mut values {
+        *v = v.min(10_000.0);
+    }
     let most = values.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-    values.iter_mut().for_each(|v| *v /= most);
+    for v in &mut values {
+        *v /= most;
+    }
     let least = values.iter().copied().fold(f32::INFINITY, f32::min);
-    values.iter_mut().for_each(|v| *v -= least);
+    for v in &mut values {
+        *v -= least;
+    }
     Target::Values { width, height, channels, values }
 }
 

@@ -22,6 +22,7 @@ pub struct Batch {
 }
 
 /// One split of a data set.
+#[expect(clippy::len_without_is_empty, reason = "nobody asks")]
 pub trait Source: Sync {
     /// Samples.
     fn len(&self) -> usize;

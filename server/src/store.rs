@@ -20,6 +20,9 @@ pub enum StoreError {
     /// The database has another shape than this program.
     #[error("the database could not be brought up to date: {0}. Was it written by a newer Virboard?")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The lock beside the database could not be taken.
+    #[error("the database could not be locked while it is brought up to date: {0}")]
+    Lock(String),
     /// A row holds something that this program does not understand.
     #[error("the database holds {what} that cannot be read: {source}")]
     Content {
@@ -56,6 +59,12 @@ pub struct StoredPrediction {
 impl Store {
     /// Opens the database file, creates it if need be, and brings it up to date.
     pub async fn open(path: &Path) -> Result<Self> {
+        // Two processes that bring a database up to date at once would both do the same step.
+        let lock = path.with_extension("lock");
+        let _lock = tokio::task::spawn_blocking(move || virboard_engine::files::lock(&lock))
+            .await
+            .map_err(|e| StoreError::Lock(e.to_string()))?
+            .map_err(|e| StoreError::Lock(e.to_string()))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

@@ -4,7 +4,7 @@ mod common;
 
 use axum::http::StatusCode;
 use common::{picture, sample, server};
-use virboard_engine::scene::{MAX_DEPTH, Scene};
+use virboard_engine::scene::{MAX_DEPTH, Motion, Scene};
 
 fn output<'a>(answer: &'a serde_json::Value, task: &str) -> &'a serde_json::Value {
     let outputs = answer["outputs"].as_array().expect("outputs");
@@ -63,7 +63,7 @@ async fn mask_and_depth_of_a_scene_are_near_its_truth() {
     truth.picture.write_to(&mut png, image::ImageFormat::Png).expect("encoded");
     let (status, answer) = server.predict(png.get_ref(), &[("encoder", "EfficientNetLite0")]).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    assert_eq!(answer["outputs"].as_array().expect("outputs").len(), 4, "every task with a head");
+    assert_eq!(answer["outputs"].as_array().expect("outputs").len(), 7, "every task about one photo with a head");
 
     let segmentation = output(&answer, "SceneSegmentation");
     let (status, mask) = server.get(segmentation["mask"].as_str().expect("an address")).await;
@@ -125,4 +125,47 @@ async fn unusual_pictures_work() {
         server.predict(&picture("cmyk.jpg"), &[("encoder", "EfficientNetLite0"), ("task", "Imagenet")]).await;
     let (label, _) = top(output(&answer, "Imagenet"));
     assert!(label.contains("cat") || label == "tabby" || label == "lynx", "colours survive CMYK: {label}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_motion_between_two_views_is_near_its_truth() {
+    let server = server().await;
+    let scene = Scene::new(31_337);
+    let motion = Motion { yaw: 0.025, ..Motion::default() };
+    let (w, h) = (320, 240);
+    let png = |scene: &Scene| {
+        let mut png = std::io::Cursor::new(Vec::new());
+        scene.render(w, h).picture.write_to(&mut png, image::ImageFormat::Png).expect("encoded");
+        png.into_inner()
+    };
+    let (first, second) = (png(&scene), png(&scene.moved(motion)));
+    let encoder = ("encoder", "EfficientNetLite0");
+    let (_, answer) = server.predict(&second, &[encoder, ("task", "SceneCount")]).await;
+    let sha256 = answer["image"]["sha256"].as_str().expect("a hash").to_owned();
+    let (status, problem) = server.predict(&first, &[encoder, ("task", "SceneFlow")]).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(problem["detail"].as_str().expect("a sentence").contains("`second`"), "{problem}");
+    let pair = [encoder, ("task", "SceneFlow"), ("task", "SceneEgomotion"), ("second", sha256.as_str())];
+    let (status, answer) = server.predict(&first, &pair).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let action = &output(&answer, "SceneEgomotion")["classes"];
+    assert_eq!(action.as_array().map(Vec::len), Some(5));
+    let address = output(&answer, "SceneFlow")["map"].as_str().expect("an address").to_owned();
+    let (_, bytes) = server.get(&address).await;
+    let map = image::load_from_memory(&bytes).expect("a PNG").into_rgb16();
+    assert_eq!(map.dimensions(), (w, h));
+    let pixel = |v: u16| (f32::from(v) - 32768.0) / 64.0;
+    let (mut error, mut length, mut n) = (0.0, 0.0, 0.0);
+    for (p, t) in map.pixels().zip(scene.flow(motion, w, h).chunks(2)) {
+        error += (pixel(p.0[0]) - t[0]).hypot(pixel(p.0[1]) - t[1]);
+        length += t[0].hypot(t[1]);
+        n += 1.0;
+    }
+    println!("mean motion {:.2} px, mean error {:.2} px", length / n, error / n);
+    assert!(error < 0.9 * length, "an answer of no motion would be as good: {} of {}", error / n, length / n);
+    // Another second photo is another answer; the same again is a database read.
+    let (_, again) = server.predict(&first, &pair).await;
+    assert_eq!(again, answer);
+    let (status, _) = server.get(&address.replace("flow.png", "arrows.svg")).await;
+    assert_eq!(status, StatusCode::OK);
 }

@@ -23,7 +23,17 @@ async fn lists_have_keys_and_say_what_is_here() {
     };
     assert_eq!(
         find("EfficientNetLite0")["heads"],
-        serde_json::json!(["Imagenet", "SamplePhotos", "SceneSegmentation", "SceneDepth"])
+        serde_json::json!([
+            "Imagenet",
+            "SamplePhotos",
+            "SceneSegmentation",
+            "SceneDepth",
+            "SceneSegmentation-Deeplabv3",
+            "SceneCount",
+            "SceneSteps",
+            "SceneEgomotion",
+            "SceneFlow"
+        ])
     );
     assert_eq!(find("SWAV_800")["weights"], false);
     assert_eq!(find("Random")["weights"], true);

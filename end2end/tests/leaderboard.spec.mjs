@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 // The leaderboard, its pages, both widths and both themes.
-import { readdirSync, statSync } from "node:fs";
+import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, open, target, test } from "./page.mjs";
 

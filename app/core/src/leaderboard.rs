@@ -286,6 +286,6 @@ mod tests {
         let t = samples(&[], &View::default());
         let keys: Vec<_> = t.encoders.iter().map(|e| e.key).collect();
         assert_eq!(keys, ["Random", "EfficientNetLite0", "OpenNsfw"]);
-        assert_eq!(t.tasks.len(), 3);
+        assert_eq!(t.tasks.len(), 8);
     }
 }

@@ -83,6 +83,23 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// The same truth at another width and height, by nearest-neighbour sampling.
+    #[must_use]
+    pub fn resized(self, size: (u32, u32)) -> Self {
+        let (width, height) = size;
+        match self {
+            Self::Class(class) => Self::Class(class),
+            Self::Mask { width: w, height: h, classes } => {
+                Self::Mask { width, height, classes: resize_nearest(&classes, 1, (w, h), size) }
+            }
+            Self::Values { width: w, height: h, channels, values } => {
+                Self::Values { width, height, channels, values: resize_nearest(&values, channels, (w, h), size) }
+            }
+        }
+    }
+}
+
 /// One or more pictures with their truth.
 #[derive(Debug, Clone)]
 pub struct Sample {

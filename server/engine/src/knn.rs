@@ -2,7 +2,7 @@
 //! (arXiv 2104.14294, section 4.1; 2304.07193): cosine similarity, votes weighted with
 //! `exp(similarity / 0.07)`. Nothing is trained, so nothing varies with a seed.
 
-use crate::metric::{SampleScore, TOP};
+use crate::metric::{SampleScore, largest, top_classes};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
@@ -41,7 +41,7 @@ pub fn classify(
             .par_iter()
             .zip(&test_classes[first..first + n])
             .map(|(row, truth)| {
-                let nearest = nearest(row, most);
+                let nearest = largest(row, most);
                 ks.iter()
                     .map(|k| SampleScore::Class { truth: *truth, top: vote(row, &nearest, *k, train_classes, classes) })
                     .collect()
@@ -62,26 +62,16 @@ fn normalised(x: &Tensor) -> Result<Tensor> {
     Ok(x.broadcast_div(&length)?)
 }
 
-/// Positions of the `k` largest, the largest first; of equal ones the first.
-fn nearest(row: &[f32], k: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..row.len()).collect();
-    let by = |a: &usize, b: &usize| row[*b].total_cmp(&row[*a]).then(a.cmp(b));
-    if k > 0 && row.len() > k {
-        order.select_nth_unstable_by(k - 1, by);
-        order.truncate(k);
-    }
-    order.sort_unstable_by(by);
-    order
-}
-
 fn vote(row: &[f32], nearest: &[usize], k: usize, of: &[u32], classes: usize) -> Vec<(u32, f32)> {
     let mut votes = vec![0f32; classes];
     for i in nearest.iter().take(k) {
         votes[of[*i] as usize] += ((row[*i] - 1.0) / TEMPERATURE).exp();
     }
     let total: f32 = votes.iter().sum();
-    let order = self::nearest(&votes, TOP);
-    order.into_iter().take(TOP).map(|c| (c as u32, votes[c] / total.max(f32::MIN_POSITIVE))).collect()
+    for v in &mut votes {
+        *v /= total.max(f32::MIN_POSITIVE);
+    }
+    top_classes(&votes)
 }
 
 #[cfg(test)]

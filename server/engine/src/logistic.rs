@@ -2,7 +2,7 @@
 //! L-BFGS: what scikit-learn's `LogisticRegression(C = 1)` computes on standardised features.
 //! The problem is convex, so that nothing depends on a seed or a learning rate.
 
-use crate::metric::{SampleScore, TOP};
+use crate::metric::{SampleScore, top_classes};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use argmin::core::{CostFunction, Executor, Gradient, State};
@@ -114,11 +114,6 @@ pub fn classify(
     Ok(rows
         .iter()
         .zip(test_classes)
-        .map(|(row, truth)| {
-            let mut order: Vec<usize> = (0..row.len()).collect();
-            order.sort_by(|a, b| row[*b].total_cmp(&row[*a]).then(a.cmp(b)));
-            let top = order.into_iter().take(TOP).map(|c| (c as u32, row[c])).collect();
-            SampleScore::Class { truth: *truth, top }
-        })
+        .map(|(row, truth)| SampleScore::Class { truth: *truth, top: top_classes(row) })
         .collect())
 }

@@ -35,6 +35,25 @@ pub enum SampleScore {
 /// Classes that are kept per sample.
 pub const TOP: usize = 5;
 
+/// Positions of the `k` largest values, the largest first; of equal ones the first.
+#[must_use]
+pub fn largest(values: &[f32], k: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    let by = |a: &usize, b: &usize| values[*b].total_cmp(&values[*a]).then(a.cmp(b));
+    if k > 0 && values.len() > k {
+        order.select_nth_unstable_by(k - 1, by);
+    }
+    order.truncate(k);
+    order.sort_unstable_by(by);
+    order
+}
+
+/// The [`TOP`] most probable classes with their probabilities, best first.
+#[must_use]
+pub fn top_classes(probabilities: &[f32]) -> Vec<(u32, f32)> {
+    largest(probabilities, TOP).into_iter().map(|c| (c as u32, probabilities[c])).collect()
+}
+
 /// What a task's metric counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scoring {

@@ -2,7 +2,7 @@
 
 use super::loss::UNLABELLED;
 use super::truth::Truth;
-use crate::metric::{Confusion, SampleScore, TOP};
+use crate::metric::{Confusion, SampleScore, top_classes};
 use crate::{Error, Result};
 use candle_core::{D, DType, Tensor};
 use virboard_core::catalog::task::Metric;
@@ -24,7 +24,7 @@ pub fn score_batch(
             Ok(rows
                 .iter()
                 .zip(classes)
-                .map(|(row, truth)| SampleScore::Class { truth: *truth, top: top(row) })
+                .map(|(row, truth)| SampleScore::Class { truth: *truth, top: top_classes(row) })
                 .collect())
         }
         Truth::Mask(mask) => {
@@ -59,18 +59,6 @@ pub fn score_batch(
                 .collect())
         }
     }
-}
-
-/// The most probable classes of a row, best first; of equal ones the first.
-fn top(row: &[f32]) -> Vec<(u32, f32)> {
-    let mut order: Vec<usize> = (0..row.len()).collect();
-    let by = |a: &usize, b: &usize| row[*b].total_cmp(&row[*a]).then(a.cmp(b));
-    if row.len() > TOP {
-        order.select_nth_unstable_by(TOP, by);
-        order.truncate(TOP);
-    }
-    order.sort_unstable_by(by);
-    order.into_iter().map(|i| (i as u32, row[i])).collect()
 }
 
 /// Counts the labelled pixels of one image.

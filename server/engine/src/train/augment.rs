@@ -82,7 +82,7 @@ fn cut(sample: &mut Sample, side: u32, extra: Extra, random: &mut Stream) {
         for picture in &mut sample.pictures {
             *picture = resize(picture, to_w.max(1), to_h.max(1), Filter::Bicubic);
         }
-        sample.target = resized(&sample.target, to_w.max(1), to_h.max(1));
+        sample.target = sample.target.clone().resized((to_w.max(1), to_h.max(1)));
         if random.uniform() > 0.5 {
             sample.pictures.iter_mut().for_each(imageops::flip_horizontal_in_place);
             sample.target = mirrored(&sample.target);
@@ -116,21 +116,6 @@ fn cut(sample: &mut Sample, side: u32, extra: Extra, random: &mut Stream) {
         *picture = square;
     }
     sample.target = target;
-}
-
-fn resized(target: &Target, width: u32, height: u32) -> Target {
-    let to = (width, height);
-    match target {
-        Target::Class(class) => Target::Class(*class),
-        Target::Mask { width: w, height: h, classes } => {
-            let classes = crate::dataset::resize_nearest(classes, 1, (*w, *h), to);
-            Target::Mask { width, height, classes }
-        }
-        Target::Values { width: w, height: h, channels, values } => {
-            let values = crate::dataset::resize_nearest(values, *channels, (*w, *h), to);
-            Target::Values { width, height, channels: *channels, values }
-        }
-    }
 }
 
 /// Mirrored left to right. Displacements are not turned; no task with flow is mirrored.

@@ -3,7 +3,7 @@
 
 use super::augment::View;
 use super::truth::Truth;
-use crate::dataset::{Dataset, Split, Target, resize_nearest};
+use crate::dataset::{Dataset, Split, Target};
 use crate::encoder::{Features, LoadedEncoder};
 use crate::feature_cache::FeatureSet;
 use crate::seeded::Stream;
@@ -60,7 +60,7 @@ impl Cached {
     ) -> Result<Self> {
         let targets = (0..dataset.len(split))
             .into_par_iter()
-            .map(|i| Ok(at(dataset.target(split, i)?, size)))
+            .map(|i| Ok(dataset.target(split, i)?.resized(size)))
             .collect::<Result<_>>()?;
         Ok(Self { features, targets, size, device: device.clone() })
     }
@@ -69,19 +69,6 @@ impl Cached {
     #[must_use]
     pub fn features(&self) -> &FeatureSet {
         &self.features
-    }
-}
-
-fn at(target: Target, size: (u32, u32)) -> Target {
-    let (width, height) = size;
-    match target {
-        Target::Class(class) => Target::Class(class),
-        Target::Mask { width: w, height: h, classes } => {
-            Target::Mask { width, height, classes: resize_nearest(&classes, 1, (w, h), size) }
-        }
-        Target::Values { width: w, height: h, channels, values } => {
-            Target::Values { width, height, channels, values: resize_nearest(&values, channels, (w, h), size) }
-        }
     }
 }
 
@@ -171,7 +158,7 @@ impl Source for Streamed<'_> {
                     }
                     _ => (input.width, input.height),
                 };
-                Ok(at(target, self.output(size.0, size.1)))
+                Ok(target.resized(self.output(size.0, size.1)))
             })
             .collect::<Result<Vec<_>>>()?;
         let (mut mask, mut values) = (Vec::new(), Vec::new());

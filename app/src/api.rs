@@ -3,13 +3,13 @@
 
 mod functions;
 
-pub use functions::{load_board, load_epochs, load_predictions, load_samples};
+pub use functions::{load_board, load_predictions, load_run, load_samples};
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 #[cfg(feature = "ssr")]
 use virboard_core::prediction::Predictions;
-use virboard_core::results::ResultCell;
+use virboard_core::results::{Probe, ResultCell};
 
 /// What is here of an encoder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,24 @@ pub struct EpochPoint {
     pub test_metric: Option<f64>,
 }
 
+/// The same features read in another way than by the task's head.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Opinion {
+    /// How they were read.
+    pub probe: Probe,
+    /// In the unit of the task's metric.
+    pub score: f64,
+}
+
+/// The run behind a score, and what other readers of the same features reached.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunDetail {
+    /// The run's epochs; none of an imported score.
+    pub epochs: Vec<EpochPoint>,
+    /// Scores of the nearest neighbours and of the logistic regression, where there are any.
+    pub opinions: Vec<Opinion>,
+}
+
 /// The server's side of the pages.
 #[cfg(feature = "ssr")]
 pub trait Backend: Send + Sync {
@@ -80,8 +98,8 @@ pub trait Backend: Send + Sync {
         second: Option<String>,
         encoder: String,
     ) -> BoxFuture<Result<Predictions, String>>;
-    /// The curve of the run behind a score.
-    fn epochs(&self, encoder: String, task: String) -> BoxFuture<Result<Vec<EpochPoint>, String>>;
+    /// The run behind the current score of an encoder on a task.
+    fn run(&self, encoder: String, task: String) -> BoxFuture<Result<RunDetail, String>>;
 }
 
 /// A future that owns everything.

@@ -3,7 +3,7 @@
 
 #[cfg(feature = "ssr")]
 use super::backend;
-use super::{Board, EpochPoint, SamplePhoto};
+use super::{Board, RunDetail, SamplePhoto};
 use leptos::prelude::*;
 use virboard_core::prediction::Predictions;
 
@@ -29,8 +29,8 @@ pub async fn load_predictions(
     backend()?.predictions(image, second, encoder).await.map_err(ServerFnError::new)
 }
 
-/// The curve of the run behind a score.
+/// The run behind the current score of an encoder on a task.
 #[server(prefix = "/rpc")]
-pub async fn load_epochs(encoder: String, task: String) -> Result<Vec<EpochPoint>, ServerFnError> {
-    backend()?.epochs(encoder, task).await.map_err(ServerFnError::new)
+pub async fn load_run(encoder: String, task: String) -> Result<RunDetail, ServerFnError> {
+    backend()?.run(encoder, task).await.map_err(ServerFnError::new)
 }

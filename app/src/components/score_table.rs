@@ -125,10 +125,17 @@ fn cell(encoder: &'static Encoder, task: &'static Task, cell: Option<&Cell<'_>>)
         Some(cell) => {
             let p = &cell.result.provenance;
             let title = format!(
-                "{} on {}: rank {} of {}, {}, {} test samples, seed {}",
-                encoder.name, task.name, cell.rank, cell.of, p.source.name(), p.test_samples, p.seed
+                "{} on {}: rank {} of {}, {}, {} protocol, {} test samples, seed {}",
+                encoder.name,
+                task.name,
+                cell.rank,
+                cell.of,
+                p.source.name(),
+                p.protocol.name(),
+                p.test_samples,
+                p.seed
             );
-            let class = format!("{} {} filled", task.category.slug(), p.source.name());
+            let class = format!("{} {} {} filled", task.category.slug(), p.source.name(), p.protocol.name());
             let style = format!("--share: {:.0}%", 6.0 + 52.0 * cell.heat);
             view! {
                 <td class=class style=style>

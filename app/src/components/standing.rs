@@ -4,6 +4,7 @@ use crate::api::Board;
 use leptos::prelude::*;
 use virboard_core::catalog::task::Task;
 use virboard_core::catalog::{encoder, published::published};
+use virboard_core::protocol::Protocol;
 use virboard_core::results::{heat, ranks};
 
 /// The encoders with a score on `task`, the best first.
@@ -32,12 +33,14 @@ pub fn Standing(
         .map(|i| {
             let name = encoder(&results[i].encoder).map_or_else(|| results[i].encoder.clone(), |e| e.name.to_owned());
             let current = results[i].encoder == marked;
+            let p = &results[i].provenance;
+            let other = (p.protocol != Protocol::Standard).then(|| view! { <sup title="ViRB’s own protocol">"v"</sup> });
             view! {
                 <li class:marked=current aria-current=current.then_some("true")>
                     <span class="rank">{ranks[i]}</span>
                     <a href=format!("/encoders/{}", results[i].encoder)>{name}</a>
                     <span class="bar" aria-hidden="true"><i style=format!("width: {:.0}%", 6.0 + 94.0 * heat[i])></i></span>
-                    <span class="score">{task.metric.format(results[i].score)}{unit.clone()}</span>
+                    <span class="score">{task.metric.format(results[i].score)}{unit.clone()}{other}</span>
                 </li>
             }
         })

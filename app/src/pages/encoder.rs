@@ -2,14 +2,14 @@
 
 use super::not_found::NotFound;
 use super::{board_resource, failed};
-use crate::api::{Board, load_epochs};
+use crate::api::{Board, Opinion, RunDetail, load_run};
 use crate::components::curve::Curve;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use virboard_core::catalog::encoder::{Encoder, EncoderRole, Method};
 use virboard_core::catalog::{TASKS, encoder, task::Task, task::TaskRole};
-use virboard_core::results::{ResultCell, ranks};
+use virboard_core::results::{Probe, ResultCell, ranks};
 
 /// The page.
 #[component]
@@ -121,7 +121,7 @@ fn scores(e: &'static Encoder, board: &Board) -> impl IntoView + use<> {
                 <h2>"Scores"</h2>
                 <div class="scroller" tabindex="0" role="region" aria-label="Scores">
                     <table class="list">
-                        <thead><tr><th scope="col">"Task"</th><th scope="col">"Score"</th><th scope="col">"Constant"</th><th scope="col">"Rank"</th><th scope="col">"Curve"</th><th scope="col">"Evidence"</th></tr></thead>
+                        <thead><tr><th scope="col">"Task"</th><th scope="col">"Score"</th><th scope="col">"Constant"</th><th scope="col">"Rank"</th><th scope="col">"Second opinions, curve"</th><th scope="col">"Evidence"</th></tr></thead>
                         <tbody>{rows}</tbody>
                     </table>
                 </div>
@@ -129,7 +129,7 @@ fn scores(e: &'static Encoder, board: &Board) -> impl IntoView + use<> {
         })}
         <section>
             <h2>"Not measured yet"</h2>
-            <p class="note">"With the weights here, the command fills the cell. This version reads the data of the sample tasks; for the others it says that it cannot yet."</p>
+            <p class="note">"With the weights and the data here, the command fills the cell. "<code>"virboard datasets"</code>" says which data are missing."</p>
             <ul class="missing">{missing}</ul>
         </section>
     }
@@ -152,7 +152,7 @@ fn row(t: &'static Task, r: &ResultCell, all: &[ResultCell]) -> impl IntoView + 
         p.seconds
     );
     let (encoder, task) = (r.encoder.clone(), r.task.clone());
-    let curve = Resource::new(|| (), move |()| load_epochs(encoder.clone(), task.clone()));
+    let curve = Resource::new(|| (), move |()| load_run(encoder.clone(), task.clone()));
     view! {
         <tr id=t.key>
             <th scope="row"><a href=format!("/tasks/{}", t.key)>{t.name}</a><span class="about">{t.category.name()}</span></th>
@@ -161,10 +161,23 @@ fn row(t: &'static Task, r: &ResultCell, all: &[ResultCell]) -> impl IntoView + 
             <td>{rank}" of "{of_task.len()}</td>
             <td>
                 <Suspense fallback=|| ()>
-                    {move || curve.get().map(|c| view! { <Curve points=c.unwrap_or_default() metric=t.metric/> })}
+                    {move || curve.get().map(|c| {
+                        let detail = c.unwrap_or_default();
+                        view! { {opinions(t, &detail)} <Curve points=detail.epochs metric=t.metric/> }
+                    })}
                 </Suspense>
             </td>
-            <td class="evidence"><span class="tag">{p.source.name()}</span>" "{evidence}<details><summary>"configuration"</summary><code>{p.configuration.clone()}</code></details></td>
+            <td class="evidence"><span class="tag">{p.source.name()}</span>" "<span class="tag">{p.protocol.name()}" protocol"</span>" "{evidence}<details><summary>"configuration"</summary><code>{p.configuration.clone()}</code></details></td>
         </tr>
     }
+}
+
+/// What other readers of the same features reached, under the head's score.
+fn opinions(t: &'static Task, detail: &RunDetail) -> impl IntoView + use<> {
+    let unit = if t.metric.is_share() { "%" } else { t.unit };
+    let line = |o: &Opinion| {
+        let name = if o.probe == Probe::Knn { "neighbours" } else { "regression" };
+        view! { <span class="about">{name}" "{t.metric.format(o.score)}" "{unit}</span> }
+    };
+    detail.opinions.iter().map(line).collect_view()
 }

@@ -48,7 +48,7 @@ pub fn LeaderboardPage() -> impl IntoView {
                                     {state}
                                     " An empty cell fills when the encoder’s weights and the task’s data are here and "
                                     <code>"virboard evaluate --encoders KEY --tasks KEY"</code>
-                                    " has run; click a dot to see what is missing. This version can read the data of the sample suite; nothing is ever shown as measured that was not."
+                                    " has run; click a dot to see what is missing. Nothing is ever shown as measured that was not."
                                 </p>
                                 <ScoreTable caption="ViRB: encoders by tasks" board view part=paper/>
                             </section>
@@ -56,6 +56,7 @@ pub fn LeaderboardPage() -> impl IntoView {
                                 <li><i class="swatch low"></i>"worst of its task"</li>
                                 <li><i class="swatch high"></i>"best of its task"</li>
                                 <li><i class="swatch imported"></i>"imported, not measured here"</li>
+                                <li><sup>"v"</sup>" by ViRB’s own protocol, not to be compared with the others"</li>
                                 <li>"· not measured yet"</li>
                                 <li>"↑ higher is better, ↓ lower is better"</li>
                             </ul>

@@ -73,7 +73,8 @@ fn data(t: &'static Task) -> impl IntoView {
         .into_any(),
         (_, Some(url)) => view! {
             <p>"Its data lives with its authors, under their terms: "<a href=url rel="external noreferrer">{url}</a></p>
-            <p class="note">"Put it into "<code>"data/datasets"</code>", in the layout of ViRB’s README. This version reads the sample tasks’ data only and says so when it is asked for another."</p>
+            <p>"Put it into the data folder in the layout of ViRB’s README. The first command says where it belongs and what is missing, the second measures:"</p>
+            <pre>{format!("virboard datasets {0}\nvirboard evaluate --encoders all --tasks {0}", t.key)}</pre>
         }
         .into_any(),
         _ => ().into_any(),

@@ -1,8 +1,9 @@
 //! The app's view of the server.
 
 use super::{ServiceError, Virboard};
-use virboard_app::api::{Backend, Board, BoxFuture, EpochPoint, SamplePhoto};
+use virboard_app::api::{Backend, Board, BoxFuture, EpochPoint, Opinion, RunDetail, SamplePhoto};
 use virboard_core::prediction::Predictions;
+use virboard_core::results::ResultCell;
 
 /// The sentence for people; what is ours to mend goes to the log.
 fn sentence(error: ServiceError) -> String {
@@ -33,7 +34,7 @@ impl Backend for Virboard {
         Box::pin(async move { app.predict_stored(&image, second.as_deref(), &[encoder], &[]).await.map_err(sentence) })
     }
 
-    fn epochs(&self, encoder: String, task: String) -> BoxFuture<Result<Vec<EpochPoint>, String>> {
+    fn run(&self, encoder: String, task: String) -> BoxFuture<Result<RunDetail, String>> {
         let app = self.clone();
         Box::pin(async move {
             let epochs = app.store.epochs(&encoder, &task).await.map_err(|e| sentence(e.into()))?;
@@ -42,7 +43,12 @@ impl Backend for Virboard {
                 train_loss: e.train_loss,
                 test_metric: e.test_metric,
             };
-            Ok(epochs.into_iter().map(point).collect())
+            let opinions = app.store.opinions(&encoder, &task).await.map_err(|e| sentence(e.into()))?;
+            let opinion = |r: ResultCell| Opinion { probe: r.provenance.probe, score: r.score };
+            Ok(RunDetail {
+                epochs: epochs.into_iter().map(point).collect(),
+                opinions: opinions.into_iter().map(opinion).collect(),
+            })
         })
     }
 }

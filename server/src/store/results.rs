@@ -244,6 +244,12 @@ impl Store {
         self.current(&[Probe::Knn, Probe::Logistic]).await
     }
 
+    /// The current neighbours' and regression's scores of one encoder on one task.
+    pub async fn opinions(&self, encoder: &str, task: &str) -> Result<Vec<ResultCell>> {
+        let all = self.second_opinions().await?;
+        Ok(all.into_iter().filter(|r| r.encoder == encoder && r.task == task).collect())
+    }
+
     async fn current(&self, probes: &[Probe]) -> Result<Vec<ResultCell>> {
         let rows = sqlx::query(
             "select * from (

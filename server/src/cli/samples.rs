@@ -49,9 +49,11 @@ impl Samples {
         if let Some(failure) = done.failures.first() {
             return Err(failure.clone().into());
         }
-        // What was trained before an interruption counts too.
+        // What was trained before an interruption counts too, but not what an earlier recipe left.
+        let current = store.current_results().await?;
+        let counts = |r: &ResultCell| r.provenance.probe != Probe::Head || current.contains(r);
         let mut done = Vec::new();
-        for row in store.all_results().await? {
+        for row in store.all_results().await?.into_iter().filter(|row| counts(&row.result)) {
             if let Some(run) = row.run {
                 let epochs =
                     if row.result.provenance.probe == Probe::Head { store.epochs_of(run).await? } else { Vec::new() };

@@ -54,13 +54,14 @@ pub fn encode(
         )));
     }
     let mut parts: BTreeMap<String, Vec<Tensor>> = layers.iter().map(|l| (l.clone(), Vec::new())).collect();
+    let maps = layers.iter().any(|l| l != EMBEDDING);
     progress.begin("encoding", files.len() as u64);
     for (i, chunk) in files.chunks(BATCH).enumerate() {
         if progress.cancelled() {
             return Err(Error::Cancelled);
         }
         let inputs: Vec<Vec<f32>> = chunk.par_iter().map(|file| input(encoder, file)).collect::<Result<_>>()?;
-        let features = network.features(&network.preprocessing().batch(&inputs, device)?)?;
+        let features = network.features_with(&network.preprocessing().batch(&inputs, device)?, maps)?;
         for (layer, rows) in &mut parts {
             let map = network.maps().iter().position(|m| m.name == *layer);
             let tensor = map.map_or(&features.embedding, |i| &features.maps[i]);

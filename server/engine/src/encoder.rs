@@ -26,7 +26,8 @@ pub struct MapSpec {
 /// What an encoder makes of a batch.
 #[derive(Debug, Clone)]
 pub struct Features {
-    /// One tensor a [`MapSpec`], `N x C x H/stride x W/stride`, the finest first.
+    /// One tensor a [`MapSpec`], `N x C x H/stride x W/stride`, the finest first; its values may
+    /// lie in another order.
     pub maps: Vec<Tensor>,
     /// `N x E`.
     pub embedding: Tensor,
@@ -61,6 +62,14 @@ pub trait Encoder: Send + Sync {
     fn preprocessing(&self) -> &Preprocessing;
     /// All maps and the embedding of a batch `N x 3 x H x W`.
     fn features(&self, input: &Tensor) -> Result<Features>;
+    /// The embedding alone, `N x E`, which costs less than with the maps.
+    fn embedding(&self, input: &Tensor) -> Result<Tensor> {
+        Ok(self.features(input)?.embedding)
+    }
+    /// As [`Self::features`], but without any maps unless they are wanted.
+    fn features_with(&self, input: &Tensor, maps: bool) -> Result<Features> {
+        if maps { self.features(input) } else { Ok(Features { maps: Vec::new(), embedding: self.embedding(input)? }) }
+    }
 }
 
 /// Where an encoder's weights come from.

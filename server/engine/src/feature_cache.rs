@@ -30,7 +30,7 @@ pub enum Kind {
 /// Pictures that are encoded at once.
 const BATCH: usize = 8;
 /// Changes with the layout of the files, and with what is done to pictures before encoding.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The folder of cached features and how large it may grow.
 #[derive(Debug, Clone)]
@@ -328,7 +328,7 @@ fn encode(path: &Path, request: Request<'_>, shapes: &[Vec<usize>], progress: &d
             let mut features = Vec::with_capacity(images);
             for image in 0..images {
                 let of_image: Vec<Vec<f32>> = inputs.iter().map(|sample| sample[image].clone()).collect();
-                features.push(network.features(&input.batch(&of_image, device)?)?);
+                features.push(network.features_with(&input.batch(&of_image, device)?, kind == Kind::Maps)?);
             }
             let tensors = match kind {
                 Kind::Embedding => vec![Features::embeddings(&features)?],

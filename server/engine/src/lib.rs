@@ -17,6 +17,7 @@ pub mod feature_cache;
 pub mod files;
 pub mod head;
 pub mod image;
+pub mod kernel;
 pub mod knn;
 pub mod layer;
 pub mod logistic;

@@ -48,10 +48,11 @@ pub fn predict(
     }
     let input = encoder.network.preprocessing();
     let images = samples.first().map_or(0, Vec::len);
+    let maps = heads.iter().any(|head| head.needs_maps());
     let mut features = Vec::with_capacity(images);
     for image in 0..images {
         let inputs: Vec<Vec<f32>> = samples.iter().map(|s| s[image].clone()).collect();
-        features.push(encoder.network.features(&input.batch(&inputs, device)?)?);
+        features.push(encoder.network.features_with(&input.batch(&inputs, device)?, maps)?);
     }
     let size = (input.height as usize, input.width as usize);
     let mut outputs: Vec<Vec<Output>> = samples.iter().map(|_| Vec::with_capacity(heads.len())).collect();

@@ -2,13 +2,17 @@
 //! arXiv 1512.03385), as one struct: torchvision's ResNet-50, wide ones and Yahoo's
 //! half-width open_nsfw differ in [`Config`] only.
 
+mod fused;
+
 use super::weights::{ConvSpec, Weights};
 use super::{Encoder, Features, MapSpec};
 use crate::Result;
 use crate::conv::{Activation, Conv, Padding};
+use crate::kernel::Convolution;
 use crate::preprocess::{Filter, Preprocessing};
 use crate::seeded::Stream;
 use candle_core::{D, Device, Tensor};
+use fused::Fused;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -98,44 +102,36 @@ impl Config {
     }
 }
 
-struct Bottleneck {
-    conv1: Conv,
-    conv2: Conv,
-    conv3: Conv,
-    downsample: Option<Conv>,
+/// A bottleneck of convolutions of one kind.
+struct Bottleneck<C> {
+    conv1: C,
+    conv2: C,
+    conv3: C,
+    downsample: Option<C>,
 }
 
-impl Bottleneck {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.conv3.forward(&self.conv2.forward(&self.conv1.forward(x)?)?)?;
-        let shortcut = match &self.downsample {
-            Some(conv) => conv.forward(x)?,
-            None => x.clone(),
-        };
-        Ok((y + shortcut)?.relu()?)
-    }
+/// The convolutions of the network.
+struct Layers<C> {
+    conv1: C,
+    stages: Vec<Vec<Bottleneck<C>>>,
 }
 
-/// A frozen ResNet: `conv`, `block1` to `block4` and the embedding.
-pub struct ResNet {
-    config: Config,
-    conv1: Conv,
-    stages: Vec<Vec<Bottleneck>>,
-    maps: Vec<MapSpec>,
-}
-
-impl ResNet {
-    /// Takes the network's tensors, under torchvision's names, out of `weights`.
-    pub fn new(config: Config, weights: &mut Weights, device: &Device) -> Result<Self> {
+impl<C> Layers<C> {
+    /// Takes the network's tensors, under torchvision's names, out of `weights`, and makes of
+    /// each convolution what is to be run.
+    fn new(config: &Config, weights: &mut Weights, device: &Device, make: impl Fn(Conv) -> Result<C>) -> Result<Self> {
         let mut conv = |name: &str, norm: &str, input, output, kernel, stride, activation| {
             let padding = Padding::Symmetric(kernel / 2);
             let spec = ConvSpec { name, input, output, kernel, stride, padding, depthwise: false, activation };
-            if config.folded { weights.conv_bias(&spec, device) } else { weights.conv_bn(&spec, norm, EPS, device) }
+            make(if config.folded {
+                weights.conv_bias(&spec, device)?
+            } else {
+                weights.conv_bn(&spec, norm, EPS, device)?
+            })
         };
         let conv1 = conv("conv1", "bn1", 3, config.stem, 7, 2, Activation::Relu)?;
         let mut stages = Vec::with_capacity(4);
         let mut input = config.stem;
-        let mut maps = vec![MapSpec { name: "conv".into(), stride: 2, channels: config.stem }];
         for (stage, blocks) in config.blocks.into_iter().enumerate() {
             let (inner, outer) = (config.inner << stage, config.outer << stage);
             let mut bottlenecks = Vec::with_capacity(blocks);
@@ -158,16 +154,78 @@ impl ResNet {
                 input = outer;
             }
             stages.push(bottlenecks);
-            maps.push(MapSpec { name: format!("block{}", stage + 1), stride: 4 << stage, channels: outer });
         }
-        Ok(Self { config, conv1, stages, maps })
+        Ok(Self { conv1, stages })
+    }
+}
+
+impl Bottleneck<Conv> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = self.conv3.forward(&self.conv2.forward(&self.conv1.forward(x)?)?)?;
+        let shortcut = match &self.downsample {
+            Some(conv) => conv.forward(x)?,
+            None => x.clone(),
+        };
+        Ok((y + shortcut)?.relu()?)
+    }
+}
+
+impl Layers<Conv> {
+    fn features(&self, config: &Config, input: &Tensor) -> Result<Features> {
+        let mut maps = vec![self.conv1.forward(input)?];
+        let before = usize::from(!config.pool_bottom_right);
+        // Padding with zeros equals padding with minus infinity: the input has been through ReLU.
+        let padded = maps[0].pad_with_zeros(2, before, 1)?.pad_with_zeros(3, before, 1)?;
+        let mut x = padded.max_pool2d_with_stride(3, 2)?;
+        for stage in &self.stages {
+            for block in stage {
+                x = block.forward(&x)?;
+            }
+            maps.push(x.clone());
+        }
+        Ok(Features { maps, embedding: x.mean(D::Minus1)?.mean(D::Minus1)? })
+    }
+}
+
+/// How the network is run.
+enum Network {
+    /// By candle's operations, on any device. The reference of the other.
+    Candle(Layers<Conv>),
+    /// Fused, on the CPU.
+    Fused(Box<Fused>),
+}
+
+/// A frozen ResNet: `conv`, `block1` to `block4` and the embedding.
+pub struct ResNet {
+    config: Config,
+    network: Network,
+    maps: Vec<MapSpec>,
+}
+
+impl ResNet {
+    /// Takes the network's tensors, under torchvision's names, out of `weights`. On the CPU
+    /// the network is fused.
+    pub fn new(config: Config, weights: &mut Weights, device: &Device) -> Result<Self> {
+        let network = if device.is_cpu() {
+            Network::Fused(Box::new(Fused::new(
+                config,
+                Layers::new(&config, weights, device, |c| Convolution::new(&c))?,
+            )))
+        } else {
+            Network::Candle(Layers::new(&config, weights, device, Ok)?)
+        };
+        Ok(Self::of(config, network))
     }
 
-    fn pool(&self, x: &Tensor) -> Result<Tensor> {
-        let before = usize::from(!self.config.pool_bottom_right);
-        // Padding with zeros equals padding with minus infinity: the input has been through ReLU.
-        let padded = x.pad_with_zeros(2, before, 1)?.pad_with_zeros(3, before, 1)?;
-        Ok(padded.max_pool2d_with_stride(3, 2)?)
+    /// The network by candle's own operations, whatever the device.
+    pub fn reference(config: Config, weights: &mut Weights, device: &Device) -> Result<Self> {
+        Ok(Self::of(config, Network::Candle(Layers::new(&config, weights, device, Ok)?)))
+    }
+
+    fn of(config: Config, network: Network) -> Self {
+        let stage = |s: usize| MapSpec { name: format!("block{}", s + 1), stride: 4 << s, channels: config.outer << s };
+        let stem = MapSpec { name: "conv".into(), stride: 2, channels: config.stem };
+        Self { config, network, maps: [stem].into_iter().chain((0..4).map(stage)).collect() }
     }
 }
 
@@ -185,15 +243,17 @@ impl Encoder for ResNet {
     }
 
     fn features(&self, input: &Tensor) -> Result<Features> {
-        let mut maps = vec![self.conv1.forward(input)?];
-        let mut x = self.pool(&maps[0])?;
-        for stage in &self.stages {
-            for block in stage {
-                x = block.forward(&x)?;
-            }
-            maps.push(x.clone());
+        match &self.network {
+            Network::Candle(layers) => layers.features(&self.config, input),
+            Network::Fused(fused) => fused.features(input),
         }
-        Ok(Features { maps, embedding: x.mean(D::Minus1)?.mean(D::Minus1)? })
+    }
+
+    fn embedding(&self, input: &Tensor) -> Result<Tensor> {
+        match &self.network {
+            Network::Candle(layers) => Ok(layers.features(&self.config, input)?.embedding),
+            Network::Fused(fused) => fused.embedding(input),
+        }
     }
 }
 

@@ -1,0 +1,157 @@
+"""Times PyTorch, ONNX Runtime and Pillow for `make bench`, which asks line by line and waits
+for each answer, so that the programs take turns.
+
+Start: python scripts/bench_peers.py THREADS FOLDER. It prints the peers' versions, then for
+each line of standard input (`what peer size...`) the seconds that the work took, or `none`.
+Needs torch, torchvision, onnx, onnxruntime and Pillow; works with those that are there.
+"""
+
+import os
+import sys
+import time
+
+threads, folder = int(sys.argv[1]), sys.argv[2]
+os.environ["OMP_NUM_THREADS"] = str(threads)
+
+versions = []
+try:
+    import torch
+    import torchvision
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    versions.append(f"PyTorch {torch.__version__}")
+except ImportError:
+    torch = None
+try:
+    import onnxruntime
+
+    versions.append(f"ONNX Runtime {onnxruntime.__version__}")
+except ImportError:
+    onnxruntime = None
+try:
+    import PIL
+    from PIL import Image
+
+    versions.append(f"Pillow {PIL.__version__}")
+except ImportError:
+    Image = None
+
+models, sessions, inputs, heads = {}, {}, {}, {}
+
+
+def batch(n):
+    if n not in inputs:
+        inputs[n] = torch.randn(n, 3, 224, 224)
+    return inputs[n]
+
+
+def resnet(layout):
+    if layout not in models:
+        model = torchvision.models.resnet50().eval()
+        model.fc = torch.nn.Identity()
+        models[layout] = model.to(memory_format=layout)
+    return models[layout]
+
+
+def eager(layout):
+    def run(n, times):
+        model, x = resnet(layout), batch(n).to(memory_format=layout)
+        with torch.inference_mode():
+            return timed(lambda: model(x), times)
+
+    return run
+
+
+def traced(n, times):
+    if ("traced", n) not in models:
+        x = batch(n)
+        with torch.inference_mode():
+            model = torch.jit.trace(resnet(torch.contiguous_format), x)
+            models["traced", n] = torch.jit.optimize_for_inference(torch.jit.freeze(model))
+    model, x = models["traced", n], batch(n)
+    with torch.inference_mode():
+        return timed(lambda: model(x), times)
+
+
+def onnx(n, times):
+    if not sessions:
+        path = os.path.join(folder, "resnet50.onnx")
+        axes = {"x": {0: "n"}, "y": {0: "n"}}
+        model = resnet(torch.contiguous_format)
+        torch.onnx.export(model, batch(1), path, input_names=["x"], output_names=["y"], dynamic_axes=axes, dynamo=False)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        sessions["resnet50"] = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    x = {"x": batch(n).numpy()}
+    return timed(lambda: sessions["resnet50"].run(None, x), times)
+
+
+def linear(fused):
+    """An epoch of a linear head: rows of 2048 to 100 classes."""
+
+    def run(rows, size):
+        key = ("linear", rows)
+        if key not in heads:
+            heads[key] = torch.randn(rows, 2048), torch.randint(0, 100, (rows,))
+        x, y = heads[key]
+        layer = torch.nn.Linear(2048, 100)
+        adam = torch.optim.Adam(layer.parameters(), lr=1e-3, fused=fused)
+        order = torch.randperm(rows)
+
+        def epoch():
+            for at in range(0, rows, size):
+                chosen = order[at : at + size]
+                loss = torch.nn.functional.cross_entropy(layer(x[chosen]), y[chosen])
+                adam.zero_grad()
+                loss.backward()
+                adam.step()
+
+        return timed(epoch)
+
+    return run
+
+
+def decode(path):
+    """One file to the encoder's input, as torchvision's transforms do it."""
+    import numpy
+
+    with Image.open(path) as image:
+        small = image.convert("RGB").resize((224, 224), Image.BILINEAR)
+    x = numpy.asarray(small, dtype=numpy.float32) / 255.0
+    x = (x - numpy.array([0.485, 0.456, 0.406], numpy.float32)) / numpy.array([0.229, 0.224, 0.225], numpy.float32)
+    return numpy.ascontiguousarray(x.transpose(2, 0, 1))
+
+
+def photos(count):
+    names = sorted(n for n in os.listdir(os.path.join(folder, "photos")))[:count]
+    return timed(lambda: [decode(os.path.join(folder, "photos", n)) for n in names])
+
+
+def timed(work, times=1):
+    start = time.perf_counter()
+    for _ in range(times):
+        work()
+    return time.perf_counter() - start
+
+
+KINDS = {}
+if torch:
+    KINDS["encoder", "torch"] = eager(torch.contiguous_format)
+    KINDS["encoder", "torch-channels-last"] = eager(torch.channels_last)
+    KINDS["encoder", "torch-traced"] = traced
+    KINDS["linear", "torch"] = linear(False)
+    KINDS["linear", "torch-fused"] = linear(True)
+if torch and onnxruntime:
+    KINDS["encoder", "onnxruntime"] = onnx
+if Image:
+    KINDS["photos", "pillow"] = photos
+
+out = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+print(", ".join(versions), file=out, flush=True)
+for line in sys.stdin:
+    what, peer, *sizes = line.split()
+    kind = KINDS.get((what, peer))
+    print("none" if kind is None else f"{kind(*map(int, sizes)):.9f}", file=out, flush=True)

@@ -1,0 +1,265 @@
+//! A ResNet's forward pass on the CPU in fused convolutions and buffers that are kept.
+
+use super::{Bottleneck, Config, Layers};
+use crate::Result;
+use crate::encoder::Features;
+use crate::kernel::{Convolution, Maps, Scratch, average, grown, max_pool_3x3};
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::Mutex;
+
+/// Bytes of the activations that are worked on at once: they stay in the shared cache.
+const NEAR: usize = 8 << 20;
+/// Pixels that are turned from planes into channels at once.
+const TURNED: usize = 1 << 12;
+
+/// The network, and buffers of passes that have ended.
+pub struct Fused {
+    config: Config,
+    layers: Layers<Convolution>,
+    idle: Mutex<Vec<Buffers>>,
+}
+
+/// What a pass works in. It grows to the largest batch and is then used again.
+#[derive(Default)]
+struct Buffers {
+    input: Vec<f32>,
+    stem: Vec<f32>,
+    /// Outputs of a stage, and of the one before.
+    stages: [Vec<f32>; 2],
+    /// What lies between a bottleneck's convolutions.
+    narrow: [Vec<f32>; 2],
+    scratch: Scratch,
+}
+
+impl Fused {
+    /// Of packed convolutions.
+    pub fn new(config: Config, layers: Layers<Convolution>) -> Self {
+        Self { config, layers, idle: Mutex::new(Vec::new()) }
+    }
+
+    /// All maps and the embedding.
+    pub fn features(&self, input: &Tensor) -> Result<Features> {
+        let mut maps = Vec::with_capacity(5);
+        let embedding = self.run(input, Some(&mut maps))?;
+        Ok(Features { maps, embedding })
+    }
+
+    /// The embedding alone.
+    pub fn embedding(&self, input: &Tensor) -> Result<Tensor> {
+        self.run(input, None)
+    }
+
+    fn run(&self, input: &Tensor, keep: Option<&mut Vec<Tensor>>) -> Result<Tensor> {
+        let mut buffers = self.idle.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
+        // Once on a thread of the pool, none waits to be woken for every convolution.
+        let result = rayon::scope(|_| self.pass(input, keep, &mut buffers));
+        if let Ok(mut idle) = self.idle.lock() {
+            idle.push(buffers);
+        }
+        result
+    }
+
+    fn pass(&self, input: &Tensor, mut keep: Option<&mut Vec<Tensor>>, b: &mut Buffers) -> Result<Tensor> {
+        let (images, channels, height, width) = input.dims4()?;
+        let mut maps = Maps { images, height, width };
+        let mut channels = channels;
+        let x = grown(&mut b.input, maps.pixels() * channels);
+        read(input, |input| turn(input, height * width, channels, x))?;
+
+        let stem = &self.layers.conv1;
+        let to = stem.output(maps);
+        let size = to.pixels() * stem.outputs();
+        let mut kept = keep.is_some().then(|| vec![0f32; size]);
+        let out = kept.as_deref_mut().unwrap_or_else(|| grown(&mut b.stem, size));
+        for range in groups(images, size / images) {
+            let part = Maps { images: range.len(), ..maps };
+            let (x, out) = (share(x, &range, images), share_mut(out, &range, images));
+            stem.run(x, part, out, &mut b.scratch);
+        }
+        (maps, channels) = (to, stem.outputs());
+        let [first, second] = &mut b.stages;
+        let pooled = grown(first, maps.pixels().div_ceil(2) * channels);
+        maps = max_pool_3x3(out, maps, channels, !self.config.pool_bottom_right, pooled);
+        let mut all: Vec<(Vec<f32>, Maps, usize)> = kept.map(|kept| (kept, to, channels)).into_iter().collect();
+
+        let (mut from, mut free) = (first, second);
+        for stage in &self.layers.stages {
+            let to = stage.iter().fold(maps, |m, block| block.output(m));
+            let outputs = stage[0].conv3.outputs();
+            let size = to.pixels() * outputs;
+            let last = all.len() > 1;
+            let x = if last { &all[all.len() - 1].0 } else { &*from };
+            let x = &x[..maps.pixels() * channels];
+            let mut kept = keep.is_some().then(|| vec![0f32; size]);
+            let out = kept.as_deref_mut().unwrap_or_else(|| grown(free, size));
+            for range in groups(images, (x.len() + size) / images) {
+                let part = Maps { images: range.len(), ..maps };
+                let (x, out) = (share(x, &range, images), share_mut(out, &range, images));
+                run_stage(stage, x, part, out, &mut b.narrow, &mut b.scratch);
+            }
+            (maps, channels) = (to, outputs);
+            all.extend(kept.map(|kept| (kept, maps, channels)));
+            std::mem::swap(&mut from, &mut free);
+        }
+        let x = all.last().map_or(&**from, |(kept, ..)| kept);
+        let mut embedding = vec![0f32; images * channels];
+        average(&x[..maps.pixels() * channels], maps, channels, &mut embedding);
+        if let Some(keep) = &mut keep {
+            for (values, maps, channels) in all {
+                keep.push(map(values, maps, channels)?);
+            }
+        }
+        Ok(Tensor::from_vec(embedding, (images, channels), &Device::Cpu)?)
+    }
+}
+
+/// Hands over the values of a tensor in row order, without a copy where they lie so.
+fn read(x: &Tensor, take: impl FnOnce(&[f32])) -> Result<()> {
+    let x = x.contiguous()?;
+    let (storage, layout) = x.storage_and_layout();
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) => take(&values[from..to]),
+        _ => take(&x.flatten_all()?.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1::<f32>()?),
+    }
+    Ok(())
+}
+
+/// The values of some of `images` images.
+fn share<'a>(x: &'a [f32], range: &Range<usize>, images: usize) -> &'a [f32] {
+    let size = x.len() / images;
+    &x[range.start * size..range.end * size]
+}
+
+/// As [`share`].
+fn share_mut<'a>(x: &'a mut [f32], range: &Range<usize>, images: usize) -> &'a mut [f32] {
+    let size = x.len() / images;
+    &mut x[range.start * size..range.end * size]
+}
+
+/// Runs all bottlenecks of a stage. Their sums stay in one place.
+fn run_stage(
+    stage: &[Bottleneck<Convolution>],
+    x: &[f32],
+    mut maps: Maps,
+    out: &mut [f32],
+    narrow: &mut [Vec<f32>; 2],
+    scratch: &mut Scratch,
+) {
+    for (i, block) in stage.iter().enumerate() {
+        if let Some(conv) = &block.downsample {
+            conv.run(x, maps, out, scratch);
+        }
+        let to = block.output(maps);
+        let b = block.inner(if i == 0 { x } else { out }, maps, narrow, scratch);
+        block.conv3.add(b, to, out, scratch);
+        maps = to;
+    }
+}
+
+impl Bottleneck<Convolution> {
+    fn output(&self, maps: Maps) -> Maps {
+        self.conv2.output(self.conv1.output(maps))
+    }
+
+    /// The first two convolutions.
+    fn inner<'a>(&self, x: &[f32], maps: Maps, narrow: &'a mut [Vec<f32>; 2], scratch: &mut Scratch) -> &'a [f32] {
+        let [first, second] = narrow;
+        let inner = self.conv1.output(maps);
+        let a = grown(first, inner.pixels() * self.conv1.outputs());
+        self.conv1.run(x, maps, a, scratch);
+        let b = grown(second, self.conv2.output(inner).pixels() * self.conv2.outputs());
+        self.conv2.run(a, inner, b, scratch);
+        b
+    }
+}
+
+/// Images of a batch in groups whose maps, of so many values an image, stay in the cache.
+fn groups(images: usize, values: usize) -> impl Iterator<Item = Range<usize>> {
+    let most = (NEAR / (4 * values)).max(1);
+    // Groups of equal size, so that none is a remainder of one.
+    let count = images.div_ceil(most).max(1);
+    let size = images.div_ceil(count).max(1);
+    (0..images).step_by(size).map(move |first| first..(first + size).min(images))
+}
+
+/// An output as a tensor `N x C x H x W` whose values lie in the order `N x H x W x C`.
+fn map(values: Vec<f32>, maps: Maps, channels: usize) -> Result<Tensor> {
+    let shape = (maps.images, maps.height, maps.width, channels);
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.permute((0, 3, 1, 2))?)
+}
+
+/// `N x C x P` to `N x P x C`.
+fn turn(x: &[f32], pixels: usize, channels: usize, out: &mut [f32]) {
+    for (image, out) in x.chunks_exact(pixels * channels).zip(out.chunks_exact_mut(pixels * channels)) {
+        out.par_chunks_mut(TURNED * channels).enumerate().for_each(|(part, out)| {
+            for (p, out) in out.chunks_exact_mut(channels).enumerate() {
+                for (c, o) in out.iter_mut().enumerate() {
+                    *o = image[c * pixels + part * TURNED + p];
+                }
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ResNet, random_weights};
+    use super::*;
+    use crate::encoder::Encoder;
+
+    fn values(t: &Tensor) -> Vec<f32> {
+        t.flatten_all().and_then(|t| t.to_vec1()).expect("values")
+    }
+
+    fn largest(values: impl Iterator<Item = f32>) -> f32 {
+        values.fold(0.0, |most, v| if v.is_nan() { f32::INFINITY } else { most.max(v.abs()) })
+    }
+
+    /// ResNet-50, a wide one and a narrow one that fills no vector.
+    fn configs() -> [Config; 3] {
+        let narrow = Config { blocks: [1, 2, 1, 2], ..Config::torchvision(5, 3) };
+        let wide = Config { blocks: [1, 1, 1, 1], ..Config::torchvision(64, 128) };
+        let caffe = Config { stride_on_1x1: true, pool_bottom_right: true, ..Config::torchvision(8, 8) };
+        [narrow, wide, caffe]
+    }
+
+    #[test]
+    fn the_fused_network_equals_candles_operations() {
+        let mut cases: Vec<(Config, usize, usize)> =
+            configs().into_iter().flat_map(|c| [(c, 64, 64), (c, 97, 75)]).collect();
+        cases.push((Config::resnet50(), 224, 224));
+        for (config, height, width) in cases {
+            let load = || random_weights(&config, 1).expect("weights");
+            let fused = ResNet::new(config, &mut load(), &Device::Cpu).expect("loaded");
+            let reference = ResNet::reference(config, &mut load(), &Device::Cpu).expect("loaded");
+            let x = Tensor::randn(0f32, 1.0, (2, 3, height, width), &Device::Cpu).expect("a tensor");
+            let (ours, wanted) = (fused.features(&x).expect("computed"), reference.features(&x).expect("computed"));
+            assert_eq!(values(&fused.embedding(&x).expect("computed")), values(&ours.embedding));
+            let pairs = ours.maps.iter().zip(&wanted.maps).chain([(&ours.embedding, &wanted.embedding)]);
+            for (ours, wanted) in pairs {
+                assert_eq!(ours.dims(), wanted.dims());
+                let (ours, wanted) = (values(ours), values(wanted));
+                let error = largest(ours.iter().zip(&wanted).map(|(a, b)| a - b));
+                let scale = largest(wanted.iter().copied());
+                assert!(error < 1e-5 * scale, "{config:?} {height} x {width}: {error} of {scale}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_image_has_the_same_features_to_the_bit_in_any_batch() {
+        let config = configs()[2];
+        let network = ResNet::new(config, &mut random_weights(&config, 1).expect("weights"), &Device::Cpu);
+        let network = network.expect("loaded");
+        let x = Tensor::randn(0f32, 1.0, (13, 3, 96, 80), &Device::Cpu).expect("a tensor");
+        let all: Vec<Vec<f32>> = network.embedding(&x).and_then(|e| Ok(e.to_vec2()?)).expect("values");
+        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+        for (i, wanted) in all.iter().enumerate() {
+            let alone = x.narrow(0, i, 1).expect("an image");
+            let alone = one_thread.install(|| network.embedding(&alone)).expect("computed");
+            assert_eq!(&values(&alone), wanted, "image {i}");
+        }
+    }
+}

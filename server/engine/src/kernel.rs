@@ -1,0 +1,73 @@
+//! Forward passes of frozen networks on the CPU: `N x H x W x C`, `f32`, fused, vectorised for
+//! whatever the processor has at run time, and the same bits whatever the batch and the
+//! number of threads.
+
+#![allow(clippy::inline_always, reason = "what is compiled for each kind of processor must be inlined to be so")]
+#![allow(clippy::needless_range_loop, reason = "loops over registers read better with their numbers")]
+
+mod convolution;
+mod pool;
+mod product;
+mod winograd;
+
+pub use convolution::{Convolution, Maps, Scratch};
+pub use pool::{average, max_pool_3x3};
+
+use pulp::Simd;
+use std::marker::PhantomData;
+
+/// The first `len` values of a buffer that is kept between calls, which grows when it must.
+pub fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
+/// A slice that several threads write to, each its own parts.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    start: *mut f32,
+    len: usize,
+    slice: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the only access is `part`, whose caller promises that no two parts overlap.
+unsafe impl Send for Parts<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Parts<'_> {}
+
+impl<'a> Parts<'a> {
+    fn new(slice: &'a mut [f32]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
+    }
+
+    /// The values `at .. at + len`.
+    ///
+    /// # Safety
+    /// While the part lives no other part may hold any of its values.
+    unsafe fn part(&self, at: usize, len: usize) -> &'a mut [f32] {
+        assert!(at <= self.len && len <= self.len - at, "a part lies within its slice");
+        // SAFETY: it lies within the slice, and the caller promises that it is the only one there.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(at), len) }
+    }
+}
+
+/// The values of a slice of at most a vector, zeros behind.
+#[inline(always)]
+fn load<S: Simd>(simd: S, values: &[f32]) -> S::f32s {
+    match S::as_simd_f32s(values) {
+        ([whole], []) => *whole,
+        _ => simd.partial_load_f32s(values),
+    }
+}
+
+/// Writes the first values of a vector.
+#[inline(always)]
+fn store<S: Simd>(simd: S, to: &mut [f32], vector: S::f32s) {
+    if to.len() == S::F32_LANES {
+        S::as_mut_simd_f32s(to).0[0] = vector;
+    } else {
+        simd.partial_store_f32s(to, vector);
+    }
+}

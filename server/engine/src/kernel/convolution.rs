@@ -1,0 +1,299 @@
+//! A convolution with bias, an optional addition and ReLU in one pass.
+
+use super::product::{Finish, Packed, Plain, Rows, product};
+use super::winograd::{self, Scheme, Winograd};
+use crate::conv::{Activation, Conv, Padding};
+use crate::{Error, Result};
+
+/// Size of a batch of maps, all but their channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Maps {
+    /// Images N.
+    pub images: usize,
+    /// Rows H.
+    pub height: usize,
+    /// Columns W.
+    pub width: usize,
+}
+
+impl Maps {
+    /// N x H x W.
+    #[must_use]
+    pub const fn pixels(self) -> usize {
+        self.images * self.height * self.width
+    }
+}
+
+/// Buffers that a convolution works in.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub(super) transformed: Vec<f32>,
+    pub(super) products: Vec<f32>,
+    pub(super) zeros: Vec<f32>,
+}
+
+/// Input channels up to which 3x3 kernels work on 4 x 4 outputs at once (36 products instead of
+/// 144); above, reading their transformed weights (4 times the size) costs what they save, and
+/// 2 x 2 outputs (16 products instead of 36) remain.
+const LARGE_TILES: usize = 128;
+
+#[derive(Debug)]
+enum Method {
+    Direct(Packed),
+    /// The kernel's rows are pieces: for few channels, whose pixels lie side by side.
+    Strips(Packed),
+    Winograd(Winograd),
+}
+
+/// A frozen convolution, its weights packed for the CPU.
+#[derive(Debug)]
+pub struct Convolution {
+    method: Method,
+    bias: Vec<f32>,
+    outputs: usize,
+    channels: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    relu: bool,
+}
+
+impl Convolution {
+    /// Packs the weights of `conv`. The method depends on nothing but its shape, so that
+    /// features have the same bits on every run.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a depthwise convolution, TensorFlow's padding or ReLU6.
+    pub fn new(conv: &Conv) -> Result<Self> {
+        let (outputs, channels, kernel, _) = conv.weight.dims4()?;
+        let (Padding::Symmetric(padding), false, Activation::Identity | Activation::Relu) =
+            (conv.padding, conv.depthwise, conv.activation)
+        else {
+            return Err(Error::Unsupported("this convolution has no fused form".to_owned()));
+        };
+        let weight: Vec<f32> = conv.weight.flatten_all()?.to_vec1()?;
+        let area = kernel * kernel;
+        let value = |o: usize, c: usize, tap: usize| weight[(o * channels + c) * area + tap];
+        let method = if kernel > 3 {
+            let depth = kernel * channels;
+            Method::Strips(Packed::new(outputs, kernel, depth, |o, row, k| {
+                value(o, k % channels, row * kernel + k / channels)
+            }))
+        } else if kernel == 3 && conv.stride == 1 && padding == 1 {
+            let scheme = if channels <= LARGE_TILES { Scheme::Four } else { Scheme::Two };
+            Method::Winograd(Winograd::new(scheme, outputs, channels, value))
+        } else {
+            Method::Direct(Packed::new(outputs, area, channels, |o, tap, c| value(o, c, tap)))
+        };
+        let mut bias: Vec<f32> = conv.bias.flatten_all()?.to_vec1()?;
+        if let Method::Direct(packed) | Method::Strips(packed) = &method {
+            bias.resize(packed.padded(), 0.0);
+        }
+        Ok(Self {
+            method,
+            bias,
+            outputs,
+            channels,
+            kernel,
+            stride: conv.stride,
+            padding,
+            relu: conv.activation == Activation::Relu,
+        })
+    }
+
+    /// Output channels.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Size of the output for an input of size `maps`.
+    #[must_use]
+    pub fn output(&self, maps: Maps) -> Maps {
+        let size = |n: usize| (n + 2 * self.padding - self.kernel) / self.stride + 1;
+        Maps { images: maps.images, height: size(maps.height), width: size(maps.width) }
+    }
+
+    /// Convolves `x`, `N x H x W x I`, into `out`, `N x H' x W' x O`.
+    pub fn run(&self, x: &[f32], maps: Maps, out: &mut [f32], scratch: &mut Scratch) {
+        self.finish(x, maps, Finish { bias: Some(&self.bias), add: false, relu: self.relu }, out, scratch);
+    }
+
+    /// As [`Self::run`], but adds to what `out` holds, and applies ReLU to the sum.
+    pub fn add(&self, x: &[f32], maps: Maps, out: &mut [f32], scratch: &mut Scratch) {
+        self.finish(x, maps, Finish { bias: Some(&self.bias), add: true, relu: true }, out, scratch);
+    }
+
+    fn finish(&self, x: &[f32], maps: Maps, finish: Finish<'_>, out: &mut [f32], scratch: &mut Scratch) {
+        let to = self.output(maps);
+        match &self.method {
+            Method::Direct(packed) if self.kernel == 1 && self.stride == 1 => {
+                product(&Plain { values: x, depth: self.channels }, packed.matrix(0), to.pixels(), finish, out);
+            }
+            Method::Direct(packed) => {
+                let zeros: &[f32] = super::grown(&mut scratch.zeros, self.channels);
+                let window = Window {
+                    x,
+                    zeros,
+                    from: maps,
+                    to,
+                    channels: self.channels,
+                    kernel: self.kernel,
+                    stride: self.stride,
+                    padding: self.padding,
+                };
+                product(&window, packed.matrix(0), to.pixels(), finish, out);
+            }
+            Method::Strips(packed) => {
+                let padded = padded(x, maps, self.channels, self.padding, &mut scratch.transformed);
+                let strips = Strips {
+                    x: padded,
+                    to,
+                    row: (maps.width + 2 * self.padding) * self.channels,
+                    rows: maps.height + 2 * self.padding,
+                    step: self.stride * self.channels,
+                    stride: self.stride,
+                    depth: self.kernel * self.channels,
+                };
+                product(&strips, packed.matrix(0), to.pixels(), finish, out);
+            }
+            Method::Winograd(weights) => winograd::run(weights, x, maps, finish, out, scratch),
+        }
+    }
+}
+
+/// The K x K neighbourhoods of pixels, a piece a neighbour; zeros outside of the picture.
+struct Window<'a> {
+    x: &'a [f32],
+    zeros: &'a [f32],
+    from: Maps,
+    to: Maps,
+    channels: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+}
+
+impl<'a> Rows<'a> for Window<'a> {
+    /// Image, row and column of the first neighbour, the latter two counted from the padding.
+    type Place = (usize, usize, usize);
+
+    #[inline(always)]
+    fn place(&self, row: usize) -> Self::Place {
+        let (line, column) = (row / self.to.width, row % self.to.width);
+        (line / self.to.height, line % self.to.height * self.stride, column * self.stride)
+    }
+
+    #[inline(always)]
+    fn piece(&self, (image, y, x): Self::Place, tap: usize) -> &'a [f32] {
+        let (y, x) = (y + tap / self.kernel, x + tap % self.kernel);
+        // Left of the picture the difference wraps to a number beyond its right.
+        let (y, x) = (y.wrapping_sub(self.padding), x.wrapping_sub(self.padding));
+        if y < self.from.height && x < self.from.width {
+            &self.x[((image * self.from.height + y) * self.from.width + x) * self.channels..][..self.channels]
+        } else {
+            self.zeros
+        }
+    }
+}
+
+/// The rows of K x K neighbourhoods, a piece a row of the kernel; the input has its padding.
+struct Strips<'a> {
+    x: &'a [f32],
+    to: Maps,
+    /// Values of a padded row.
+    row: usize,
+    /// Padded rows of an image.
+    rows: usize,
+    /// Values from one neighbourhood to the next.
+    step: usize,
+    stride: usize,
+    depth: usize,
+}
+
+impl<'a> Rows<'a> for Strips<'a> {
+    type Place = usize;
+
+    #[inline(always)]
+    fn place(&self, row: usize) -> usize {
+        let (line, column) = (row / self.to.width, row % self.to.width);
+        let (image, y) = (line / self.to.height, line % self.to.height);
+        (image * self.rows + y * self.stride) * self.row + column * self.step
+    }
+
+    #[inline(always)]
+    fn piece(&self, place: usize, tap: usize) -> &'a [f32] {
+        &self.x[place + tap * self.row..][..self.depth]
+    }
+}
+
+/// `x` with `padding` pixels of zeros around every image.
+fn padded<'a>(x: &[f32], maps: Maps, channels: usize, padding: usize, buffer: &'a mut Vec<f32>) -> &'a [f32] {
+    let (height, width) = (maps.height + 2 * padding, maps.width + 2 * padding);
+    let out = super::grown(buffer, maps.images * height * width * channels);
+    out.fill(0.0);
+    for (line, row) in x.chunks_exact(maps.width * channels).enumerate() {
+        let (image, y) = (line / maps.height, line % maps.height);
+        let at = ((image * height + y + padding) * width + padding) * channels;
+        out[at..][..row.len()].copy_from_slice(row);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Tensor};
+
+    fn largest_difference(kernel: usize, stride: usize, size: [usize; 5], relu: bool, residual: bool) -> f32 {
+        let [n, h, w, i, o] = size;
+        let x = Tensor::randn(0f32, 1.0, (n, i, h, w), &Device::Cpu).expect("a tensor");
+        let activation = if relu { Activation::Relu } else { Activation::Identity };
+        let deviation = (1.0 / (i * kernel * kernel) as f32).sqrt();
+        let conv = Conv {
+            weight: Tensor::randn(0f32, deviation, (o, i, kernel, kernel), &Device::Cpu).expect("a tensor"),
+            bias: Tensor::randn(0f32, 1.0, (1, o, 1, 1), &Device::Cpu).expect("a tensor"),
+            stride,
+            padding: Padding::Symmetric(kernel / 2),
+            depthwise: false,
+            activation,
+        };
+        let nhwc = |t: &Tensor| -> Vec<f32> {
+            t.permute((0, 2, 3, 1)).and_then(|t| t.flatten_all()?.to_vec1()).expect("values")
+        };
+        let mut wanted = conv.forward(&x).expect("candle's own");
+        let added = residual.then(|| Tensor::randn(0f32, 1.0, wanted.dims(), &Device::Cpu).expect("a tensor"));
+        if let Some(added) = &added {
+            wanted = (wanted + added).and_then(|y| y.relu()).expect("a tensor");
+        }
+        let fused = Convolution::new(&conv).expect("packed");
+        let maps = Maps { images: n, height: h, width: w };
+        let mut scratch = Scratch::default();
+        let out = if let Some(added) = &added {
+            let mut out = nhwc(added);
+            fused.add(&nhwc(&x), maps, &mut out, &mut scratch);
+            out
+        } else {
+            let mut out = vec![f32::NAN; fused.output(maps).pixels() * o];
+            fused.run(&nhwc(&x), maps, &mut out, &mut scratch);
+            out
+        };
+        let wanted = nhwc(&wanted);
+        assert_eq!(wanted.len(), out.len());
+        wanted.iter().zip(&out).map(|(a, b)| (a - b).abs()).fold(0.0, |a, b| if b.is_nan() { b } else { a.max(b) })
+    }
+
+    #[test]
+    fn all_forms_equal_candles_convolution() {
+        // Sizes that fill no tile, no vector and no panel, and those of ResNets.
+        for (kernel, stride) in [(1, 1), (1, 2), (3, 1), (3, 2), (7, 2)] {
+            for size in [[1, 1, 1, 3, 1], [2, 9, 7, 5, 17], [3, 14, 14, 32, 64], [1, 7, 5, 300, 40], [2, 13, 8, 3, 200]]
+            {
+                for (relu, residual) in [(false, false), (true, false), (false, true)] {
+                    let error = largest_difference(kernel, stride, size, relu, residual);
+                    assert!(error < 5e-5, "kernel {kernel}, stride {stride}, {size:?}: {error}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Matrix products with packed weights, the inner loop of every convolution here. A row of
+//! the left matrix is made of pieces (taps) that lie anywhere in the input, so that no
+//! neighbourhood is ever copied.
+
+use super::Parts;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Rows whose sums stay in registers at once: with 4 vectors a row 24 of AVX-512's 32
+/// registers, with 2 vectors 12 of AVX2's 16.
+const TILE: usize = 6;
+/// Most pieces of a row: a 3x3 kernel.
+const TAPS: usize = 9;
+/// Bytes of a block's rows that should stay in a core's second-level cache.
+const NEAR: usize = 512 << 10;
+/// Bytes of weights that do not stay in a core's second-level cache.
+const LARGE: usize = 512 << 10;
+
+/// Matrices of weights in the order in which products read them: panels of as many outputs as
+/// fit into the registers, within a panel one tap after the other.
+#[derive(Debug)]
+pub struct Packed {
+    outputs: usize,
+    taps: usize,
+    depth: usize,
+    width: usize,
+    values: Vec<f32>,
+}
+
+/// One of the matrices.
+#[derive(Debug, Clone, Copy)]
+pub struct Weights<'a> {
+    /// Outputs O.
+    pub outputs: usize,
+    /// Pieces of a row.
+    taps: usize,
+    /// Values of a piece.
+    depth: usize,
+    /// Outputs of a panel.
+    width: usize,
+    values: &'a [f32],
+}
+
+impl Packed {
+    /// Packs one matrix, `weight(output, tap, k)`.
+    pub fn new(outputs: usize, taps: usize, depth: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Self {
+        Self::several(1, outputs, taps, depth, |_, o, tap, k| weight(o, tap, k))
+    }
+
+    /// Packs several matrices of one size, `weight(matrix, output, tap, k)`.
+    pub fn several(
+        matrices: usize,
+        outputs: usize,
+        taps: usize,
+        depth: usize,
+        weight: impl Fn(usize, usize, usize, usize) -> f32,
+    ) -> Self {
+        assert!(taps <= TAPS, "rows have at most {TAPS} pieces");
+        let (lanes, registers) = Arch::new().dispatch(Registers);
+        let most = if registers >= 32 { 4 } else { 2 };
+        let vectors = [4, 2].into_iter().find(|v| *v <= most && outputs.is_multiple_of(v * lanes)).unwrap_or(1);
+        let width = vectors * lanes;
+        let mut values = Vec::with_capacity(matrices * outputs.next_multiple_of(width) * taps * depth);
+        for matrix in 0..matrices {
+            for first in (0..outputs).step_by(width) {
+                for tap in 0..taps {
+                    for k in 0..depth {
+                        let value = |o| if o < outputs { weight(matrix, o, tap, k) } else { 0.0 };
+                        values.extend((first..first + width).map(value));
+                    }
+                }
+            }
+        }
+        Self { outputs, taps, depth, width, values }
+    }
+
+    /// Outputs of all panels, of which the last may be wider than there are outputs.
+    pub fn padded(&self) -> usize {
+        self.outputs.next_multiple_of(self.width)
+    }
+
+    /// The matrix with this number.
+    pub fn matrix(&self, matrix: usize) -> Weights<'_> {
+        let len = self.padded() * self.taps * self.depth;
+        let Self { outputs, taps, depth, width, .. } = *self;
+        Weights { outputs, taps, depth, width, values: &self.values[matrix * len..][..len] }
+    }
+}
+
+impl<'a> Weights<'a> {
+    /// Number of panels.
+    pub fn panels(&self) -> usize {
+        self.outputs.div_ceil(self.width)
+    }
+
+    fn panel(&self, panel: usize) -> &'a [f32] {
+        let len = self.taps * self.depth * self.width;
+        &self.values[panel * len..][..len]
+    }
+}
+
+struct Registers;
+
+impl WithSimd for Registers {
+    type Output = (usize, usize);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> (usize, usize) {
+        (S::F32_LANES, S::REGISTER_COUNT)
+    }
+}
+
+/// The left matrix.
+pub trait Rows<'a>: Sync {
+    /// Where a row's pieces lie.
+    type Place: Copy;
+    /// The place of the row with this number.
+    fn place(&self, row: usize) -> Self::Place;
+    /// A piece of a row: as many values as the weights' depth.
+    fn piece(&self, place: Self::Place, tap: usize) -> &'a [f32];
+}
+
+/// Rows that follow one another, of one piece each.
+pub struct Plain<'a> {
+    /// `rows x depth` values.
+    pub values: &'a [f32],
+    /// Values a row.
+    pub depth: usize,
+}
+
+impl<'a> Rows<'a> for Plain<'a> {
+    type Place = usize;
+
+    #[inline(always)]
+    fn place(&self, row: usize) -> usize {
+        row * self.depth
+    }
+
+    #[inline(always)]
+    fn piece(&self, place: usize, _: usize) -> &'a [f32] {
+        &self.values[place..][..self.depth]
+    }
+}
+
+/// What becomes of the sums before they are stored.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Finish<'a> {
+    /// Added to every row: O values, and zeros up to [`Packed::padded`].
+    pub bias: Option<&'a [f32]>,
+    /// Whether the sums are added to what the output holds.
+    pub add: bool,
+    /// Whether negative values become 0 at last.
+    pub relu: bool,
+}
+
+/// `out[row, o] = finish(sum over taps and k of rows[row][tap][k] * weights[o, tap, k])` for
+/// `count` rows, on all threads.
+pub fn product<'a, R: Rows<'a>>(rows: &R, weights: Weights<'_>, count: usize, finish: Finish<'_>, out: &mut [f32]) {
+    assert_eq!(out.len(), count * weights.outputs, "there is room for each output");
+    let out = Parts::new(out);
+    let wanted = 4 * rayon::current_num_threads();
+    let row_bytes = 4 * weights.taps * weights.depth;
+    let near = (NEAR / row_bytes / TILE).max(1) * TILE;
+    // Many weights are read once, each by one thread; otherwise the rows are shared out.
+    let groups = if 4 * weights.values.len() > LARGE { weights.panels().min(wanted) } else { 1 };
+    let fair = count.div_ceil(wanted.div_ceil(groups)).next_multiple_of(TILE);
+    let height = near.min(fair.max(4 * TILE));
+    let across = count.div_ceil(height);
+    let groups = groups.max(wanted.div_ceil(across).min(weights.panels()));
+    let group = weights.panels().div_ceil(groups);
+    let groups = weights.panels().div_ceil(group);
+    (0..across * groups).into_par_iter().with_max_len(1).for_each(|task| {
+        let (block, at) = (task / groups, task % groups * group);
+        let range = block * height..((block + 1) * height).min(count);
+        let panels = at..(at + group).min(weights.panels());
+        // SAFETY: no two tasks have rows and panels in common.
+        unsafe { rectangle(rows, weights, range, panels, finish, out) };
+    });
+}
+
+/// The rows `range` and the panels `panels` of [`product`], on this thread.
+///
+/// # Safety
+/// No other thread may use these values of `out` meanwhile.
+pub unsafe fn rectangle<'a, R: Rows<'a>>(
+    rows: &R,
+    weights: Weights<'_>,
+    range: Range<usize>,
+    panels: Range<usize>,
+    finish: Finish<'_>,
+    out: Parts<'_>,
+) {
+    Arch::new().dispatch(Rectangle { rows, weights, range, panels, finish, out });
+}
+
+struct Rectangle<'r, R> {
+    rows: &'r R,
+    weights: Weights<'r>,
+    range: Range<usize>,
+    panels: Range<usize>,
+    finish: Finish<'r>,
+    out: Parts<'r>,
+}
+
+impl<'a, R: Rows<'a>> WithSimd for Rectangle<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match self.weights.width / S::F32_LANES {
+            4 => self.run::<S, 4>(simd),
+            2 => self.run::<S, 2>(simd),
+            _ => self.run::<S, 1>(simd),
+        }
+    }
+}
+
+impl<'a, R: Rows<'a>> Rectangle<'_, R> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(&self, simd: S) {
+        for panel in self.panels.clone() {
+            for (nth, first) in self.range.clone().step_by(TILE).enumerate() {
+                match self.range.end - first {
+                    1 => self.tile::<S, V, 1>(simd, panel, first, nth),
+                    2 => self.tile::<S, V, 2>(simd, panel, first, nth),
+                    3 => self.tile::<S, V, 3>(simd, panel, first, nth),
+                    4 => self.tile::<S, V, 4>(simd, panel, first, nth),
+                    5 => self.tile::<S, V, 5>(simd, panel, first, nth),
+                    _ => self.tile::<S, V, TILE>(simd, panel, first, nth),
+                }
+            }
+        }
+    }
+
+    /// M rows from `first` on times one panel.
+    #[inline(always)]
+    fn tile<S: Simd, const V: usize, const M: usize>(&self, simd: S, panel: usize, first: usize, nth: usize) {
+        let weights = self.weights;
+        let mut sums = [[simd.splat_f32s(0.0); V]; M];
+        if let Some(bias) = self.finish.bias {
+            let (bias, _) = S::as_simd_f32s(&bias[panel * weights.width..][..weights.width]);
+            sums = [std::array::from_fn(|v| bias[v]); M];
+        }
+        if self.finish.add {
+            for m in 0..M {
+                let row = (first + m) * weights.outputs + panel * weights.width;
+                for v in 0..V {
+                    prefetch(self.out.start.wrapping_add(row + v * S::F32_LANES));
+                }
+            }
+        }
+        let places: [R::Place; M] = std::array::from_fn(|m| self.rows.place(first + m));
+        let (vectors, _) = S::as_simd_f32s(weights.panel(panel));
+        // The first tiles fetch the panel behind this one, a vector of each k a tile.
+        let near = weights.panel(panel).as_ptr_range();
+        let (mut ahead, step) =
+            if nth < V { (near.end.wrapping_add(nth * S::F32_LANES), weights.width) } else { (near.start, 0) };
+        for (tap, vectors) in vectors.chunks_exact(weights.depth * V).enumerate() {
+            let pieces: [&[f32]; M] = std::array::from_fn(|m| &self.rows.piece(places[m], tap)[..weights.depth]);
+            for (k, vectors) in vectors.chunks_exact(V).enumerate() {
+                prefetch(ahead);
+                ahead = ahead.wrapping_add(step);
+                for m in 0..M {
+                    // SAFETY: every piece has `depth` values, and there are `depth` chunks.
+                    let x = simd.splat_f32s(unsafe { *pieces[m].get_unchecked(k) });
+                    for v in 0..V {
+                        sums[m][v] = simd.mul_add_f32s(x, vectors[v], sums[m][v]);
+                    }
+                }
+            }
+        }
+        let at = panel * weights.width;
+        let len = weights.width.min(weights.outputs - at);
+        for (m, sums) in sums.into_iter().enumerate() {
+            // SAFETY: no other row or panel has these outputs.
+            let out = unsafe { self.out.part((first + m) * weights.outputs + at, len) };
+            let (whole, rest) = S::as_mut_simd_f32s(out);
+            if whole.len() == V {
+                for v in 0..V {
+                    whole[v] = self.last(simd, sums[v], whole[v]);
+                }
+            } else {
+                // The last panel, whose outputs fill one vector at most.
+                let last = self.last(simd, sums[0], simd.partial_load_f32s(rest));
+                simd.partial_store_f32s(rest, last);
+            }
+        }
+    }
+
+    /// What becomes of sums at last, given what the output holds.
+    #[inline(always)]
+    fn last<S: Simd>(&self, simd: S, mut sums: S::f32s, held: S::f32s) -> S::f32s {
+        if self.finish.add {
+            sums = simd.add_f32s(sums, held);
+        }
+        if self.finish.relu { simd.max_f32s(sums, simd.splat_f32s(0.0)) } else { sums }
+    }
+}
+
+/// Asks for a line of memory that will be read soon; any address will do.
+#[inline(always)]
+fn prefetch(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing, and SSE is in every x86-64 processor.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}

@@ -7,8 +7,18 @@ use candle_core::{Device, Tensor};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
+use virboard_core::catalog::task::{Metric, OutputKind};
+use virboard_core::protocol::Protocol;
 use virboard_engine::encoder::Encoder;
 use virboard_engine::encoder::resnet::{Config, ResNet, random_weights};
+use virboard_engine::evaluate::configuration;
+use virboard_engine::head::{Architecture, Head, HeadSpec, Label};
+use virboard_engine::metric::Scoring;
+use virboard_engine::seeded::Stream;
+use virboard_engine::train::bank::{Bank, Lesson};
+use virboard_engine::train::loss::Loss;
+use virboard_engine::train::schedule::Setting;
+use virboard_engine::train::{Aim, Member};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -144,6 +154,72 @@ fn encoders(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// An epoch of linear heads: rows of 2048 to 100 classes, several learning rates at once.
+fn linear(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
+    let (rows, classes) = (20_000, 100);
+    let x = Tensor::randn(0f32, 1.0, (rows, 2048), &Device::Cpu)?;
+    let values: Vec<f32> = x.flatten_all()?.to_vec1()?;
+    let labels: Vec<u32> = (0..rows).map(|i| (i * 7919 % classes) as u32).collect();
+    let aim = Aim {
+        loss: Loss::CrossEntropy { first: 1.0 },
+        scoring: Scoring { metric: Metric::Top1, skip_zero: false, void_zero: false },
+        drop_last: false,
+    };
+    for (heads, size) in [(1, 32), (16, 32), (1, 1024)] {
+        let members = (0..heads).map(|i| member(i, classes)).collect::<Result<Vec<_>, _>>()?;
+        let mut bank = Bank::of(&members, aim)?.ok_or("the heads are trained in closed form")?;
+        let settings: Vec<Setting> =
+            (0..heads).map(|i| Setting { learning_rate: 1e-4 * (i + 1) as f64, momentum: None }).collect();
+        let order = Stream::new(0, "order").permutation(rows);
+        let requests: Vec<(&str, String)> = if heads == 1 {
+            [("PyTorch, Adam", "torch"), ("PyTorch, fused Adam", "torch-fused")]
+                .map(|(name, key)| (name, format!("linear {key} {rows} {size}")))
+                .into()
+        } else {
+            Vec::new()
+        };
+        let title = format!("{heads} linear heads, an epoch of {rows} x 2048 to {classes}, batch {size}");
+        compare(peers, &title, "epochs/s", 1.0, rounds, &requests, &mut || {
+            let lesson = |chosen: &[usize]| -> Result<Lesson, Failure> {
+                let batch = chosen.iter().map(|i| &values[i * 2048..][..2048]).collect::<Vec<_>>().concat();
+                let classes = chosen.iter().map(|i| labels[*i]).collect();
+                Ok(Lesson {
+                    inputs: Tensor::from_vec(batch, (chosen.len(), 2048), &Device::Cpu)?,
+                    classes,
+                    settings: settings.clone(),
+                })
+            };
+            for some in order.chunks(bank.lessons(size) * size) {
+                bank.steps(&some.chunks(size).map(lesson).collect::<Result<Vec<_>, _>>()?)?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// A linear head that has not been trained.
+fn member(seed: usize, classes: usize) -> Result<Member, Failure> {
+    let label = |i: usize| Label { name: i.to_string(), colour: String::new() };
+    let spec = HeadSpec {
+        task: "Any".to_owned(),
+        encoder: "Any".to_owned(),
+        encoder_sha256: String::new(),
+        kind: OutputKind::Classification,
+        architecture: Architecture::Linear { input: 2048 },
+        labels: (0..classes).map(label).collect(),
+        unit: String::new(),
+        scale: 1.0,
+        seed: seed as u64,
+        images: 1,
+        channels: None,
+        reference: None,
+    };
+    let task = virboard_core::catalog::task("CIFAR-100").ok_or("the task is in the catalogue")?;
+    let configuration = configuration(task, seed as u64, Protocol::Standard)?;
+    Ok(Member::new(configuration, Head::new(spec, &Device::Cpu)?))
+}
+
 fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let mut peers = Peers::start(folder.path())?;
@@ -153,6 +229,9 @@ fn main() -> Result<(), Failure> {
     let wanted = |name: &str| only.as_deref().is_none_or(|o| name.contains(o));
     if wanted("encoder") {
         encoders(&mut peers, rounds)?;
+    }
+    if wanted("linear") {
+        linear(&mut peers, rounds)?;
     }
     Ok(())
 }

@@ -6,13 +6,19 @@
 #![allow(clippy::needless_range_loop, reason = "loops over registers read better with their numbers")]
 
 mod convolution;
+mod dense;
 mod pool;
 mod product;
+mod step;
 mod winograd;
 
 pub use convolution::{Convolution, Maps, Scratch};
+pub use dense::{Into, Left, dots, outer};
 pub use pool::{average, max_pool_3x3};
+pub use step::{BETA2, EPS, Moments, Rule};
 
+use crate::Result;
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use pulp::Simd;
 use std::marker::PhantomData;
 
@@ -22,6 +28,16 @@ pub fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
         buffer.resize(len, 0.0);
     }
     &mut buffer[..len]
+}
+
+/// Hands over the values of a tensor in row order, without a copy where they lie so.
+pub(crate) fn read<T>(x: &Tensor, take: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    let x = x.contiguous()?;
+    let (storage, layout) = x.storage_and_layout();
+    Ok(match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) => take(&values[from..to]),
+        _ => take(&x.flatten_all()?.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1::<f32>()?),
+    })
 }
 
 /// A slice that several threads write to, each its own parts.

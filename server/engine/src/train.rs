@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod augment;
+pub mod bank;
 pub mod colour;
 pub mod configuration;
 pub mod constant;
@@ -11,6 +12,7 @@ pub mod schedule;
 pub mod source;
 pub mod state;
 pub mod truth;
+mod update;
 
 pub use answer::score_batch;
 pub use configuration::{Configuration, Selection};
@@ -20,6 +22,7 @@ use crate::metric::{SampleScore, Scoring, score};
 use crate::progress::{EpochReport, Progress};
 use crate::seeded::Stream;
 use crate::{Error, Result};
+use bank::{Bank, Lesson};
 use candle_core::Tensor;
 use constant::Constant;
 use loss::Loss;
@@ -155,6 +158,7 @@ pub fn train(
             task, common.batch_size
         )));
     }
+    let mut bank = Bank::of(members, aim)?;
     let steps = u64::from(common.epochs) * batches as u64;
     progress.begin(&title, steps);
     for epoch in done..common.epochs {
@@ -164,6 +168,7 @@ pub fn train(
             .into_iter()
             .map(|i| parts.trained[i % parts.trained.len()])
             .collect();
+        let mut lessons: Vec<Lesson> = Vec::new();
         let mut losses = vec![0.0; members.len()];
         let mut seen = 0;
         for (b, indices) in order.chunks(common.batch_size).take(batches).enumerate() {
@@ -174,6 +179,24 @@ pub fn train(
             let inputs = standardised(&batch.inputs, &statistics)?;
             let at =
                 Position { epoch, epochs: common.epochs, step: u64::from(epoch) * batches as u64 + b as u64, steps };
+            if let Some(bank) = &mut bank {
+                let setting = |m: &Member| {
+                    let c = &m.configuration;
+                    c.schedule.setting(c.learning_rate, at, c.protocol)
+                };
+                let settings = members.iter().map(setting).collect();
+                lessons.push(Lesson::new(inputs[0].clone(), batch.truth, settings)?);
+                if lessons.len() >= bank.lessons(common.batch_size) || b + 1 == batches {
+                    for (lesson, of_batch) in lessons.iter().zip(bank.steps(&lessons)?) {
+                        let n = lesson.classes.len();
+                        losses.iter_mut().zip(of_batch).for_each(|(sum, l)| *sum += f64::from(l) * n as f64);
+                        seen += n;
+                    }
+                    lessons.clear();
+                    progress.advance(at.step + 1);
+                }
+                continue;
+            }
             for (member, sum) in members.iter_mut().zip(&mut losses) {
                 let c = &member.configuration;
                 let out = member.head.run(&inputs, batch.size, true)?;
@@ -184,6 +207,9 @@ pub fn train(
             }
             seen += indices.len();
             progress.advance(at.step + 1);
+        }
+        if let Some(bank) = &bank {
+            bank.give(members)?;
         }
         for (i, (member, loss)) in members.iter_mut().zip(losses).enumerate() {
             let number = epoch + 1;

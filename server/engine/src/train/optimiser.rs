@@ -1,6 +1,8 @@
 //! Adam and SGD as PyTorch computes them, with a state that can be saved and taken up again.
 
 use super::schedule::Setting;
+use super::update;
+use crate::kernel::{BETA2, EPS, Moments};
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
@@ -20,18 +22,20 @@ pub enum Kind {
     },
 }
 
-const BETAS: (f64, f64) = (0.9, 0.999);
-const EPS: f64 = 1e-8;
+/// Adam's.
+pub(super) const BETAS: (f64, f64) = (0.9, BETA2);
 
 /// An optimiser over named tensors.
 #[derive(Debug)]
 pub struct Optimiser {
     kind: Kind,
     vars: BTreeMap<String, Var>,
-    /// Adam's mean of gradients, or SGD's momentum buffer.
+    /// Adam's mean of gradients, or SGD's momentum buffer. Not on the CPU.
     first: BTreeMap<String, Tensor>,
-    /// Adam's mean of squared gradients.
+    /// Adam's mean of squared gradients. Not on the CPU.
     second: BTreeMap<String, Tensor>,
+    /// Both on the CPU.
+    moments: BTreeMap<String, Moments>,
     steps: u64,
 }
 
@@ -39,7 +43,7 @@ impl Optimiser {
     /// An optimiser that has made no step.
     #[must_use]
     pub fn new(kind: Kind, vars: BTreeMap<String, Var>) -> Self {
-        Self { kind, vars, first: BTreeMap::new(), second: BTreeMap::new(), steps: 0 }
+        Self { kind, vars, first: BTreeMap::new(), second: BTreeMap::new(), moments: BTreeMap::new(), steps: 0 }
     }
 
     /// One step along `gradients`. Tensors without a gradient stay.
@@ -51,6 +55,12 @@ impl Optimiser {
             // Detached: a gradient knows the activations that it came from, and the moments would
             // keep those of every step alive.
             let Some(gradient) = gradients.get(var).map(Tensor::detach) else { continue };
+            if var.device().is_cpu() {
+                let new = || update::moments(self.kind, var.elem_count());
+                let moments = self.moments.entry(name.clone()).or_insert_with(new);
+                update::step(var.as_tensor(), moments, &gradient, update::rule(self.kind, setting, self.steps))?;
+                continue;
+            }
             let change = match self.kind {
                 Kind::Adam => {
                     let blend = |old: Option<&Tensor>, new: Tensor, beta: f64| -> Result<Tensor> {
@@ -64,7 +74,7 @@ impl Optimiser {
                     let v = blend(self.second.get(name), gradient.sqr()?, BETAS.1)?;
                     let bias1 = 1.0 - beta1.powi(self.steps as i32);
                     let bias2 = 1.0 - BETAS.1.powi(self.steps as i32);
-                    let denominator = ((v.sqrt()? / bias2.sqrt())? + EPS)?;
+                    let denominator = ((v.sqrt()? / bias2.sqrt())? + f64::from(EPS))?;
                     let change = (m.div(&denominator)? * (lr / bias1))?;
                     self.first.insert(name.clone(), m);
                     self.second.insert(name.clone(), v);
@@ -98,11 +108,34 @@ impl Optimiser {
     }
 
     /// Everything that the next step depends on, beside the tensors themselves.
-    #[must_use]
-    pub fn state(&self) -> BTreeMap<String, Tensor> {
+    pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let first = self.first.iter().map(|(name, t)| (format!("first.{name}"), t.clone()));
         let second = self.second.iter().map(|(name, t)| (format!("second.{name}"), t.clone()));
-        first.chain(second).collect()
+        let mut state: BTreeMap<String, Tensor> = first.chain(second).collect();
+        for (name, moments) in &self.moments {
+            for (kind, values) in [("first", &moments.first), ("second", &moments.second)] {
+                if let (Some(var), false) = (self.vars.get(name), values.is_empty()) {
+                    state.insert(format!("{kind}.{name}"), Tensor::from_slice(values, var.dims(), var.device())?);
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    /// The moments of a tensor on the CPU.
+    pub(super) fn moments(&self, name: &str) -> Option<&Moments> {
+        self.moments.get(name)
+    }
+
+    /// Takes over what made `steps` steps elsewhere.
+    pub(super) fn follow(&mut self, moments: BTreeMap<String, Moments>, steps: u64) {
+        self.moments = moments;
+        self.steps = steps;
+    }
+
+    /// Which optimiser it is.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Takes up a state of [`Self::state`] after `steps` steps.
@@ -111,17 +144,25 @@ impl Optimiser {
     /// [`Error::Unsupported`] for a tensor that belongs to another head.
     pub fn restore(&mut self, state: BTreeMap<String, Tensor>, steps: u64) -> Result<()> {
         for (name, tensor) in state {
-            let (slot, name) = match (name.strip_prefix("first."), name.strip_prefix("second.")) {
-                (Some(name), _) => (&mut self.first, name),
-                (_, Some(name)) => (&mut self.second, name),
+            let (is_first, name) = match (name.strip_prefix("first."), name.strip_prefix("second.")) {
+                (Some(name), _) => (true, name),
+                (_, Some(name)) => (false, name),
                 _ => return Err(Error::Unsupported(format!("`{name}` is no state of an optimiser"))),
             };
             match self.vars.get(name) {
+                Some(var) if var.dims() == tensor.dims() && var.device().is_cpu() => {
+                    let len = var.elem_count();
+                    let moments =
+                        self.moments.entry(name.to_owned()).or_insert_with(|| update::moments(self.kind, len));
+                    let to = if is_first { &mut moments.first } else { &mut moments.second };
+                    *to = tensor.flatten_all()?.to_vec1()?;
+                }
                 Some(var) if var.dims() == tensor.dims() => {
-                    slot.insert(name.to_owned(), tensor.to_device(var.device())?)
+                    let slot = if is_first { &mut self.first } else { &mut self.second };
+                    slot.insert(name.to_owned(), tensor.to_device(var.device())?);
                 }
                 _ => return Err(Error::Unsupported(format!("the optimiser's state for `{name}` is of another head"))),
-            };
+            }
         }
         self.steps = steps;
         Ok(())

@@ -43,7 +43,7 @@ pub fn save(path: &Path, identity: &str, epoch: u32, members: &[Member]) -> Resu
         for (name, var) in member.head.parameters().all() {
             put("head", name, var.as_tensor())?;
         }
-        for (name, tensor) in member.optimiser.state() {
+        for (name, tensor) in member.optimiser.state()? {
             put("optimiser", &name, &tensor)?;
         }
         for (name, tensor) in member.best.iter().flat_map(|b| &b.tensors) {

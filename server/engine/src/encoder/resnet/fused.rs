@@ -3,8 +3,8 @@
 use super::{Bottleneck, Config, Layers};
 use crate::Result;
 use crate::encoder::Features;
-use crate::kernel::{Convolution, Maps, Scratch, average, grown, max_pool_3x3};
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use crate::kernel::{Convolution, Maps, Scratch, average, grown, max_pool_3x3, read};
+use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Mutex;
@@ -113,17 +113,6 @@ impl Fused {
         }
         Ok(Tensor::from_vec(embedding, (images, channels), &Device::Cpu)?)
     }
-}
-
-/// Hands over the values of a tensor in row order, without a copy where they lie so.
-fn read(x: &Tensor, take: impl FnOnce(&[f32])) -> Result<()> {
-    let x = x.contiguous()?;
-    let (storage, layout) = x.storage_and_layout();
-    match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) => take(&values[from..to]),
-        _ => take(&x.flatten_all()?.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1::<f32>()?),
-    }
-    Ok(())
 }
 
 /// The values of some of `images` images.

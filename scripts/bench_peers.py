@@ -113,6 +113,35 @@ def linear(fused):
     return run
 
 
+def pixelwise(images, size):
+    """An epoch of the pixel-wise head on ResNet-50's maps of 224 x 224, one output a pixel."""
+    functional = torch.nn.functional
+    widths = [64, 256, 512, 1024, 2048]
+    sides = [112, 56, 28, 14, 7]
+    if "pixelwise" not in heads:
+        maps = [torch.randn(images, w, s, s) for w, s in zip(widths, sides)]
+        targets = [*reversed(widths[:-1]), 1]
+        stages = [torch.nn.Conv2d(w, 4 * t, 3, padding=1) for w, t in zip(reversed(widths), targets)]
+        layers = torch.nn.ModuleList(stages)
+        heads["pixelwise"] = maps, torch.rand(images, 224, 224), layers, torch.optim.Adam(layers.parameters(), lr=1e-4, fused=True)
+    maps, truth, layers, adam = heads["pixelwise"]
+
+    def epoch():
+        for at in range(0, images, size):
+            level = [m[at : at + size] for m in maps]
+            x = level[-1]
+            for stage, layer in enumerate(layers):
+                x = functional.pixel_shuffle(layer(x), 2)
+                if stage + 1 < len(layers):
+                    x = functional.leaky_relu(x, 0.01) + level[-2 - stage]
+            loss = functional.l1_loss(x[:, 0], truth[at : at + size])
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+
+    return timed(epoch)
+
+
 def decode(path):
     """One file to the encoder's input, as torchvision's transforms do it."""
     import numpy
@@ -141,6 +170,7 @@ if torch:
     KINDS["encoder", "torch"] = eager(torch.contiguous_format)
     KINDS["encoder", "torch-channels-last"] = eager(torch.channels_last)
     KINDS["encoder", "torch-traced"] = traced
+    KINDS["pixelwise", "torch"] = pixelwise
     KINDS["linear", "torch"] = linear(False)
     KINDS["linear", "torch-fused"] = linear(True)
 if torch and onnxruntime:

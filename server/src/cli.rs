@@ -101,6 +101,9 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Runs the command line.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     let settings = cli.common.settings();
+    if matches!(cli.command, Some(Command::Encode(_) | Command::Evaluate(_) | Command::Cka(_) | Command::Samples(_))) {
+        virboard_engine::memory::keep_freed();
+    }
     match cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default())) {
         Command::Serve(serve) => serve.run(settings).await,
         Command::Encode(encode) => encode.run(settings).await,

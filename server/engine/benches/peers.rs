@@ -17,7 +17,9 @@ use virboard_engine::metric::Scoring;
 use virboard_engine::seeded::Stream;
 use virboard_engine::train::bank::{Bank, Lesson};
 use virboard_engine::train::loss::Loss;
+use virboard_engine::train::optimiser::{Kind, Optimiser};
 use virboard_engine::train::schedule::Setting;
+use virboard_engine::train::truth::Truth;
 use virboard_engine::train::{Aim, Member};
 
 type Failure = Box<dyn std::error::Error>;
@@ -198,29 +200,57 @@ fn linear(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A linear head that has not been trained.
-fn member(seed: usize, classes: usize) -> Result<Member, Failure> {
+/// An epoch of the pixel-wise head on ResNet-50's maps of 224 x 224, one output a pixel.
+fn pixelwise(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
+    let (images, size) = (64, 8);
+    let channels = vec![64, 256, 512, 1024, 2048];
+    let map = |(i, c): (usize, &usize)| Tensor::randn(0f32, 1.0, (images, 112 >> i, 112 >> i, *c), &Device::Cpu);
+    let maps: Vec<Tensor> = channels.iter().enumerate().map(map).collect::<Result<_, _>>()?;
+    let architecture = Architecture::Pixelwise { channels, slim: None };
+    let head = Head::new(spec(OutputKind::Depth, architecture, 0, 1), &Device::Cpu)?;
+    let mut optimiser = Optimiser::new(Kind::Adam, head.parameters().trainable().clone());
+    let truth = Truth::Values(vec![0.5; size * 224 * 224]);
+    let title = format!("pixel-wise head, an epoch of {images} images of 224 x 224, batch {size}");
+    let requests = [("PyTorch, fused Adam", format!("pixelwise torch {images} {size}"))];
+    compare(peers, &title, "images/s", images as f64, rounds, &requests, &mut || {
+        for at in (0..images).step_by(size) {
+            let batch: Vec<Tensor> = maps.iter().map(|m| m.narrow(0, at, size)).collect::<Result<_, _>>()?;
+            let loss = Loss::L1.of(&head.run(&batch, (224, 224), true)?, &truth, 1.0)?;
+            let setting = Setting { learning_rate: 1e-4, momentum: None };
+            optimiser.step(&loss.backward()?, &setting)?;
+        }
+        Ok(())
+    })
+}
+
+fn spec(kind: OutputKind, architecture: Architecture, seed: usize, outputs: usize) -> HeadSpec {
     let label = |i: usize| Label { name: i.to_string(), colour: String::new() };
-    let spec = HeadSpec {
+    HeadSpec {
         task: "Any".to_owned(),
         encoder: "Any".to_owned(),
         encoder_sha256: String::new(),
-        kind: OutputKind::Classification,
-        architecture: Architecture::Linear { input: 2048 },
-        labels: (0..classes).map(label).collect(),
+        kind,
+        architecture,
+        labels: (0..outputs).map(label).collect(),
         unit: String::new(),
         scale: 1.0,
         seed: seed as u64,
         images: 1,
-        channels: None,
+        channels: Some(outputs),
         reference: None,
-    };
+    }
+}
+
+/// A linear head that has not been trained.
+fn member(seed: usize, classes: usize) -> Result<Member, Failure> {
+    let spec = spec(OutputKind::Classification, Architecture::Linear { input: 2048 }, seed, classes);
     let task = virboard_core::catalog::task("CIFAR-100").ok_or("the task is in the catalogue")?;
     let configuration = configuration(task, seed as u64, Protocol::Standard)?;
     Ok(Member::new(configuration, Head::new(spec, &Device::Cpu)?))
 }
 
 fn main() -> Result<(), Failure> {
+    virboard_engine::memory::keep_freed();
     let folder = tempfile::tempdir()?;
     let mut peers = Peers::start(folder.path())?;
     println!("{} threads. {}\n", rayon::current_num_threads(), peers.as_ref().map_or("No peers.", |p| &p.versions));
@@ -232,6 +262,9 @@ fn main() -> Result<(), Failure> {
     }
     if wanted("linear") {
         linear(&mut peers, rounds)?;
+    }
+    if wanted("pixelwise") {
+        pixelwise(&mut peers, rounds.min(3))?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod dense;
 mod pool;
 mod product;
 mod step;
+pub mod training;
 mod winograd;
 
 pub use convolution::{Convolution, Maps, Scratch};

@@ -21,6 +21,7 @@ pub mod kernel;
 pub mod knn;
 pub mod layer;
 pub mod logistic;
+pub mod memory;
 pub mod metric;
 pub mod predict;
 pub mod predictions;

@@ -141,6 +141,7 @@ impl Convolution {
                     kernel: self.kernel,
                     stride: self.stride,
                     padding: self.padding,
+                    dilation: 1,
                 };
                 product(&window, packed.matrix(0), to.pixels(), finish, out);
             }
@@ -163,15 +164,24 @@ impl Convolution {
 }
 
 /// The K x K neighbourhoods of pixels, a piece a neighbour; zeros outside of the picture.
-struct Window<'a> {
-    x: &'a [f32],
-    zeros: &'a [f32],
-    from: Maps,
-    to: Maps,
-    channels: usize,
-    kernel: usize,
-    stride: usize,
-    padding: usize,
+#[derive(Clone, Copy)]
+pub(super) struct Window<'a> {
+    pub x: &'a [f32],
+    pub zeros: &'a [f32],
+    pub from: Maps,
+    pub to: Maps,
+    pub channels: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub dilation: usize,
+}
+
+impl<'a> Window<'a> {
+    /// The channels of a pixel's neighbour, by the pixel's number.
+    pub fn neighbour(&self, pixel: usize, tap: usize) -> &'a [f32] {
+        self.piece(self.place(pixel), tap)
+    }
 }
 
 impl<'a> Rows<'a> for Window<'a> {
@@ -186,7 +196,7 @@ impl<'a> Rows<'a> for Window<'a> {
 
     #[inline(always)]
     fn piece(&self, (image, y, x): Self::Place, tap: usize) -> &'a [f32] {
-        let (y, x) = (y + tap / self.kernel, x + tap % self.kernel);
+        let (y, x) = (y + tap / self.kernel * self.dilation, x + tap % self.kernel * self.dilation);
         // Left of the picture the difference wraps to a number beyond its right.
         let (y, x) = (y.wrapping_sub(self.padding), x.wrapping_sub(self.padding));
         if y < self.from.height && x < self.from.width {

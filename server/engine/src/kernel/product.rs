@@ -12,8 +12,12 @@ use std::ops::Range;
 const TILE: usize = 6;
 /// Most pieces of a row: a 3x3 kernel.
 const TAPS: usize = 9;
+/// Values of a piece that are packed at once, so that all their places stay near.
+const NARROW: usize = 16;
 /// Bytes of a block's rows that should stay in a core's second-level cache.
 const NEAR: usize = 512 << 10;
+/// Bytes of a panel's weights that are worked on at once.
+const CHUNK: usize = 384 << 10;
 /// Bytes of weights that do not stay in a core's second-level cache.
 const LARGE: usize = 512 << 10;
 
@@ -57,10 +61,7 @@ impl Packed {
         weight: impl Fn(usize, usize, usize, usize) -> f32,
     ) -> Self {
         assert!(taps <= TAPS, "rows have at most {TAPS} pieces");
-        let (lanes, registers) = Arch::new().dispatch(Registers);
-        let most = if registers >= 32 { 4 } else { 2 };
-        let vectors = [4, 2].into_iter().find(|v| *v <= most && outputs.is_multiple_of(v * lanes)).unwrap_or(1);
-        let width = vectors * lanes;
+        let width = panel_width(outputs);
         let mut values = Vec::with_capacity(matrices * outputs.next_multiple_of(width) * taps * depth);
         for matrix in 0..matrices {
             for first in (0..outputs).step_by(width) {
@@ -72,6 +73,45 @@ impl Packed {
                 }
             }
         }
+        Self { outputs, taps, depth, width, values }
+    }
+
+    /// Packs a convolution's kernel, `O x I x taps`.
+    pub fn of_kernel(weight: &[f32], outputs: usize, inputs: usize, taps: usize) -> Self {
+        Self::fast(outputs, taps, inputs, NARROW, |o, k, tap| weight[(o * inputs + k) * taps + tap])
+    }
+
+    /// Packs a convolution's kernel, `O x I x taps`, for the gradient of its input: turned
+    /// round, and with O and I exchanged.
+    pub fn of_turned_kernel(weight: &[f32], outputs: usize, inputs: usize, taps: usize) -> Self {
+        // One k at a time, whose outputs lie side by side.
+        Self::fast(inputs, taps, outputs, 1, |i, o, tap| weight[(o * inputs + i) * taps + taps - 1 - tap])
+    }
+
+    /// As [`Self::new`], `weight(output, k, tap)`, on all threads, in an order that suits
+    /// weights whose taps lie side by side.
+    fn fast(
+        outputs: usize,
+        taps: usize,
+        depth: usize,
+        narrow: usize,
+        weight: impl Fn(usize, usize, usize) -> f32 + Sync,
+    ) -> Self {
+        assert!(taps <= TAPS, "rows have at most {TAPS} pieces");
+        let width = panel_width(outputs);
+        let mut values = vec![0f32; outputs.next_multiple_of(width) * taps * depth];
+        values.par_chunks_mut(taps * depth * width).enumerate().for_each(|(panel, values)| {
+            let some = panel * width..((panel + 1) * width).min(outputs);
+            for first in (0..depth).step_by(narrow) {
+                for o in some.clone() {
+                    for k in first..(first + narrow).min(depth) {
+                        for tap in 0..taps {
+                            values[(tap * depth + k) * width + o - some.start] = weight(o, k, tap);
+                        }
+                    }
+                }
+            }
+        });
         Self { outputs, taps, depth, width, values }
     }
 
@@ -98,6 +138,14 @@ impl<'a> Weights<'a> {
         let len = self.taps * self.depth * self.width;
         &self.values[panel * len..][..len]
     }
+}
+
+/// Outputs of a panel: as many vectors as stay in the registers, if that leaves no gap.
+fn panel_width(outputs: usize) -> usize {
+    let (lanes, registers) = Arch::new().dispatch(Registers);
+    let most = if registers >= 32 { 4 } else { 2 };
+    let vectors = [4, 2].into_iter().find(|v| *v <= most && outputs.is_multiple_of(v * lanes)).unwrap_or(1);
+    vectors * lanes
 }
 
 struct Registers;
@@ -163,9 +211,10 @@ pub fn product<'a, R: Rows<'a>>(rows: &R, weights: Weights<'_>, count: usize, fi
     let row_bytes = 4 * weights.taps * weights.depth;
     let near = (NEAR / row_bytes / TILE).max(1) * TILE;
     // Many weights are read once, each by one thread; otherwise the rows are shared out.
-    let groups = if 4 * weights.values.len() > LARGE { weights.panels().min(wanted) } else { 1 };
-    let fair = count.div_ceil(wanted.div_ceil(groups)).next_multiple_of(TILE);
-    let height = near.min(fair.max(4 * TILE));
+    let large = 4 * weights.values.len() > LARGE;
+    let groups = if large { weights.panels().min(wanted) } else { 1 };
+    let fair = count.div_ceil(wanted.div_ceil(groups)).next_multiple_of(TILE).max(4 * TILE);
+    let height = if large { fair } else { near.min(fair) };
     let across = count.div_ceil(height);
     let groups = groups.max(wanted.div_ceil(across).min(weights.panels()));
     let group = weights.panels().div_ceil(groups);
@@ -194,6 +243,12 @@ pub unsafe fn rectangle<'a, R: Rows<'a>>(
     Arch::new().dispatch(Rectangle { rows, weights, range, panels, finish, out });
 }
 
+/// Which weights of a panel.
+struct Chunk {
+    taps: Range<usize>,
+    depths: Range<usize>,
+}
+
 struct Rectangle<'r, R> {
     rows: &'r R,
     weights: Weights<'r>,
@@ -219,30 +274,57 @@ impl<'a, R: Rows<'a>> WithSimd for Rectangle<'_, R> {
 impl<'a, R: Rows<'a>> Rectangle<'_, R> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(&self, simd: S) {
+        let (taps, depth) = (self.weights.taps, self.weights.depth);
+        // Weights that stay in the second-level cache while all rows pass.
+        let most = (CHUNK / (4 * self.weights.width)).max(1);
+        let taps_at_once = (most / depth).clamp(1, taps);
+        let depth_at_once = depth.div_ceil(depth.div_ceil(most));
         for panel in self.panels.clone() {
-            for (nth, first) in self.range.clone().step_by(TILE).enumerate() {
-                match self.range.end - first {
-                    1 => self.tile::<S, V, 1>(simd, panel, first, nth),
-                    2 => self.tile::<S, V, 2>(simd, panel, first, nth),
-                    3 => self.tile::<S, V, 3>(simd, panel, first, nth),
-                    4 => self.tile::<S, V, 4>(simd, panel, first, nth),
-                    5 => self.tile::<S, V, 5>(simd, panel, first, nth),
-                    _ => self.tile::<S, V, TILE>(simd, panel, first, nth),
+            for tap in (0..taps).step_by(taps_at_once) {
+                for k in (0..depth).step_by(depth_at_once) {
+                    let taps = tap..(tap + taps_at_once).min(taps);
+                    let depths = k..(k + depth_at_once).min(depth);
+                    self.chunk::<S, V>(simd, panel, &Chunk { taps, depths });
                 }
+            }
+        }
+    }
+
+    /// All rows times a part of a panel.
+    #[inline(always)]
+    fn chunk<S: Simd, const V: usize>(&self, simd: S, panel: usize, chunk: &Chunk) {
+        for (nth, first) in self.range.clone().step_by(TILE).enumerate() {
+            match self.range.end - first {
+                1 => self.tile::<S, V, 1>(simd, panel, first, nth, chunk),
+                2 => self.tile::<S, V, 2>(simd, panel, first, nth, chunk),
+                3 => self.tile::<S, V, 3>(simd, panel, first, nth, chunk),
+                4 => self.tile::<S, V, 4>(simd, panel, first, nth, chunk),
+                5 => self.tile::<S, V, 5>(simd, panel, first, nth, chunk),
+                _ => self.tile::<S, V, TILE>(simd, panel, first, nth, chunk),
             }
         }
     }
 
     /// M rows from `first` on times one panel.
     #[inline(always)]
-    fn tile<S: Simd, const V: usize, const M: usize>(&self, simd: S, panel: usize, first: usize, nth: usize) {
+    fn tile<S: Simd, const V: usize, const M: usize>(
+        &self,
+        simd: S,
+        panel: usize,
+        first: usize,
+        nth: usize,
+        chunk: &Chunk,
+    ) {
         let weights = self.weights;
+        let begin = chunk.taps.start == 0 && chunk.depths.start == 0;
+        let end = chunk.taps.end == weights.taps && chunk.depths.end == weights.depth;
         let mut sums = [[simd.splat_f32s(0.0); V]; M];
-        if let Some(bias) = self.finish.bias {
+        if let (Some(bias), true) = (self.finish.bias, begin) {
             let (bias, _) = S::as_simd_f32s(&bias[panel * weights.width..][..weights.width]);
             sums = [std::array::from_fn(|v| bias[v]); M];
         }
-        if self.finish.add {
+        let add = self.finish.add || !begin;
+        if add {
             for m in 0..M {
                 let row = (first + m) * weights.outputs + panel * weights.width;
                 for v in 0..V {
@@ -251,13 +333,19 @@ impl<'a, R: Rows<'a>> Rectangle<'_, R> {
             }
         }
         let places: [R::Place; M] = std::array::from_fn(|m| self.rows.place(first + m));
-        let (vectors, _) = S::as_simd_f32s(weights.panel(panel));
-        // The first tiles fetch the panel behind this one, a vector of each k a tile.
-        let near = weights.panel(panel).as_ptr_range();
-        let (mut ahead, step) =
-            if nth < V { (near.end.wrapping_add(nth * S::F32_LANES), weights.width) } else { (near.start, 0) };
-        for (tap, vectors) in vectors.chunks_exact(weights.depth * V).enumerate() {
-            let pieces: [&[f32]; M] = std::array::from_fn(|m| &self.rows.piece(places[m], tap)[..weights.depth]);
+        let depth = chunk.depths.len();
+        for tap in chunk.taps.clone() {
+            let at = (tap * weights.depth + chunk.depths.start) * weights.width;
+            let values = &weights.panel(panel)[at..][..depth * weights.width];
+            let (vectors, _) = S::as_simd_f32s(values);
+            // The first tiles fetch the weights behind these, a vector of each k a tile.
+            let (mut ahead, step) = if nth < V {
+                (values.as_ptr().wrapping_add(values.len() + nth * S::F32_LANES), weights.width)
+            } else {
+                (values.as_ptr(), 0)
+            };
+            let pieces: [&[f32]; M] =
+                std::array::from_fn(|m| &self.rows.piece(places[m], tap)[chunk.depths.start..][..depth]);
             for (k, vectors) in vectors.chunks_exact(V).enumerate() {
                 prefetch(ahead);
                 ahead = ahead.wrapping_add(step);
@@ -272,29 +360,25 @@ impl<'a, R: Rows<'a>> Rectangle<'_, R> {
         }
         let at = panel * weights.width;
         let len = weights.width.min(weights.outputs - at);
+        let relu = self.finish.relu && end;
+        let last = |sums: S::f32s, held: S::f32s| {
+            let sums = if add { simd.add_f32s(sums, held) } else { sums };
+            if relu { simd.max_f32s(sums, simd.splat_f32s(0.0)) } else { sums }
+        };
         for (m, sums) in sums.into_iter().enumerate() {
             // SAFETY: no other row or panel has these outputs.
             let out = unsafe { self.out.part((first + m) * weights.outputs + at, len) };
             let (whole, rest) = S::as_mut_simd_f32s(out);
             if whole.len() == V {
                 for v in 0..V {
-                    whole[v] = self.last(simd, sums[v], whole[v]);
+                    whole[v] = last(sums[v], whole[v]);
                 }
             } else {
                 // The last panel, whose outputs fill one vector at most.
-                let last = self.last(simd, sums[0], simd.partial_load_f32s(rest));
-                simd.partial_store_f32s(rest, last);
+                let sums = last(sums[0], simd.partial_load_f32s(rest));
+                simd.partial_store_f32s(rest, sums);
             }
         }
-    }
-
-    /// What becomes of sums at last, given what the output holds.
-    #[inline(always)]
-    fn last<S: Simd>(&self, simd: S, mut sums: S::f32s, held: S::f32s) -> S::f32s {
-        if self.finish.add {
-            sums = simd.add_f32s(sums, held);
-        }
-        if self.finish.relu { simd.max_f32s(sums, simd.splat_f32s(0.0)) } else { sums }
     }
 }
 

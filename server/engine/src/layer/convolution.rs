@@ -1,21 +1,29 @@
 //! Convolutions that keep the size, with gradients.
 
 use crate::Result;
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
-use rayon::prelude::*;
+use crate::kernel::{Maps, training};
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 
 /// Most values of the matrix of neighbourhoods that are made at once (512 MB); larger maps
 /// are convolved in bands of rows.
 const MOST: usize = 128 << 20;
 
-/// A convolution with kernel K and stride 1 that keeps the size, written with plain
-/// tensor operations, so that its gradient is two matrix products on every device.
+/// A convolution with kernel K and stride 1 that keeps the size. On the CPU 3x3 kernels have
+/// forward and backward passes of their own; everything else is written with plain tensor
+/// operations, so that its gradient is two matrix products on every device.
 ///
 /// `x` is `N x H x W x I`, `weight` is `O x I x K x K` (PyTorch's layout), `bias` is `O`;
 /// the output is `N x H x W x O`. Taps lie `dilation` pixels apart.
 pub fn conv_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dilation: usize) -> Result<Tensor> {
     let (n, h, w, c) = x.dims4()?;
     let (o, _, k, _) = weight.dims4()?;
+    if k == 3 && x.device().is_cpu() {
+        let bias = match bias {
+            Some(bias) => bias.clone(),
+            None => Tensor::zeros(o, x.dtype(), x.device())?,
+        };
+        return Ok(x.contiguous()?.apply_op3(weight, &bias, Convolve { dilation })?);
+    }
     let matrix = weight.permute((2, 3, 1, 0))?.reshape((k * k * c, o))?;
     let product = |patches: &Tensor, rows: usize| -> Result<Tensor> {
         let y = patches.matmul(&matrix)?;
@@ -47,10 +55,6 @@ pub fn conv_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dilation: u
 /// `N x H x W x C` to `(N * H * W) x (K * K * C)`.
 fn patches(x: &Tensor, k: usize, dilation: usize) -> Result<Tensor> {
     let (n, h, w, c) = x.dims4()?;
-    let shape = (n * h * w, k * k * c);
-    if x.device().is_cpu() {
-        return Ok(x.contiguous()?.apply_op1(Patches { kernel: k, dilation })?.reshape(shape)?);
-    }
     let p = dilation * (k / 2);
     let padded = x.pad_with_zeros(1, p, p)?.pad_with_zeros(2, p, p)?;
     let mut taps = Vec::with_capacity(k * k);
@@ -59,101 +63,119 @@ fn patches(x: &Tensor, k: usize, dilation: usize) -> Result<Tensor> {
             taps.push(padded.narrow(1, dy * dilation, h)?.narrow(2, dx * dilation, w)?);
         }
     }
-    Ok(Tensor::cat(&taps, 3)?.reshape(shape)?)
+    Ok(Tensor::cat(&taps, 3)?.reshape((n * h * w, k * k * c))?)
 }
 
-/// The K x K neighbourhood of every pixel, zeros outside: `N x H x W x C` to
-/// `N x H x W x K*K*C`, with its gradient. One pass over memory instead of K*K slices.
-struct Patches {
-    kernel: usize,
+/// The convolution on the CPU, which never makes the matrix of neighbourhoods: input, weight
+/// and bias to output.
+struct Convolve {
     dilation: usize,
 }
 
-impl Patches {
-    fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
-        match (storage, layout.contiguous_offsets()) {
-            (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
-            _ => candle_core::bail!("patches are taken of contiguous f32 tensors"),
-        }
+impl Convolve {
+    fn shape(&self, x: &Shape, weight: &Shape) -> candle_core::Result<training::Shape> {
+        let ((images, height, width, inputs), (outputs, _, kernel, _)) = (x.dims4()?, weight.dims4()?);
+        let maps = Maps { images, height, width };
+        Ok(training::Shape { maps, inputs, outputs, kernel, dilation: self.dilation })
     }
 }
 
-impl CustomOp1 for Patches {
+fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
+        _ => candle_core::bail!("the convolution takes contiguous f32 tensors"),
+    }
+}
+
+impl CustomOp3 for Convolve {
     fn name(&self) -> &'static str {
-        "patches"
+        "convolve"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (n, h, w, c) = layout.shape().dims4()?;
-        let (k, d) = (self.kernel, self.dilation);
-        let p = d * (k / 2);
-        let x = Self::values(storage, layout)?;
-        let width = k * k * c;
-        let mut out = vec![0f32; n * h * w * width];
-        out.par_chunks_mut(w * width).enumerate().for_each(|(row, out)| {
-            let (image, y) = (row / h, row % h);
-            for dy in 0..k {
-                let Some(sy) = (y + dy * d).checked_sub(p).filter(|sy| *sy < h) else { continue };
-                let source = &x[(image * h + sy) * w * c..][..w * c];
-                for dx in 0..k {
-                    for ox in p.saturating_sub(dx * d)..(w + p).saturating_sub(dx * d).min(w) {
-                        let from = &source[(ox + dx * d - p) * c..][..c];
-                        out[ox * width + (dy * k + dx) * c..][..c].copy_from_slice(from);
-                    }
-                }
-            }
-        });
-        Ok((CpuStorage::F32(out), (n, h, w, width).into()))
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        of_x: &Layout,
+        weight: &CpuStorage,
+        of_weight: &Layout,
+        bias: &CpuStorage,
+        of_bias: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let shape = self.shape(of_x.shape(), of_weight.shape())?;
+        let mut out = vec![0f32; shape.maps.pixels() * shape.outputs];
+        let (x, weight, bias) = (values(x, of_x)?, values(weight, of_weight)?, values(bias, of_bias)?);
+        training::convolve(shape, x, weight, Some(bias), &mut out);
+        let Maps { images, height, width } = shape.maps;
+        Ok((CpuStorage::F32(out), (images, height, width, shape.outputs).into()))
     }
 
-    fn bwd(&self, x: &Tensor, _result: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let channels = x.dim(3)?;
-        let op = Gather { kernel: self.kernel, dilation: self.dilation, channels };
-        Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(&op)?))
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _result: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let gradient = gradient.contiguous()?;
+        let backward = |what| Backward { dilation: self.dilation, what };
+        // What nobody asks for is not computed: the first map comes from a frozen network.
+        let input = x.track_op().then(|| gradient.apply_op3_no_bwd(x, weight, &backward(Of::Input))).transpose()?;
+        let weights =
+            weight.track_op().then(|| gradient.apply_op3_no_bwd(x, weight, &backward(Of::Weight))).transpose()?;
+        let bias = bias.track_op().then(|| gradient.flatten_to(2)?.sum(0)).transpose()?;
+        Ok((input, weights, bias))
     }
 }
 
-/// The transpose of [`Patches`]: every pixel collects its value from all neighbourhoods.
-struct Gather {
-    kernel: usize,
+/// Which gradient.
+enum Of {
+    Input,
+    Weight,
+}
+
+/// A gradient of [`Convolve`]: that of its output, its input and its weight to that of one of
+/// the latter.
+struct Backward {
     dilation: usize,
-    channels: usize,
+    what: Of,
 }
 
-impl CustomOp1 for Gather {
+impl CustomOp3 for Backward {
     fn name(&self) -> &'static str {
-        "gather-patches"
+        "convolve-backward"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (n, h, w, width) = layout.shape().dims4()?;
-        let (k, d, c) = (self.kernel, self.dilation, self.channels);
-        let p = d * (k / 2);
-        let g = Patches::values(storage, layout)?;
-        let mut out = vec![0f32; n * h * w * c];
-        out.par_chunks_mut(w * c).enumerate().for_each(|(row, out)| {
-            let (image, y) = (row / h, row % h);
-            for dy in 0..k {
-                let Some(gy) = (y + p).checked_sub(dy * d).filter(|gy| *gy < h) else { continue };
-                let source = &g[(image * h + gy) * w * width..][..w * width];
-                for dx in 0..k {
-                    for ox in (dx * d).saturating_sub(p)..(w + dx * d).saturating_sub(p).min(w) {
-                        let from = &source[(ox + p - dx * d) * width + (dy * k + dx) * c..][..c];
-                        for (o, f) in out[ox * c..][..c].iter_mut().zip(from) {
-                            *o += f;
-                        }
-                    }
-                }
+    fn cpu_fwd(
+        &self,
+        gradient: &CpuStorage,
+        of_gradient: &Layout,
+        x: &CpuStorage,
+        of_x: &Layout,
+        weight: &CpuStorage,
+        of_weight: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let shape = Convolve { dilation: self.dilation }.shape(of_x.shape(), of_weight.shape())?;
+        let (gradient, x, weight) = (values(gradient, of_gradient)?, values(x, of_x)?, values(weight, of_weight)?);
+        Ok(match self.what {
+            Of::Input => {
+                let mut out = vec![0f32; x.len()];
+                training::input_gradient(shape, gradient, weight, &mut out);
+                (CpuStorage::F32(out), of_x.shape().clone())
             }
-        });
-        Ok((CpuStorage::F32(out), (n, h, w, c).into()))
+            Of::Weight => {
+                let mut out = vec![0f32; weight.len()];
+                training::weight_gradient(shape, x, gradient, &mut out);
+                (CpuStorage::F32(out), of_weight.shape().clone())
+            }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{DType, Device};
+    use candle_core::{Device, Var};
 
     #[test]
     fn nhwc_convolution_equals_candles() {
@@ -176,34 +198,29 @@ mod tests {
     }
 
     #[test]
-    fn the_gradient_of_patches_is_that_of_slices() {
-        let x = candle_core::Var::randn(0f32, 1.0, (2, 5, 4, 3), &Device::Cpu).expect("a tensor");
-        let weight = Tensor::randn(0f32, 1.0, (2, 3, 3, 3), &Device::Cpu).expect("a tensor");
-        let bias = Tensor::zeros(2, DType::F32, &Device::Cpu).expect("a tensor");
-        let gradient = |y: Tensor| {
-            let loss = y.sqr().and_then(|y| y.sum_all()).expect("a number");
-            loss.backward().expect("computed").get(&x).expect("x has a gradient").clone()
-        };
-        let ours = gradient(conv_nhwc(x.as_tensor(), &weight, Some(&bias), 2).expect("ours"));
-        // A change of one value moves the loss as the gradient says.
-        let loss = |x: &Tensor| {
-            let y = conv_nhwc(x, &weight, Some(&bias), 2).expect("ours");
-            y.to_dtype(DType::F64).and_then(|y| y.sqr()?.sum_all()?.to_scalar::<f64>()).expect("a number")
-        };
-        let values: Vec<f32> = x.flatten_all().and_then(|t| t.to_vec1()).expect("values");
-        let gradients: Vec<f32> = ours.flatten_all().and_then(|t| t.to_vec1()).expect("values");
-        for i in [0, 7, 59, 119] {
-            let moved = |by: f32| {
-                let mut v = values.clone();
-                v[i] += by;
-                loss(&Tensor::from_vec(v, (2, 5, 4, 3), &Device::Cpu).expect("a tensor"))
+    fn the_gradients_are_those_of_plain_tensor_operations() {
+        for (shape, outputs, dilation) in [((2, 5, 4, 3), 2, 2), ((1, 9, 7, 70), 13, 1), ((3, 30, 11, 5), 64, 3)] {
+            let (n, h, w, i) = shape;
+            let var = |dims: &[usize]| Var::randn(0f32, 1.0, dims, &Device::Cpu).expect("a tensor");
+            let (x, weight, bias) = (var(&[n, h, w, i]), var(&[outputs, i, 3, 3]), var(&[outputs]));
+            let factors = Tensor::randn(0f32, 1.0, (n, h, w, outputs), &Device::Cpu).expect("a tensor");
+            let gradients = |y: Tensor| {
+                let loss = (y * &factors).and_then(|y| y.sum_all()).expect("a number");
+                loss.backward().expect("computed")
             };
-            let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-            assert!(
-                (slope - f64::from(gradients[i])).abs() < 1e-2 * slope.abs().max(1.0),
-                "{i}: {slope} {}",
-                gradients[i]
-            );
+            let ours = gradients(conv_nhwc(&x, &weight, Some(&bias), dilation).expect("ours"));
+            let plain = || -> Result<Tensor> {
+                let matrix = weight.permute((2, 3, 1, 0))?.reshape((9 * i, outputs))?;
+                let y = patches(&x, 3, dilation)?.matmul(&matrix)?.broadcast_add(&bias)?;
+                Ok(y.reshape((n, h, w, outputs))?)
+            };
+            let wanted = gradients(plain().expect("computed"));
+            for var in [&x, &weight, &bias] {
+                let (ours, wanted) = (ours.get(var).expect("a gradient"), wanted.get(var).expect("a gradient"));
+                let error = (ours - wanted).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("a number");
+                let scale = wanted.abs().and_then(|w| w.max_all()?.to_scalar::<f32>()).expect("a number");
+                assert!(error < 1e-5 * scale, "{shape:?} {outputs} {dilation}: {error} of {scale}");
+            }
         }
     }
 }

@@ -1,0 +1,192 @@
+//! Convolutions of stride 1 that keep the size, forward and backward, of weights that change
+//! with every call. Maps are `N x H x W x C`; weights are `O x I x K x K`, PyTorch's layout.
+
+use super::convolution::Window;
+use super::product::{Finish, Packed, product};
+use super::{Maps, Parts, load, store};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+/// Outputs whose gradients stay in registers at once.
+const TILE: usize = 6;
+/// Input channels that a task works on.
+const COLUMNS: usize = 64;
+/// Pixels whose products are summed in one go: their inputs stay in the second-level cache.
+const PIXELS: usize = 256;
+
+/// Size of a convolution.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Of input and output.
+    pub maps: Maps,
+    /// Input channels I.
+    pub inputs: usize,
+    /// Output channels O.
+    pub outputs: usize,
+    /// Side K of the kernel, odd.
+    pub kernel: usize,
+    /// Pixels between its taps.
+    pub dilation: usize,
+}
+
+impl Shape {
+    fn taps(&self) -> usize {
+        self.kernel * self.kernel
+    }
+
+    fn window<'a>(&self, x: &'a [f32], channels: usize, zeros: &'a [f32]) -> Window<'a> {
+        Window {
+            x,
+            zeros,
+            from: self.maps,
+            to: self.maps,
+            channels,
+            kernel: self.kernel,
+            stride: 1,
+            padding: self.dilation * (self.kernel / 2),
+            dilation: self.dilation,
+        }
+    }
+}
+
+/// The output for input `x`.
+pub fn convolve(shape: Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+    let packed = Packed::of_kernel(weight, shape.outputs, shape.inputs, shape.taps());
+    let bias = bias.map(|bias| {
+        let mut bias = bias.to_vec();
+        bias.resize(packed.padded(), 0.0);
+        bias
+    });
+    let zeros = vec![0.0; shape.inputs];
+    let finish = Finish { bias: bias.as_deref(), ..Finish::default() };
+    product(&shape.window(x, shape.inputs, &zeros), packed.matrix(0), shape.maps.pixels(), finish, out);
+}
+
+/// The gradient of the input for that of the output.
+pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], out: &mut [f32]) {
+    // A convolution with the kernel turned round and its channels exchanged.
+    let packed = Packed::of_turned_kernel(weight, shape.outputs, shape.inputs, shape.taps());
+    let zeros = vec![0.0; shape.outputs];
+    let window = shape.window(gradient, shape.outputs, &zeros);
+    product(&window, packed.matrix(0), shape.maps.pixels(), Finish::default(), out);
+}
+
+/// The gradient of the weights for that of the output.
+pub fn weight_gradient(shape: Shape, x: &[f32], gradient: &[f32], out: &mut [f32]) {
+    let (inputs, outputs, pixels, taps) = (shape.inputs, shape.outputs, shape.maps.pixels(), shape.taps());
+    assert_eq!(out.len(), outputs * inputs * taps, "there is room for each weight's gradient");
+    // The outputs' gradients in the order in which tiles read them: TILE outputs, all pixels.
+    let tiles = outputs.div_ceil(TILE);
+    let mut left = vec![0f32; tiles * pixels * TILE];
+    left.par_chunks_mut(pixels * TILE).enumerate().for_each(|(tile, left)| {
+        let some = tile * TILE..((tile + 1) * TILE).min(outputs);
+        for (to, row) in left.chunks_exact_mut(TILE).zip(gradient.chunks_exact(outputs)) {
+            to[..some.len()].copy_from_slice(&row[some.clone()]);
+        }
+    });
+    let zeros = vec![0.0; inputs];
+    let window = shape.window(x, inputs, &zeros);
+    let to = Parts::new(out);
+    let blocks = inputs.div_ceil(COLUMNS);
+    let groups = (4 * rayon::current_num_threads()).div_ceil(blocks).min(tiles);
+    let group = tiles.div_ceil(groups);
+    let groups = tiles.div_ceil(group);
+    (0..blocks * groups).into_par_iter().with_max_len(1).for_each_init(Default::default, |buffers, task| {
+        let first = task % blocks * COLUMNS;
+        let columns = first..(first + COLUMNS).min(inputs);
+        let tiles = task / blocks * group..((task / blocks + 1) * group).min(tiles);
+        let (near, sums): &mut (Vec<f32>, Vec<f32>) = buffers;
+        sums.resize(tiles.len() * TILE * taps * columns.len(), 0.0);
+        for start in (0..pixels).step_by(PIXELS) {
+            let some = start..(start + PIXELS).min(pixels);
+            near.clear();
+            for tap in 0..taps {
+                for pixel in some.clone() {
+                    near.extend_from_slice(&window.neighbour(pixel, tap)[columns.clone()]);
+                }
+            }
+            let (left, width, tiles) = (&left[..], columns.len(), tiles.clone());
+            Arch::new().dispatch(Sums { left, right: near, pixels, some, taps, width, tiles, out: sums });
+        }
+        // From outputs x taps x channels to outputs x channels x taps.
+        for (o, sums) in (tiles.start * TILE..outputs).zip(sums.chunks_exact(taps * columns.len())) {
+            // SAFETY: no other task has these outputs and channels.
+            let to = unsafe { to.part((o * inputs + first) * taps, columns.len() * taps) };
+            for (i, to) in to.chunks_exact_mut(taps).enumerate() {
+                for (tap, to) in to.iter_mut().enumerate() {
+                    *to = sums[tap * columns.len() + i];
+                }
+            }
+        }
+    });
+}
+
+/// Sums of products over some pixels, for some outputs and a few input channels.
+struct Sums<'a> {
+    left: &'a [f32],
+    /// Taps, pixels, channels.
+    right: &'a [f32],
+    pixels: usize,
+    some: std::ops::Range<usize>,
+    taps: usize,
+    width: usize,
+    tiles: std::ops::Range<usize>,
+    /// Outputs, taps, channels.
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Sums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for tile in self.tiles.clone() {
+            for tap in 0..self.taps {
+                let mut column = 0;
+                if S::REGISTER_COUNT >= 32 {
+                    while column + 4 * S::F32_LANES <= self.width {
+                        self.tile::<S, 4>(simd, tile, tap, column, S::F32_LANES);
+                        column += 4 * S::F32_LANES;
+                    }
+                }
+                while column + 2 * S::F32_LANES <= self.width {
+                    self.tile::<S, 2>(simd, tile, tap, column, S::F32_LANES);
+                    column += 2 * S::F32_LANES;
+                }
+                while column < self.width {
+                    let len = (self.width - column).min(S::F32_LANES);
+                    self.tile::<S, 1>(simd, tile, tap, column, len);
+                    column += len;
+                }
+            }
+        }
+    }
+}
+
+impl Sums<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const V: usize>(&mut self, simd: S, tile: usize, tap: usize, column: usize, len: usize) {
+        let mut sums = [[simd.splat_f32s(0.0); V]; TILE];
+        let count = self.some.len();
+        let left = &self.left[(tile * self.pixels + self.some.start) * TILE..][..count * TILE];
+        let right = &self.right[tap * count * self.width..][..count * self.width];
+        for (left, right) in left.chunks_exact(TILE).zip(right.chunks_exact(self.width)) {
+            let right = &right[column..][..(V - 1) * S::F32_LANES + len];
+            let near: [S::f32s; V] = std::array::from_fn(|v| load(simd, &right[v * S::F32_LANES..][..len]));
+            for m in 0..TILE {
+                let g = simd.splat_f32s(left[m]);
+                for v in 0..V {
+                    sums[m][v] = simd.mul_add_f32s(g, near[v], sums[m][v]);
+                }
+            }
+        }
+        for m in 0..TILE {
+            let row = ((tile - self.tiles.start) * TILE + m) * self.taps + tap;
+            for v in 0..V {
+                let to = &mut self.out[row * self.width + column + v * S::F32_LANES..][..len];
+                let held = if self.some.start == 0 { simd.splat_f32s(0.0) } else { load(simd, to) };
+                store(simd, to, simd.add_f32s(held, sums[m][v]));
+            }
+        }
+    }
+}

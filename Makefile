@@ -1,11 +1,13 @@
 # make serve   set up what is missing, build, serve on http://127.0.0.1:3000
 # make test    set up, check the format, lint, all tests
 # make build   target/release/virboard (or under CARGO_TARGET_DIR), to run from this folder
+# make bench   measure, beside PyTorch and ONNX Runtime where there are any
+# make cuda    check that the program compiles with CUDA
 # make samples train the heads that ship with Virboard anew and compare their scores
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: serve build test lint unit browser samples
+.PHONY: serve build test lint unit browser samples bench cuda
 
 serve: build
 	$(TARGET)/release/virboard serve --data-dir data
@@ -34,3 +36,9 @@ browser:
 
 samples: build
 	$(TARGET)/release/virboard samples --data-dir data
+
+bench:
+	scripts/bench.sh
+
+cuda:
+	scripts/cuda.sh

@@ -4,16 +4,22 @@
 //! that has them. Prints tables in Markdown.
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 use virboard_core::catalog::task::{Metric, OutputKind};
 use virboard_core::protocol::Protocol;
+use virboard_engine::encode::pictures;
 use virboard_engine::encoder::Encoder;
 use virboard_engine::encoder::resnet::{Config, ResNet, random_weights};
 use virboard_engine::evaluate::configuration;
 use virboard_engine::head::{Architecture, Head, HeadSpec, Label};
+use virboard_engine::image::decode;
 use virboard_engine::metric::Scoring;
+use virboard_engine::pipeline::ahead;
+use virboard_engine::preprocess::{Filter, resize};
 use virboard_engine::seeded::Stream;
 use virboard_engine::train::bank::{Bank, Lesson};
 use virboard_engine::train::loss::Loss;
@@ -33,7 +39,7 @@ struct Peers {
 }
 
 impl Peers {
-    fn start(folder: &std::path::Path) -> Result<Option<Self>, Failure> {
+    fn start(folder: &Path) -> Result<Option<Self>, Failure> {
         let Some(python) = std::env::var_os("VIRBOARD_BENCH_PYTHON") else { return Ok(None) };
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/bench_peers.py");
         let mut child = Command::new(python)
@@ -116,7 +122,7 @@ fn compare(
             times.0.extend(seconds.filter(|_| round > 0));
         }
     }
-    println!("| {title} | {unit} | spread | ours / theirs |\n|---|---|---|---|");
+    println!("| {title} | {unit} | spread | times as fast |\n|---|---|---|---|");
     let own = all[0].1.median();
     for (name, times) in &mut all {
         if times.0.is_empty() {
@@ -124,7 +130,7 @@ fn compare(
         } else {
             let median = times.median();
             let (rate, spread) = (amount / median, 100.0 * times.spread());
-            println!("| {name} | {rate:.1} | ± {spread:.0} % | {:.2} |", median / own);
+            println!("| {name} | {rate:.1} | ± {spread:.0} % | {:.2} |", own / median);
         }
     }
     println!();
@@ -223,6 +229,50 @@ fn pixelwise(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
     })
 }
 
+/// JPEGs of 500 x 375 to inputs, and to embeddings, and the encoder alone.
+fn photos(peers: &mut Option<Peers>, folder: &Path, rounds: usize) -> Result<(), Failure> {
+    const COUNT: usize = 200;
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/photos");
+    let mut sources = Vec::new();
+    for class in ["animal", "fish", "household", "monument", "renewable energy", "tool"] {
+        sources.extend(pictures(&own.join(class))?);
+    }
+    let photos = folder.join("photos");
+    std::fs::create_dir_all(&photos)?;
+    let mut files = Vec::new();
+    for i in 0..COUNT {
+        let picture = decode(&std::fs::read(&sources[i % sources.len()])?)?;
+        let picture = resize(&picture, 500, 375, Filter::Bicubic);
+        let file = photos.join(format!("{i:04}.jpg"));
+        picture.save(&file)?;
+        files.push(file);
+    }
+    let config = Config::resnet50();
+    let network = ResNet::new(config, &mut random_weights(&config, 0)?, &Device::Cpu)?;
+    let input = *network.preprocessing();
+    let one = |file: &PathBuf| -> virboard_engine::Result<Vec<f32>> {
+        let bytes = std::fs::read(file).map_err(virboard_engine::Error::io(file))?;
+        Ok(input.input(&decode(&bytes)?))
+    };
+    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    let requests = [("Pillow, numpy", format!("photos pillow {COUNT}"))];
+    let title = "JPEG of 500 x 375 to an input of 224 x 224, one thread";
+    compare(peers, title, "images/s", COUNT as f64, rounds, &requests, &mut || {
+        Ok(one_thread.install(|| files.iter().try_for_each(|f| one(f).map(drop)))?)
+    })?;
+    let batches: Vec<Tensor> =
+        (0..COUNT / 8).map(|_| Tensor::randn(0f32, 1.0, (8, 3, 224, 224), &Device::Cpu)).collect::<Result<_, _>>()?;
+    let title = "ResNet-50 alone, batch 8";
+    compare(&mut None, title, "images/s", COUNT as f64, rounds, &[], &mut || {
+        Ok(batches.iter().try_for_each(|b| network.embedding(b).map(drop))?)
+    })?;
+    let title = "JPEGs decoded, resized and encoded, batch 8";
+    compare(&mut None, title, "images/s", COUNT as f64, rounds, &[], &mut || {
+        let prepare = |chunk: &[PathBuf]| chunk.par_iter().map(one).collect::<virboard_engine::Result<Vec<_>>>();
+        Ok(ahead(files.chunks(8), prepare, |inputs| network.embedding(&input.batch(&inputs, &Device::Cpu)?).map(drop))?)
+    })
+}
+
 fn spec(kind: OutputKind, architecture: Architecture, seed: usize, outputs: usize) -> HeadSpec {
     let label = |i: usize| Label { name: i.to_string(), colour: String::new() };
     HeadSpec {
@@ -265,6 +315,9 @@ fn main() -> Result<(), Failure> {
     }
     if wanted("pixelwise") {
         pixelwise(&mut peers, rounds.min(3))?;
+    }
+    if wanted("photos") {
+        photos(&mut peers, folder.path(), rounds.min(7))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! all images at once.
 
 use crate::encoder::LoadedEncoder;
+use crate::pipeline::ahead;
 use crate::progress::Progress;
 use crate::{Error, Result, image};
 use candle_core::{Device, Tensor};
@@ -101,11 +102,8 @@ pub fn layers(
         stores.push(Store::new()?);
     }
     progress.begin(&format!("encoding with {}", encoder.key), files.len() as u64);
-    for (i, chunk) in files.chunks(BATCH).enumerate() {
-        if progress.cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let values: Vec<Vec<f32>> = chunk
+    let prepare = |chunk: &[PathBuf]| -> Result<Vec<Vec<f32>>> {
+        chunk
             .par_iter()
             .map(|file| {
                 let bytes = std::fs::read(file).map_err(Error::io(file))?;
@@ -113,15 +111,23 @@ pub fn layers(
                     image::decode(&bytes).map_err(|e| Error::Damaged { path: file.clone(), reason: e.to_string() })?;
                 Ok(input.input(&picture))
             })
-            .collect::<Result<_>>()?;
+            .collect()
+    };
+    let mut done = 0;
+    ahead(files.chunks(BATCH), prepare, |values| {
+        if progress.cancelled() {
+            return Err(Error::Cancelled);
+        }
         let batch = input.batch(&values, device)?;
         let features = encoder.network.features(&batch)?;
         let all = std::iter::once(&batch).chain(&features.maps).chain([&features.embedding]);
         for (store, tensor) in stores.iter_mut().zip(all) {
             store.add(tensor)?;
         }
-        progress.advance((i * BATCH + chunk.len()) as u64);
-    }
+        done += values.len();
+        progress.advance(done as u64);
+        Ok(())
+    })?;
     progress.begin(&format!("comparing images by {}'s layers", encoder.key), stores.len() as u64);
     let mut grams = Vec::with_capacity(stores.len());
     for (i, store) in stores.into_iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use crate::encoder::LoadedEncoder;
 use crate::files::write_atomically;
+use crate::pipeline::ahead;
 use crate::progress::Progress;
 use crate::{Error, Result, image};
 use candle_core::{Device, Tensor};
@@ -56,19 +57,24 @@ pub fn encode(
     let mut parts: BTreeMap<String, Vec<Tensor>> = layers.iter().map(|l| (l.clone(), Vec::new())).collect();
     let maps = layers.iter().any(|l| l != EMBEDDING);
     progress.begin("encoding", files.len() as u64);
-    for (i, chunk) in files.chunks(BATCH).enumerate() {
+    let mut done = 0;
+    let prepare = |chunk: &[PathBuf]| -> Result<Vec<Vec<f32>>> {
+        chunk.par_iter().map(|file| input(encoder, file)).collect::<Result<_>>()
+    };
+    ahead(files.chunks(BATCH), prepare, |inputs| {
         if progress.cancelled() {
             return Err(Error::Cancelled);
         }
-        let inputs: Vec<Vec<f32>> = chunk.par_iter().map(|file| input(encoder, file)).collect::<Result<_>>()?;
         let features = network.features_with(&network.preprocessing().batch(&inputs, device)?, maps)?;
         for (layer, rows) in &mut parts {
             let map = network.maps().iter().position(|m| m.name == *layer);
             let tensor = map.map_or(&features.embedding, |i| &features.maps[i]);
             rows.push(tensor.to_device(&Device::Cpu)?.contiguous()?);
         }
-        progress.advance((i * BATCH + chunk.len()) as u64);
-    }
+        done += inputs.len();
+        progress.advance(done as u64);
+        Ok(())
+    })?;
     let names: Vec<String> =
         files.iter().map(|f| f.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())).collect();
     let bad = |e: &dyn std::fmt::Display| Error::Checkpoint { path: out.to_path_buf(), reason: e.to_string() };

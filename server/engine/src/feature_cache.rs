@@ -8,6 +8,7 @@
 use crate::dataset::{Dataset, Split};
 use crate::encoder::{Features, LoadedEncoder};
 use crate::files::{self, sha256, write_atomically};
+use crate::pipeline::ahead;
 use crate::progress::Progress;
 use crate::{Error, Result};
 use candle_core::{D, DType, Device, Tensor};
@@ -316,15 +317,14 @@ fn encode(path: &Path, request: Request<'_>, shapes: &[Vec<usize>], progress: &d
         file.set_len((data + at) as u64).map_err(io)?;
         write(file, 0, &(header.len() as u64).to_le_bytes()).map_err(Error::io(path))?;
         write(file, 8, &header).map_err(Error::io(path))?;
-        for first in (0..n).step_by(BATCH) {
+        let prepare = |first: usize| -> Result<(usize, Vec<Vec<Vec<f32>>>)> {
+            let sample = |i| Ok(dataset.sample(split, i)?.pictures.iter().map(|p| input.input(p)).collect());
+            Ok((first, (first..(first + BATCH).min(n)).into_par_iter().map(sample).collect::<Result<_>>()?))
+        };
+        ahead((0..n).step_by(BATCH), prepare, |(first, inputs)| {
             if progress.cancelled() {
                 return Err(Error::Cancelled);
             }
-            let last = (first + BATCH).min(n);
-            let inputs: Vec<Vec<Vec<f32>>> = (first..last)
-                .into_par_iter()
-                .map(|i| Ok(dataset.sample(split, i)?.pictures.iter().map(|p| input.input(p)).collect()))
-                .collect::<Result<_>>()?;
             let mut features = Vec::with_capacity(images);
             for image in 0..images {
                 let of_image: Vec<Vec<f32>> = inputs.iter().map(|sample| sample[image].clone()).collect();
@@ -342,8 +342,8 @@ fn encode(path: &Path, request: Request<'_>, shapes: &[Vec<usize>], progress: &d
                     values.iter().flat_map(|v| f16::from_f32(v.clamp(-65504.0, 65504.0)).to_le_bytes()).collect();
                 write(file, data + start + 2 * each * first, &bytes).map_err(Error::io(path))?;
             }
-            progress.advance(last as u64);
-        }
-        Ok(())
+            progress.advance((first + inputs.len()) as u64);
+            Ok(())
+        })
     })
 }

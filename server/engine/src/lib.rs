@@ -23,6 +23,7 @@ pub mod layer;
 pub mod logistic;
 pub mod memory;
 pub mod metric;
+pub mod pipeline;
 pub mod predict;
 pub mod predictions;
 pub mod preprocess;

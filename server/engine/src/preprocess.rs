@@ -3,6 +3,7 @@
 use crate::Result;
 use candle_core::{Device, Tensor};
 use image::RgbImage;
+use pulp::Arch;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -65,13 +66,13 @@ impl Preprocessing {
     #[must_use]
     pub fn values(&self, picture: &RgbImage) -> Vec<f32> {
         let plane = (picture.width() * picture.height()) as usize;
-        let mut out = vec![0f32; 3 * plane];
-        for (i, pixel) in picture.pixels().enumerate() {
-            for channel in 0..3 {
-                let from = if self.bgr { 2 - channel } else { channel };
-                let value = f32::from(pixel.0[from]) * self.scale;
-                out[channel * plane + i] = (value - self.mean[channel]) / self.std[channel];
-            }
+        let mut out = Vec::with_capacity(3 * plane);
+        for channel in 0..3 {
+            let from = if self.bgr { 2 - channel } else { channel };
+            // There are but 256 values.
+            let value = |v: usize| (v as f32 * self.scale - self.mean[channel]) / self.std[channel];
+            let values: [f32; 256] = std::array::from_fn(value);
+            out.extend(picture.as_raw().chunks_exact(3).map(|pixel| values[usize::from(pixel[from])]));
         }
         out
     }
@@ -136,14 +137,17 @@ fn rows(picture: &RgbImage, height: u32, filter: Filter) -> RgbImage {
     let source = picture.as_raw();
     out.par_chunks_mut(stride).zip(&taps).for_each(|(out, tap)| {
         let mut sums = vec![ROUNDING; stride];
-        for (weight, row) in tap.weights.iter().zip(source[stride * tap.first..].chunks_exact(stride)) {
-            for (s, v) in sums.iter_mut().zip(row) {
-                *s += weight * i32::from(*v);
+        // Compiled for each kind of processor: the oldest multiply no vectors of integers.
+        Arch::new().dispatch(|| {
+            for (weight, row) in tap.weights.iter().zip(source[stride * tap.first..].chunks_exact(stride)) {
+                for (s, v) in sums.iter_mut().zip(row) {
+                    *s += weight * i32::from(*v);
+                }
             }
-        }
-        for (p, s) in out.iter_mut().zip(sums) {
-            *p = (s >> BITS).clamp(0, 255) as u8;
-        }
+            for (p, s) in out.iter_mut().zip(&sums) {
+                *p = (s >> BITS).clamp(0, 255) as u8;
+            }
+        });
     });
     out
 }

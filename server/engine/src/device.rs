@@ -39,12 +39,11 @@ pub fn name(device: &Device) -> &'static str {
 
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> std::result::Result<Device, String> {
-    // Without the driver's library `Device::new_cuda` panics instead of failing.
-    // SAFETY: the call only tries to open the library.
-    if !unsafe { candle_core::cuda_backend::cudarc::driver::sys::is_culib_present() } {
-        return Err("no NVIDIA driver was found".to_owned());
+    // Built to load the driver's library at run time, candle panics where there is none.
+    match std::panic::catch_unwind(|| Device::new_cuda(index)) {
+        Ok(opened) => opened.map_err(|e| e.to_string()),
+        Err(_) => Err("no NVIDIA driver was found".to_owned()),
     }
-    Device::new_cuda(index).map_err(|e| e.to_string())
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -27,7 +27,7 @@ def body(number):
     photo = photos[number % len(photos)]
     photo = photo[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + photo[2:]
     parts = [(b'name="image"; filename="a.jpg"', photo), (b'name="encoder"', encoder.encode())]
-    parts += [(b'name="tasks"', tasks.encode())] if tasks != "-" else []
+    parts += [(b'name="task"', tasks.encode())] if tasks != "-" else []
     text = b"".join(b"--x\r\nContent-Disposition: form-data; " + n + b"\r\n\r\n" + v + b"\r\n" for n, v in parts)
     return text + b"--x--\r\n"
 
@@ -37,9 +37,16 @@ def client():
     while time.perf_counter() < end:
         data = body(next(count))
         start = time.perf_counter()
-        connection.request("POST", "/api/v1/predictions", data, {"Content-Type": "multipart/form-data; boundary=x"})
-        response = connection.getresponse()
-        text = response.read()
+        try:
+            connection.request("POST", "/api/v1/predictions", data, {"Content-Type": "multipart/form-data; boundary=x"})
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException):
+            with lock:
+                answers.append((0, time.perf_counter() - start, None, None))
+            connection.close()
+            time.sleep(0.05)
+            continue
         took = time.perf_counter() - start
         with lock:
             answers.append((response.status, took, response.getheader("Retry-After"), response.getheader("Server-Timing")))
@@ -66,6 +73,7 @@ print(json.dumps({
     "p99_ms": at(0.99),
     "refused": len(refused),
     "refused_with_retry_after": sum(a[2] is not None for a in refused),
-    "others": sum(a[0] not in (200, 503) for a in answers),
+    "cut_off": sum(a[0] == 0 for a in answers),
+    "others": sum(a[0] not in (0, 200, 503) for a in answers),
     "timing": next((a[3] for a in reversed(answers) if a[3]), None),
 }))

@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod batcher;
 pub mod blobs;
+pub mod cost;
 pub mod datasets;
 pub mod error;
 pub mod estimate;

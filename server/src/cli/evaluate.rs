@@ -3,7 +3,8 @@
 use super::Failure;
 use super::bars::Bars;
 use crate::service::Settings;
-use crate::service::estimate::estimate;
+use crate::service::cost::{Grid, Rates};
+use crate::service::estimate::{estimate, pictures_per_second};
 use crate::service::evaluation::{self, Done, Evaluated, EvaluationError, Request, Workshop};
 use crate::service::virb_config;
 use clap::{Args, ValueEnum};
@@ -176,6 +177,12 @@ pub async fn evaluate(settings: Settings, request: Request, only_plan: bool) -> 
             for job in &plan.jobs {
                 println!("{} on {}: {} configurations", job.encoder, job.task, job.configurations.len());
             }
+            let pictures = pictures_per_second(registry.device())?;
+            println!(
+                "\nThe whole grid with nothing there yet, at {pictures:.0} pictures a second here, and on one H100 as \
+                 assumed in docs/benchmarks.md:\n"
+            );
+            println!("{}", Grid { here: Rates::cpu(pictures) });
             return Ok(Done::default());
         }
         let listener = Bars::default();

@@ -54,7 +54,7 @@ pub async fn create_predictions(
 ) -> Result<Json<Predictions>, ServiceError> {
     let multipart =
         multipart.map_err(|_| ServiceError::Request("Send a multipart form with the field `image`.".to_owned()))?;
-    let _permit = app.admit()?;
+    let (_permit, multipart) = upload::admit(&app, multipart).await?;
     let form = upload::read(multipart).await?;
     Ok(Json(app.predict_upload(form.image, form.second.as_deref(), &form.encoders, &form.tasks).await?))
 }

@@ -26,6 +26,23 @@ pub struct Form {
 /// Longest text field.
 const MAX_TEXT: usize = 200;
 
+/// Lets a form be read, or refuses it. What is refused is read and dropped all the same: a
+/// connection that is cut while the sender still sends shows no answer.
+pub async fn admit(
+    app: &Virboard,
+    mut multipart: Multipart,
+) -> Result<(tokio::sync::OwnedSemaphorePermit, Multipart), ServiceError> {
+    match app.admit() {
+        Ok(permit) => Ok((permit, multipart)),
+        Err(busy) => {
+            while let Ok(Some(mut field)) = multipart.next_field().await {
+                while let Ok(Some(_)) = field.chunk().await {}
+            }
+            Err(busy)
+        }
+    }
+}
+
 /// Reads the form.
 pub async fn read(mut multipart: Multipart) -> Result<Form, ServiceError> {
     let mut form = Form::default();
@@ -91,8 +108,8 @@ pub async fn form(
     let Ok(multipart) = multipart else {
         return Redirect::to("/try?problem=bad-request").into_response();
     };
-    let _permit = match app.admit() {
-        Ok(permit) => permit,
+    let (_permit, multipart) = match admit(&app, multipart).await {
+        Ok(admitted) => admitted,
         Err(error) => return failed(&error),
     };
     let mut form = match read(multipart).await {

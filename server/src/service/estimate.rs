@@ -31,6 +31,23 @@ const PICTURES: usize = 4;
 /// A head's step forward and back costs about three times its step forward.
 const TRAINING: f64 = 3.0;
 
+/// How many pictures a ResNet-50 encodes in a second on `device`, measured on a few.
+pub fn pictures_per_second(device: &virboard_engine::device::Device) -> virboard_engine::Result<f64> {
+    const BATCH: usize = 8;
+    let network = virboard_engine::encoder::random("Random", device)?.network;
+    let input = network.preprocessing();
+    let pixels = (3 * input.width * input.height) as usize;
+    let batch = input.batch(&vec![vec![0.1; pixels]; BATCH], device)?;
+    let mut best = f64::INFINITY;
+    for _ in 0..4 {
+        let started = Instant::now();
+        // Reading the result waits for the device.
+        let _: Vec<Vec<f32>> = network.embedding(&batch)?.to_vec2()?;
+        best = best.min(started.elapsed().as_secs_f64());
+    }
+    Ok(BATCH as f64 / best)
+}
+
 /// Measures each encoder on a few pictures and scales that up by the plan's samples and epochs.
 /// Heads are counted by their multiplications at the speed that the encoder reached.
 pub fn estimate(registry: &Registry, plan: &Plan) -> virboard_engine::Result<Estimate> {

@@ -80,10 +80,17 @@ impl Virboard {
         self.store.image(image).await?.ok_or(ServiceError::NotFound("This photo is not stored here. Upload it again."))
     }
 
-    /// The photo as it is shown: an upright JPEG.
+    /// The photo as it is shown: an upright JPEG, made when it is first looked at.
     pub async fn shown_photo(&self, image: &str) -> Result<Vec<u8>> {
         let info = self.image_info(image).await?;
-        self.blobs.get(&shown(&info.sha256)).await
+        let key = shown(&info.sha256);
+        if self.blobs.has(&key).await {
+            return self.blobs.get(&key).await;
+        }
+        let pixels = self.pixels(&mut Photo { info, pixels: None }).await?;
+        let jpeg = tokio::task::spawn_blocking(move || pictures::photo(&pixels)).await??;
+        self.blobs.put(&key, jpeg.clone()).await?;
+        Ok(jpeg)
     }
 
     /// A picture of a prediction: `mask.png`, `map.png`, `flow.png`, `shown.png`, `overlay.png` or `grid.bin`.
@@ -188,9 +195,6 @@ impl Virboard {
         let (pixels, bytes) = self.decode(bytes).await?;
         let info = ImageInfo { sha256, width: pixels.width(), height: pixels.height() };
         let size = bytes.len();
-        let for_show = pixels.clone();
-        let jpeg = tokio::task::spawn_blocking(move || pictures::photo(&for_show)).await??;
-        self.blobs.put(&shown(&info.sha256), jpeg).await?;
         self.blobs.put(&original(&info.sha256), bytes).await?;
         // The row comes last: who sees it finds the files.
         self.store.add_image(&info, size).await?;

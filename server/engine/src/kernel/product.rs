@@ -10,6 +10,8 @@ use std::ops::Range;
 /// Rows whose sums stay in registers at once: with 4 vectors a row 24 of AVX-512's 32
 /// registers, with 2 vectors 12 of AVX2's 16.
 const TILE: usize = 6;
+/// Values of a cache line.
+const LINE: usize = 16;
 /// Most pieces of a row: a 3x3 kernel.
 const TAPS: usize = 9;
 /// Values of a piece that are packed at once, so that all their places stay near.
@@ -30,6 +32,8 @@ pub struct Packed {
     depth: usize,
     width: usize,
     values: Vec<f32>,
+    /// Where they start, at the beginning of a cache line.
+    start: usize,
 }
 
 /// One of the matrices.
@@ -62,7 +66,9 @@ impl Packed {
     ) -> Self {
         assert!(taps <= TAPS, "rows have at most {TAPS} pieces");
         let width = panel_width(outputs);
-        let mut values = Vec::with_capacity(matrices * outputs.next_multiple_of(width) * taps * depth);
+        let mut values: Vec<f32> = Vec::with_capacity(matrices * outputs.next_multiple_of(width) * taps * depth + LINE);
+        let start = values.as_ptr().align_offset(4 * LINE).min(LINE);
+        values.resize(start, 0.0);
         for matrix in 0..matrices {
             for first in (0..outputs).step_by(width) {
                 for tap in 0..taps {
@@ -73,7 +79,7 @@ impl Packed {
                 }
             }
         }
-        Self { outputs, taps, depth, width, values }
+        Self { outputs, taps, depth, width, values, start }
     }
 
     /// Packs a convolution's kernel, `O x I x taps`.
@@ -99,8 +105,10 @@ impl Packed {
     ) -> Self {
         assert!(taps <= TAPS, "rows have at most {TAPS} pieces");
         let width = panel_width(outputs);
-        let mut values = vec![0f32; outputs.next_multiple_of(width) * taps * depth];
-        values.par_chunks_mut(taps * depth * width).enumerate().for_each(|(panel, values)| {
+        let mut values = vec![0f32; outputs.next_multiple_of(width) * taps * depth + LINE];
+        let start = values.as_ptr().align_offset(4 * LINE).min(LINE);
+        let end = values.len() - (LINE - start);
+        values[start..end].par_chunks_mut(taps * depth * width).enumerate().for_each(|(panel, values)| {
             let some = panel * width..((panel + 1) * width).min(outputs);
             for first in (0..depth).step_by(narrow) {
                 for o in some.clone() {
@@ -112,7 +120,7 @@ impl Packed {
                 }
             }
         });
-        Self { outputs, taps, depth, width, values }
+        Self { outputs, taps, depth, width, values, start }
     }
 
     /// Outputs of all panels, of which the last may be wider than there are outputs.
@@ -124,7 +132,7 @@ impl Packed {
     pub fn matrix(&self, matrix: usize) -> Weights<'_> {
         let len = self.padded() * self.taps * self.depth;
         let Self { outputs, taps, depth, width, .. } = *self;
-        Weights { outputs, taps, depth, width, values: &self.values[matrix * len..][..len] }
+        Weights { outputs, taps, depth, width, values: &self.values[self.start + matrix * len..][..len] }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Convolutions of frozen networks, with bias and BatchNorm folded in.
 
 use crate::Result;
+use crate::kernel::values;
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -100,17 +101,9 @@ impl CustomOp2 for Depthwise {
         weight: &CpuStorage,
         weight_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (CpuStorage::F32(input), CpuStorage::F32(weight)) = (input, weight) else {
-            candle_core::bail!("depthwise convolution takes f32");
-        };
         let (n, c, h, w) = input_layout.shape().dims4()?;
         let k = weight_layout.shape().dims4()?.2;
-        let (Some((from, to)), Some((wfrom, wto))) =
-            (input_layout.contiguous_offsets(), weight_layout.contiguous_offsets())
-        else {
-            candle_core::bail!("depthwise convolution takes contiguous tensors");
-        };
-        let (input, weight) = (&input[from..to], &weight[wfrom..wto]);
+        let (input, weight) = (values(input, input_layout)?, values(weight, weight_layout)?);
         let (s, p) = (self.stride, self.padding);
         let (oh, ow) = ((h + 2 * p - k) / s + 1, (w + 2 * p - k) / s + 1);
         let mut out = vec![0f32; n * c * oh * ow];

@@ -19,7 +19,8 @@ pub use pool::{average, max_pool_3x3};
 pub use step::{BETA2, EPS, Moments, Rule};
 
 use crate::Result;
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, DType, Device, Layout, Storage, Tensor};
 use pulp::Simd;
 use std::marker::PhantomData;
 
@@ -31,12 +32,20 @@ pub fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     &mut buffer[..len]
 }
 
+/// The values of a contiguous tensor on the CPU.
+pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
+        _ => candle_core::bail!("this takes contiguous f32 tensors"),
+    }
+}
+
 /// Hands over the values of a tensor in row order, without a copy where they lie so.
 pub(crate) fn read<T>(x: &Tensor, take: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let x = x.contiguous()?;
     let (storage, layout) = x.storage_and_layout();
-    Ok(match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) => take(&values[from..to]),
+    Ok(match &*storage {
+        Storage::Cpu(storage) if storage.dtype() == DType::F32 => take(values(storage, layout)?),
         _ => take(&x.flatten_all()?.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1::<f32>()?),
     })
 }

@@ -68,7 +68,7 @@ impl Cost {
             HeadKind::MultiEmbedding => images * EMBEDDING * 512.0,
             HeadKind::DeepLab => 8e9,
             HeadKind::Pixelwise | HeadKind::Siamese => {
-                MAPS.windows(2).map(|m| m[1].1 * m[1].1 * m[1].0 * 9.0 * 4.0 * m[0].0).sum()
+                decoder_multiplications(&MAPS.map(|(channels, side)| (side * side, channels)))
             }
         };
         let values = if task.kind == OutputKind::Classification {
@@ -82,6 +82,13 @@ impl Cost {
             bytes: if recipe.cached { 2.0 * values * images * (train + test) } else { 0.0 },
         }
     }
+}
+
+/// Multiplications of the pixel-wise decoder for maps of these pixels and channels, the finest
+/// first: 3x3 convolutions to four times the next map's channels.
+#[must_use]
+pub fn decoder_multiplications(maps: &[(f64, f64)]) -> f64 {
+    maps.windows(2).map(|m| m[1].0 * m[1].1 * 36.0 * m[0].1).sum()
 }
 
 /// The whole grid on a CPU of these rates and on one H100.

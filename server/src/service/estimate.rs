@@ -1,5 +1,6 @@
 //! How long a grid will take and how much it will store, before it begins.
 
+use super::cost::decoder_multiplications;
 use super::evaluation::Plan;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -91,9 +92,7 @@ pub fn estimate(registry: &Registry, plan: &Plan) -> virboard_engine::Result<Est
             HeadKind::Linear | HeadKind::MultiEmbedding => (images * network.embedding_len()) as f64 * 512.0,
             HeadKind::DeepLab => 8e9,
             HeadKind::Pixelwise | HeadKind::Siamese if recipe.slim => 2e8,
-            HeadKind::Pixelwise | HeadKind::Siamese => {
-                maps.windows(2).map(|m| m[1].0 * m[1].1 * 36.0 * m[0].1).sum::<f64>() * images as f64
-            }
+            HeadKind::Pixelwise | HeadKind::Siamese => decoder_multiplications(&maps) * images as f64,
         };
         // A ResNet-50 multiplies 4.1e9 times for a picture.
         let speed = 4.1e9 / seconds.max(1e-6);

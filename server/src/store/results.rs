@@ -49,6 +49,9 @@ pub struct Epoch {
     pub test_metric: Option<f64>,
 }
 
+/// Readers of the features beside the heads.
+const OPINIONS: &[Probe] = &[Probe::Knn, Probe::Logistic];
+
 impl Store {
     /// Jobs of the runs that are marked as running, with the number of those runs.
     pub async fn running_jobs(&self) -> Result<Vec<(String, u64)>> {
@@ -236,29 +239,32 @@ impl Store {
     /// The current score of each encoder and task by its head: standard before ViRB's
     /// protocol, measured before imported, then the newest.
     pub async fn current_results(&self) -> Result<Vec<ResultCell>> {
-        self.current(&[Probe::Head]).await
+        self.current(&[Probe::Head], None).await
     }
 
     /// The current neighbours' and regression's scores of each encoder and task.
     pub async fn second_opinions(&self) -> Result<Vec<ResultCell>> {
-        self.current(&[Probe::Knn, Probe::Logistic]).await
+        self.current(OPINIONS, None).await
     }
 
     /// The current neighbours' and regression's scores of one encoder on one task.
     pub async fn opinions(&self, encoder: &str, task: &str) -> Result<Vec<ResultCell>> {
-        let all = self.second_opinions().await?;
-        Ok(all.into_iter().filter(|r| r.encoder == encoder && r.task == task).collect())
+        self.current(OPINIONS, Some((encoder, task))).await
     }
 
-    async fn current(&self, probes: &[Probe]) -> Result<Vec<ResultCell>> {
+    /// The current scores by some probes, of all encoders and tasks or of one of each.
+    async fn current(&self, probes: &[Probe], only: Option<(&str, &str)>) -> Result<Vec<ResultCell>> {
         let rows = sqlx::query(
             "select * from (
                  select *, row_number() over (
                      partition by encoder, task, probe
                      order by protocol = 'standard' desc, source = 'measured' desc, finished_at desc, id desc
-                 ) as place from results where selected = 1
+                 ) as place from results
+                 where selected = 1 and ($1 is null or (encoder = $1 and task = $2))
              ) where place = 1 order by encoder, task, probe",
         )
+        .bind(only.map(|o| o.0))
+        .bind(only.map(|o| o.1))
         .fetch_all(&self.pool)
         .await?;
         let all: Vec<ResultCell> = rows.iter().map(result_of).collect::<Result<_>>()?;

@@ -1,6 +1,6 @@
 //! A convolution with bias, an optional addition and ReLU in one pass.
 
-use super::product::{Finish, Packed, Plain, Rows, product};
+use super::product::{Finish, NARROW, Packed, Plain, Rows, product};
 use super::winograd::{self, Scheme, Winograd};
 use crate::conv::{Activation, Conv, Padding};
 use crate::{Error, Result};
@@ -76,14 +76,14 @@ impl Convolution {
         let value = |o: usize, c: usize, tap: usize| weight[(o * channels + c) * area + tap];
         let method = if kernel > 3 {
             let depth = kernel * channels;
-            Method::Strips(Packed::new(outputs, kernel, depth, |o, row, k| {
+            Method::Strips(Packed::new(1, outputs, kernel, depth, NARROW, |_, o, row, k| {
                 value(o, k % channels, row * kernel + k / channels)
             }))
         } else if kernel == 3 && conv.stride == 1 && padding == 1 {
             let scheme = if channels <= LARGE_TILES { Scheme::Four } else { Scheme::Two };
             Method::Winograd(Winograd::new(scheme, outputs, channels, value))
         } else {
-            Method::Direct(Packed::new(outputs, area, channels, |o, tap, c| value(o, c, tap)))
+            Method::Direct(Packed::of_kernel(&weight, outputs, channels, area))
         };
         let mut bias: Vec<f32> = conv.bias.flatten_all()?.to_vec1()?;
         if let Method::Direct(packed) | Method::Strips(packed) = &method {

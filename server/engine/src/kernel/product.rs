@@ -15,7 +15,7 @@ const LINE: usize = 16;
 /// Most pieces of a row: a 3x3 kernel.
 const TAPS: usize = 9;
 /// Values of a piece that are packed at once, so that all their places stay near.
-const NARROW: usize = 16;
+pub const NARROW: usize = 16;
 /// Bytes of a block's rows that should stay in a core's second-level cache.
 const NEAR: usize = 512 << 10;
 /// Bytes of a panel's weights that are worked on at once.
@@ -51,70 +51,42 @@ pub struct Weights<'a> {
 }
 
 impl Packed {
-    /// Packs one matrix, `weight(output, tap, k)`.
-    pub fn new(outputs: usize, taps: usize, depth: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Self {
-        Self::several(1, outputs, taps, depth, |_, o, tap, k| weight(o, tap, k))
-    }
-
-    /// Packs several matrices of one size, `weight(matrix, output, tap, k)`.
-    pub fn several(
-        matrices: usize,
-        outputs: usize,
-        taps: usize,
-        depth: usize,
-        weight: impl Fn(usize, usize, usize, usize) -> f32,
-    ) -> Self {
-        assert!(taps <= TAPS, "rows have at most {TAPS} pieces");
-        let width = panel_width(outputs);
-        let mut values: Vec<f32> = Vec::with_capacity(matrices * outputs.next_multiple_of(width) * taps * depth + LINE);
-        let start = values.as_ptr().align_offset(4 * LINE).min(LINE);
-        values.resize(start, 0.0);
-        for matrix in 0..matrices {
-            for first in (0..outputs).step_by(width) {
-                for tap in 0..taps {
-                    for k in 0..depth {
-                        let value = |o| if o < outputs { weight(matrix, o, tap, k) } else { 0.0 };
-                        values.extend((first..first + width).map(value));
-                    }
-                }
-            }
-        }
-        Self { outputs, taps, depth, width, values, start }
-    }
-
     /// Packs a convolution's kernel, `O x I x taps`.
     pub fn of_kernel(weight: &[f32], outputs: usize, inputs: usize, taps: usize) -> Self {
-        Self::fast(outputs, taps, inputs, NARROW, |o, k, tap| weight[(o * inputs + k) * taps + tap])
+        Self::new(1, outputs, taps, inputs, NARROW, |_, o, tap, k| weight[(o * inputs + k) * taps + tap])
     }
 
     /// Packs a convolution's kernel, `O x I x taps`, for the gradient of its input: turned
     /// round, and with O and I exchanged.
     pub fn of_turned_kernel(weight: &[f32], outputs: usize, inputs: usize, taps: usize) -> Self {
         // One k at a time, whose outputs lie side by side.
-        Self::fast(inputs, taps, outputs, 1, |i, o, tap| weight[(o * inputs + i) * taps + taps - 1 - tap])
+        Self::new(1, inputs, taps, outputs, 1, |_, i, tap, o| weight[(o * inputs + i) * taps + taps - 1 - tap])
     }
 
-    /// As [`Self::new`], `weight(output, k, tap)`, on all threads, in an order that suits
-    /// weights whose taps lie side by side.
-    fn fast(
+    /// Packs matrices of one size, `weight(matrix, output, tap, k)`, on all threads; `narrow` is
+    /// how many k of an output lie near each other where the weights come from.
+    pub fn new(
+        matrices: usize,
         outputs: usize,
         taps: usize,
         depth: usize,
         narrow: usize,
-        weight: impl Fn(usize, usize, usize) -> f32 + Sync,
+        weight: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
     ) -> Self {
         assert!(taps <= TAPS, "rows have at most {TAPS} pieces");
         let width = panel_width(outputs);
-        let mut values = vec![0f32; outputs.next_multiple_of(width) * taps * depth + LINE];
+        let panels = outputs.div_ceil(width);
+        let len = matrices * panels * width * taps * depth;
+        let mut values = vec![0f32; len + LINE];
         let start = values.as_ptr().align_offset(4 * LINE).min(LINE);
-        let end = values.len() - (LINE - start);
-        values[start..end].par_chunks_mut(taps * depth * width).enumerate().for_each(|(panel, values)| {
+        values[start..][..len].par_chunks_mut(taps * depth * width).enumerate().for_each(|(panel, values)| {
+            let (matrix, panel) = (panel / panels, panel % panels);
             let some = panel * width..((panel + 1) * width).min(outputs);
             for first in (0..depth).step_by(narrow) {
                 for o in some.clone() {
                     for k in first..(first + narrow).min(depth) {
                         for tap in 0..taps {
-                            values[(tap * depth + k) * width + o - some.start] = weight(o, k, tap);
+                            values[(tap * depth + k) * width + o - some.start] = weight(matrix, o, tap, k);
                         }
                     }
                 }

@@ -50,15 +50,12 @@ impl Shape {
 }
 
 /// The output for input `x`.
-pub fn convolve(shape: Shape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+pub fn convolve(shape: Shape, x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
     let packed = Packed::of_kernel(weight, shape.outputs, shape.inputs, shape.taps());
-    let bias = bias.map(|bias| {
-        let mut bias = bias.to_vec();
-        bias.resize(packed.padded(), 0.0);
-        bias
-    });
+    let mut bias = bias.to_vec();
+    bias.resize(packed.padded(), 0.0);
     let zeros = vec![0.0; shape.inputs];
-    let finish = Finish { bias: bias.as_deref(), ..Finish::default() };
+    let finish = Finish { bias: Some(&bias), ..Finish::default() };
     product(&shape.window(x, shape.inputs, &zeros), packed.matrix(0), shape.maps.pixels(), finish, out);
 }
 

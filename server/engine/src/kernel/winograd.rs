@@ -4,7 +4,7 @@
 //! Input tiles are transformed, multiplied with the transformed weights in one matrix product
 //! a position of the tile, and transformed back.
 
-use super::product::{Finish, Packed, Plain, rectangle};
+use super::product::{Finish, NARROW, Packed, Plain, rectangle};
 use super::{Maps, Parts, Scratch, grown, load, store};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -110,7 +110,7 @@ impl Winograd {
         weight: impl Fn(usize, usize, usize) -> f32 + Sync,
     ) -> Self {
         let (side, g) = (scheme.inputs(), scheme.kernel());
-        let positions = Packed::several(side * side, outputs, 1, channels, |p, o, _, c| {
+        let positions = Packed::new(side * side, outputs, 1, channels, NARROW, |p, o, _, c| {
             let (row, column) = (g[p / side], g[p % side]);
             let term = |tap: usize| row[tap / 3] * column[tap % 3] * f64::from(weight(o, c, tap));
             (0..9).map(term).sum::<f64>() as f32

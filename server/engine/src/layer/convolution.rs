@@ -1,7 +1,7 @@
 //! Convolutions that keep the size, with gradients.
 
 use crate::Result;
-use crate::kernel::{Maps, training};
+use crate::kernel::{Maps, training, values};
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 
 /// Most values of the matrix of neighbourhoods that are made at once (512 MB); larger maps
@@ -80,13 +80,6 @@ impl Convolve {
     }
 }
 
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
-    match (storage, layout.contiguous_offsets()) {
-        (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
-        _ => candle_core::bail!("the convolution takes contiguous f32 tensors"),
-    }
-}
-
 impl CustomOp3 for Convolve {
     fn name(&self) -> &'static str {
         "convolve"
@@ -104,7 +97,7 @@ impl CustomOp3 for Convolve {
         let shape = self.shape(of_x.shape(), of_weight.shape())?;
         let mut out = vec![0f32; shape.maps.pixels() * shape.outputs];
         let (x, weight, bias) = (values(x, of_x)?, values(weight, of_weight)?, values(bias, of_bias)?);
-        training::convolve(shape, x, weight, Some(bias), &mut out);
+        training::convolve(shape, x, weight, bias, &mut out);
         let Maps { images, height, width } = shape.maps;
         Ok((CpuStorage::F32(out), (images, height, width, shape.outputs).into()))
     }

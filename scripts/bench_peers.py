@@ -2,11 +2,12 @@
 for each answer, so that the programs take turns.
 
 Start: python scripts/bench_peers.py THREADS FOLDER. It prints the peers' versions, then for
-each line of standard input (`what peer size...`) the seconds that the work took, or `none`.
+each line of standard input (`what peer size...`) the seconds that the work took (megabytes for `memory`), or `none`.
 Needs torch, torchvision, onnx, onnxruntime and Pillow; works with those that are there.
 """
 
 import os
+import subprocess
 import sys
 import time
 
@@ -86,6 +87,25 @@ def onnx(n, times):
         sessions["resnet50"] = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     x = {"x": batch(n).numpy()}
     return timed(lambda: sessions["resnet50"].run(None, x), times)
+
+
+MEMORY = """
+import sys, numpy, onnxruntime
+read = lambda field: next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith(field)) / 1024
+start = read("VmRSS")
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads, options.inter_op_num_threads = int(sys.argv[3]), 1
+session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+session.run(None, {"x": numpy.zeros((int(sys.argv[2]), 3, 224, 224), numpy.float32)})
+print(read("VmHWM") - start)
+"""
+
+
+def onnx_memory(n):
+    """Peak megabytes of a process that loads the model and makes one pass, above its start."""
+    path = os.path.join(folder, "resnet50.onnx")
+    run = [sys.executable, "-c", MEMORY, path, str(n), str(threads)]
+    return float(subprocess.run(run, capture_output=True, check=True, text=True).stdout)
 
 
 def linear(fused):
@@ -175,6 +195,7 @@ if torch:
     KINDS["linear", "torch-fused"] = linear(True)
 if torch and onnxruntime:
     KINDS["encoder", "onnxruntime"] = onnx
+    KINDS["memory", "onnxruntime"] = onnx_memory
 if Image:
     KINDS["photos", "pillow"] = photos
 

@@ -94,6 +94,7 @@ pub fn router(app: Virboard, site: &std::path::Path, public: PathBuf) -> Router 
         .route("/theme", post(pages::theme))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(api::metrics))
         .nest_service(
             "/pkg",
             middleware::immutable(ServeDir::new(site.join("pkg")).precompressed_br().precompressed_gzip()),
@@ -108,6 +109,7 @@ pub fn router(app: Virboard, site: &std::path::Path, public: PathBuf) -> Router 
         .layer(RequestBodyLimitLayer::new(MAX_REQUEST))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(axum::middleware::from_fn(middleware::explain))
+        .layer(axum::middleware::from_fn(middleware::measure))
         .layer(CatchPanicLayer::custom(|_| problem::Problem::internal().into_response()))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(TraceLayer::new_for_http().make_span_with(middleware::span))

@@ -12,6 +12,7 @@ pub mod export;
 pub mod fetch;
 pub mod heads;
 pub mod import;
+pub mod metrics;
 pub mod open_data;
 pub mod pictures;
 pub mod predictions;
@@ -25,6 +26,7 @@ pub use error::{Result, ServiceError};
 use heads::Heads;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use virboard_app::api::{Board, EncoderState, SamplePhoto};
 use virboard_core::catalog::ENCODERS;
 use virboard_engine::dataset::Places;
@@ -150,6 +152,30 @@ impl Virboard {
     /// Lets a request begin its upload, or refuses it at once: photos wait in memory.
     pub fn admit(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
         self.uploads.clone().try_acquire_owned().map_err(|_| ServiceError::Busy)
+    }
+
+    /// What the server measures of itself, in Prometheus' text format.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let computed = self.batcher.computed();
+        let uploads = UPLOADS - self.uploads.available_permits();
+        metrics::render(computed.batches.load(Relaxed), computed.pictures.load(Relaxed), uploads)
+    }
+
+    /// Loads up to `most` encoders that have heads, with their heads, and runs each once, so
+    /// that nobody's first photo waits for them.
+    pub async fn warm(&self, most: usize) {
+        for (encoder, state) in ENCODERS.iter().zip(self.encoders()).filter(|(_, s)| !s.heads.is_empty()).take(most) {
+            let one = |task: &String| virboard_core::catalog::task(task).is_some_and(|t| t.images == 1);
+            let tasks = state.heads.into_iter().filter(one).collect();
+            let input = virboard_engine::encoder::preprocessing(encoder.architecture).blank();
+            match self.batcher.predict(encoder.key, tasks, vec![input]).await {
+                Ok(answer) => {
+                    tracing::info!(encoder = encoder.key, milliseconds = answer.costs.encoder, "warm");
+                }
+                Err(error) => tracing::warn!(encoder = encoder.key, %error, "could not be warmed"),
+            }
+        }
     }
 
     /// The database.

@@ -146,3 +146,30 @@ async fn a_theme_is_remembered_and_leads_back_to_this_site_only() {
     let page = common::bytes(server.send(request).await).await;
     assert!(String::from_utf8_lossy(&page).contains("data-theme=\"dark\""));
 }
+
+#[tokio::test]
+async fn an_answer_says_where_its_time_went_and_the_metrics_count_it() {
+    let server = server().await;
+    let ask = || async {
+        let response = server.send(form("/api/v1/predictions", &sample("coffee.png"), &[("encoder", "Random")])).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let timing = response.headers()["server-timing"].to_str().expect("text").to_owned();
+        let body: serde_json::Value = serde_json::from_slice(&common::bytes(response).await).expect("JSON");
+        (timing, body["costs"].clone())
+    };
+    let (timing, costs) = ask().await;
+    for stage in ["decode", "wait", "encoder", "heads", "pictures"] {
+        assert!(timing.contains(&format!("{stage};dur=")), "{timing}");
+        assert!(costs[stage].as_f64().expect("milliseconds") > 0.0, "{costs}");
+    }
+    let (_, again) = ask().await;
+    assert_eq!(again["encoder"], 0.0, "the second answer comes from the store");
+    let (status, text) = server.get("/metrics").await;
+    assert_eq!(status, StatusCode::OK);
+    let text = String::from_utf8(text.to_vec()).expect("text");
+    for name in
+        ["virboard_stage_seconds_bucket{stage=\"encoder\"", "virboard_request_seconds_count", "virboard_pictures_total"]
+    {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+}

@@ -87,6 +87,30 @@ pub struct Prediction {
     pub output: Output,
 }
 
+/// Where the time of a request went, in milliseconds. What was computed before takes none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Costs {
+    /// Decoding the photo and bringing it to the encoder's input.
+    pub decode: f64,
+    /// Waiting for the device and for other photos of the same batch.
+    pub wait: f64,
+    /// The encoder's pass, shared by all photos of the batch.
+    pub encoder: f64,
+    /// The heads on its features, shared in the same way.
+    pub heads: f64,
+    /// Painting and writing pictures of the outputs.
+    pub pictures: f64,
+}
+
+impl Costs {
+    /// The parts with their names, in the order in which they come.
+    #[must_use]
+    pub fn parts(&self) -> [(&'static str, f64); 5] {
+        let Self { decode, wait, encoder, heads, pictures } = *self;
+        [("decode", decode), ("wait", wait), ("encoder", encoder), ("heads", heads), ("pictures", pictures)]
+    }
+}
+
 /// An image and everything that was asked about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predictions {
@@ -94,6 +118,9 @@ pub struct Predictions {
     pub image: ImageInfo,
     /// One entry per encoder and task.
     pub outputs: Vec<Prediction>,
+    /// What this answer took; all zero where everything had been computed before.
+    #[serde(default)]
+    pub costs: Costs,
 }
 
 #[cfg(test)]

@@ -162,6 +162,51 @@ fn encoders(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Names the batch whose pass a process of its own makes, to see its memory alone.
+const PASS: &str = "VIRBOARD_BENCH_PASS";
+
+/// Peak memory of a process that loads ResNet-50 and makes one pass, above its start.
+fn memory(peers: &mut Option<Peers>) -> Result<(), Failure> {
+    println!("| peak memory of ResNet-50, MB | batch 1 | batch 8 | batch 32 |\n|---|---|---|---|");
+    let batches = [1, 8, 32];
+    let mut own = Vec::new();
+    for n in batches {
+        let output = Command::new(std::env::current_exe()?).env(PASS, n.to_string()).output()?;
+        own.push(String::from_utf8_lossy(&output.stdout).trim().parse::<f64>()?);
+    }
+    let row = |name: &str, values: &[f64]| {
+        let values: Vec<String> = values.iter().map(|v| format!("{v:.0}")).collect();
+        println!("| {name} | {} |", values.join(" | "));
+    };
+    row("Virboard", &own);
+    if let Some(peers) = peers {
+        // Exports the model that the measured process loads.
+        let ready = peers.time("encoder onnxruntime 1 1")?;
+        let mut other = Vec::new();
+        for n in batches.into_iter().filter(|_| ready.is_some()) {
+            other.extend(peers.time(&format!("memory onnxruntime {n}"))?);
+        }
+        row("ONNX Runtime", &other);
+    }
+    println!();
+    Ok(())
+}
+
+/// Makes ResNet-50 and one pass, and prints the peak of memory since the start.
+fn pass(n: usize) -> Result<(), Failure> {
+    let bytes = |field: &str| -> Result<f64, Failure> {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let line = status.lines().find(|l| l.starts_with(field)).ok_or("the system tells no memory")?;
+        Ok(line.split_whitespace().nth(1).ok_or("no number")?.parse::<f64>()? / 1024.0)
+    };
+    let start = bytes("VmRSS")?;
+    let config = Config::resnet50();
+    let network = ResNet::new(config, &mut random_weights(&config, 0)?, &Device::Cpu)?;
+    network.embedding(&Tensor::zeros((n, 3, 224, 224), candle_core::DType::F32, &Device::Cpu)?)?;
+    println!("{:.1}", bytes("VmHWM")? - start);
+    Ok(())
+}
+
 /// An epoch of linear heads: rows of 2048 to 100 classes, several learning rates at once.
 fn linear(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
     let (rows, classes) = (20_000, 100);
@@ -231,7 +276,7 @@ fn pixelwise(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
 
 /// JPEGs of 500 x 375 to inputs, and to embeddings, and the encoder alone.
 fn photos(peers: &mut Option<Peers>, folder: &Path, rounds: usize) -> Result<(), Failure> {
-    const COUNT: usize = 200;
+    const COUNT: usize = 1000;
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/photos");
     let mut sources = Vec::new();
     for class in ["animal", "fish", "household", "monument", "renewable energy", "tool"] {
@@ -301,6 +346,9 @@ fn member(seed: usize, classes: usize) -> Result<Member, Failure> {
 
 fn main() -> Result<(), Failure> {
     virboard_engine::memory::keep_freed();
+    if let Ok(n) = std::env::var(PASS) {
+        return pass(n.parse()?);
+    }
     let folder = tempfile::tempdir()?;
     let mut peers = Peers::start(folder.path())?;
     println!("{} threads. {}\n", rayon::current_num_threads(), peers.as_ref().map_or("No peers.", |p| &p.versions));
@@ -309,6 +357,9 @@ fn main() -> Result<(), Failure> {
     let wanted = |name: &str| only.as_deref().is_none_or(|o| name.contains(o));
     if wanted("encoder") {
         encoders(&mut peers, rounds)?;
+    }
+    if wanted("memory") {
+        memory(&mut peers)?;
     }
     if wanted("linear") {
         linear(&mut peers, rounds)?;

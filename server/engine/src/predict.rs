@@ -7,6 +7,7 @@ use crate::{Error, Result};
 use candle_core::{D, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What a head says about one picture, at the head's own resolution.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,17 @@ pub struct Grid {
     pub values: Vec<f32>,
 }
 
+/// What a batch gave and took.
+#[derive(Debug)]
+pub struct Answered {
+    /// For each sample, one output a head.
+    pub outputs: Vec<Vec<Output>>,
+    /// Time of the encoder's pass. On a GPU it may only have been begun by then.
+    pub encoder: Duration,
+    /// Time of the heads.
+    pub heads: Duration,
+}
+
 /// Runs `encoder` once over a batch of samples of equally many images, all prepared with
 /// [`crate::preprocess::Preprocessing::input`], and every head on the features. Gives, for each
 /// sample, one output a head, in the order of `heads`.
@@ -42,7 +54,8 @@ pub fn predict(
     heads: &[Arc<Head>],
     samples: &[Vec<Vec<f32>>],
     device: &candle_core::Device,
-) -> Result<Vec<Vec<Output>>> {
+) -> Result<Answered> {
+    let started = Instant::now();
     for head in heads {
         head.check(encoder)?;
     }
@@ -54,6 +67,7 @@ pub fn predict(
         let inputs: Vec<Vec<f32>> = samples.iter().map(|s| s[image].clone()).collect();
         features.push(encoder.network.features_with(&input.batch(&inputs, device)?, maps)?);
     }
+    let encoder = started.elapsed();
     let size = (input.height as usize, input.width as usize);
     let mut outputs: Vec<Vec<Output>> = samples.iter().map(|_| Vec::with_capacity(heads.len())).collect();
     for head in heads {
@@ -73,7 +87,7 @@ pub fn predict(
         };
         outputs.iter_mut().zip(all).for_each(|(out, output)| out.push(output));
     }
-    Ok(outputs)
+    Ok(Answered { outputs, encoder, heads: started.elapsed().saturating_sub(encoder) })
 }
 
 fn grids(t: &Tensor) -> Result<Vec<Grid>> {

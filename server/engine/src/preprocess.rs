@@ -77,6 +77,12 @@ impl Preprocessing {
         out
     }
 
+    /// An input of zeros, `3 x H x W` values.
+    #[must_use]
+    pub fn blank(&self) -> Vec<f32> {
+        vec![0.0; 3 * (self.height * self.width) as usize]
+    }
+
     /// A batch of inputs, `N x 3 x H x W`.
     pub fn batch(&self, inputs: &[Vec<f32>], device: &Device) -> Result<Tensor> {
         let shape = (inputs.len(), 3, self.height as usize, self.width as usize);

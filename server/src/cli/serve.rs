@@ -19,11 +19,14 @@ pub struct Serve {
     /// Predictions that may wait before requests are refused
     #[arg(long, default_value_t = 128)]
     queue: usize,
+    /// Encoders to load before the first photo comes
+    #[arg(long, default_value_t = 3)]
+    warm: usize,
 }
 
 impl Default for Serve {
     fn default() -> Self {
-        Self { addr: ([127, 0, 0, 1], 3000).into(), site_dir: None, queue: 128 }
+        Self { addr: ([127, 0, 0, 1], 3000).into(), site_dir: None, queue: 128, warm: 3 }
     }
 }
 
@@ -34,6 +37,8 @@ impl Serve {
         let site = self.site_dir.unwrap_or_else(default_site);
         let app = Virboard::open(&settings).await?;
         let store = app.store().clone();
+        let (warmed, most) = (app.clone(), self.warm);
+        tokio::spawn(async move { warmed.warm(most).await });
         let router = http::router(app, &site, settings.public.clone());
         let listener = tokio::net::TcpListener::bind(self.addr).await.map_err(|e| {
             format!("cannot listen on {}: {e}. Is another Virboard running? Try --addr 127.0.0.1:3001", self.addr)

@@ -12,7 +12,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use virboard_core::catalog::{ENCODERS, TASKS};
-use virboard_core::prediction::Predictions;
 use virboard_core::results::Probe;
 
 /// A list.
@@ -43,7 +42,7 @@ struct PredictionForm {
     post, path = "/api/v1/predictions", tag = "predictions",
     request_body(content = inline(PredictionForm), content_type = "multipart/form-data"),
     responses(
-        (status = 200, description = "Outputs. `kind` is `classification` (`classes`), `segmentation` (`labels`, `mask`) or `depth` (`minimum`, `maximum`, `unit`, `map`) or `flow` (`longest`, `map`).", body = Object),
+        (status = 200, description = "Outputs. `kind` is `classification` (`classes`), `segmentation` (`labels`, `mask`) or `depth` (`minimum`, `maximum`, `unit`, `map`) or `flow` (`longest`, `map`). `costs` and the header `Server-Timing` say where the time went, in milliseconds.", body = Object),
         (status = "4XX", description = "The photo or a name cannot be used", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Busy; try again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
     )
@@ -51,12 +50,19 @@ struct PredictionForm {
 pub async fn create_predictions(
     State(app): State<Virboard>,
     multipart: Result<Multipart, MultipartRejection>,
-) -> Result<Json<Predictions>, ServiceError> {
+) -> Result<Response, ServiceError> {
     let multipart =
         multipart.map_err(|_| ServiceError::Request("Send a multipart form with the field `image`.".to_owned()))?;
     let (_permit, multipart) = upload::admit(&app, multipart).await?;
     let form = upload::read(multipart).await?;
-    Ok(Json(app.predict_upload(form.image, form.second.as_deref(), &form.encoders, &form.tasks).await?))
+    let answer = app.predict_upload(form.image, form.second.as_deref(), &form.encoders, &form.tasks).await?;
+    let timing = answer.costs.parts().map(|(stage, ms)| format!("{stage};dur={ms:.1}")).join(", ");
+    Ok(([("server-timing", timing)], Json(answer)).into_response())
+}
+
+/// What the server measures of itself, in Prometheus' text format.
+pub async fn metrics(State(app): State<Virboard>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics()).into_response()
 }
 
 /// All encoders: what they are, whether their weights and which heads are here.

@@ -1,12 +1,13 @@
 //! What every request passes through.
 
-use crate::service::ServiceError;
+use crate::service::{ServiceError, metrics};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::time::Instant;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 use virboard_engine::image::ImageError;
@@ -41,6 +42,17 @@ pub async fn explain(request: Request, next: Next) -> Response {
         _ => return response,
     };
     if form { super::upload::failed(&error) } else { error.into_response() }
+}
+
+/// Notes how long every answer took.
+pub async fn measure(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let kind = ["/api/", "/rpc/", "/pkg/", "/samples/", "/icons/"].iter().find(|k| path.starts_with(**k));
+    let kind = kind.map_or("page", |k| k.trim_matches('/'));
+    let started = Instant::now();
+    let response = next.run(request).await;
+    metrics::answered(kind, response.status().as_u16(), started.elapsed());
+    response
 }
 
 /// The span of a request in the log.

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
+use virboard_core::prediction::Costs;
 use virboard_engine::encoder::registry::Registry;
 use virboard_engine::head::{Head, HeadSpec};
-use virboard_engine::predict::{Output, predict};
+use virboard_engine::predict::{Answered, Output, predict};
 
 /// How long a first picture waits for others.
 const GATHER: Duration = Duration::from_millis(4);
@@ -22,8 +23,8 @@ const MAX_BATCH: usize = 8;
 pub struct Answer {
     /// Each head's description with its output, in the order of the asked tasks.
     pub outputs: Vec<(Arc<HeadSpec>, Output)>,
-    /// Milliseconds of the pass that this picture was part of.
-    pub milliseconds: f64,
+    /// What the pass took that this picture was part of, and the wait before it.
+    pub costs: Costs,
 }
 
 struct Job {
@@ -31,6 +32,7 @@ struct Job {
     tasks: Vec<String>,
     /// The prepared pictures of one sample.
     input: Vec<Vec<f32>>,
+    queued: Instant,
     reply: oneshot::Sender<Result<Answer>>,
 }
 
@@ -76,7 +78,9 @@ impl Batcher {
     /// [`ServiceError::Busy`] at once if the queue is full.
     pub async fn predict(&self, encoder: &'static str, tasks: Vec<String>, input: Vec<Vec<f32>>) -> Result<Answer> {
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(Job { encoder, tasks, input, reply }).map_err(|_| ServiceError::Busy)?;
+        self.queue
+            .try_send(Job { encoder, tasks, input, queued: Instant::now(), reply })
+            .map_err(|_| ServiceError::Busy)?;
         answer.await.map_err(|_| ServiceError::Busy)?
     }
 }
@@ -120,42 +124,45 @@ impl Worker {
     }
 
     fn serve(&self, encoder: &str, tasks: &[String], batch: Vec<Job>) {
-        let (inputs, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| (job.input, job.reply)).unzip();
+        let started = Instant::now();
+        let (inputs, replies): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|job| (job.input, (job.reply, started - job.queued))).unzip();
         self.computed.batches.fetch_add(1, Ordering::Relaxed);
         self.computed.pictures.fetch_add(inputs.len() as u64, Ordering::Relaxed);
         // A defect in one batch must not take the device away from all others.
         let result = catch_unwind(AssertUnwindSafe(|| self.compute(encoder, tasks, &inputs)));
         match result {
-            Ok(Ok((specs, outputs, milliseconds))) => {
-                tracing::debug!(encoder, pictures = inputs.len(), milliseconds, "batch done");
-                for (reply, outputs) in replies.into_iter().zip(outputs) {
+            Ok(Ok((specs, answered))) => {
+                let (pass, heads) = (milliseconds(answered.encoder), milliseconds(answered.heads));
+                tracing::debug!(encoder, pictures = inputs.len(), pass, heads, "batch done");
+                for ((reply, waited), outputs) in replies.into_iter().zip(answered.outputs) {
                     let outputs = specs.iter().cloned().zip(outputs).collect();
-                    let _ = reply.send(Ok(Answer { outputs, milliseconds }));
+                    let costs = Costs { wait: milliseconds(waited), encoder: pass, heads, ..Costs::default() };
+                    let _ = reply.send(Ok(Answer { outputs, costs }));
                 }
             }
             Ok(Err(error)) => {
                 let mut error = Some(error);
-                for reply in replies {
+                for (reply, _) in replies {
                     // The first gets the cause, so that it is logged once.
                     let error = error.take().unwrap_or(ServiceError::Busy);
                     let _ = reply.send(Err(error));
                 }
             }
             Err(_) => {
-                for reply in replies {
+                for (reply, _) in replies {
                     let _ = reply.send(Err(ServiceError::internal("the prediction panicked")));
                 }
             }
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "used once, right above")]
     fn compute(
         &self,
         encoder: &str,
         tasks: &[String],
         inputs: &[Vec<Vec<f32>>],
-    ) -> Result<(Vec<Arc<HeadSpec>>, Vec<Vec<Output>>, f64)> {
+    ) -> Result<(Vec<Arc<HeadSpec>>, Answered)> {
         let loaded = self.registry.get(encoder)?;
         let device = self.registry.device();
         let heads: Vec<Arc<Head>> = tasks
@@ -166,12 +173,15 @@ impl Worker {
                     .ok_or_else(|| ServiceError::NoHead { encoder: encoder.to_owned(), task: task.clone() })
             })
             .collect::<Result<_>>()?;
-        let started = Instant::now();
-        let outputs = predict(&loaded, &heads, inputs, device)?;
-        let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+        let answered = predict(&loaded, &heads, inputs, device)?;
         let specs = heads.iter().map(|h| Arc::new(h.spec.clone())).collect();
-        Ok((specs, outputs, milliseconds))
+        Ok((specs, answered))
     }
+}
+
+/// A duration as the answers give it.
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
 }
 
 /// Waits a moment for more pictures.

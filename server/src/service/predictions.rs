@@ -1,13 +1,15 @@
 //! A photo in, outputs out.
 
-use super::pictures;
+use super::batcher::milliseconds;
 use super::{Result, ServiceError, Virboard};
+use super::{metrics, pictures};
 use crate::store::StoredPrediction;
 use image::RgbImage;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use virboard_core::catalog::task::OutputKind;
 use virboard_core::catalog::{self, encoder::Encoder};
-use virboard_core::prediction::{ClassProbability, ImageInfo, MaskLabel, Output, Prediction, Predictions};
+use virboard_core::prediction::{ClassProbability, Costs, ImageInfo, MaskLabel, Output, Prediction, Predictions};
 use virboard_engine::files::sha256;
 use virboard_engine::head::HeadSpec;
 use virboard_engine::predict::Output as Raw;
@@ -32,6 +34,14 @@ struct Asked {
 struct Photo {
     info: ImageInfo,
     pixels: Option<Arc<RgbImage>>,
+    /// What decoding it took, and preparing it for the encoder.
+    decoding: Duration,
+}
+
+impl Photo {
+    fn stored(info: ImageInfo) -> Self {
+        Self { info, pixels: None, decoding: Duration::ZERO }
+    }
 }
 
 impl Virboard {
@@ -62,12 +72,12 @@ impl Virboard {
         let plan = self.plan(encoders, tasks, second)?;
         let second = self.second(second).await?;
         let info = self.image_info(image).await?;
-        self.predict(Photo { info, pixels: None }, second, plan).await
+        self.predict(Photo::stored(info), second, plan).await
     }
 
     async fn second(&self, sha256: Option<&str>) -> Result<Option<Photo>> {
         match sha256 {
-            Some(sha256) => Ok(Some(Photo { info: self.image_info(sha256).await?, pixels: None })),
+            Some(sha256) => Ok(Some(Photo::stored(self.image_info(sha256).await?))),
             None => Ok(None),
         }
     }
@@ -87,7 +97,7 @@ impl Virboard {
         if self.blobs.has(&key).await {
             return self.blobs.get(&key).await;
         }
-        let pixels = self.pixels(&mut Photo { info, pixels: None }).await?;
+        let pixels = self.pixels(&mut Photo::stored(info)).await?;
         let jpeg = tokio::task::spawn_blocking(move || pictures::photo(&pixels)).await??;
         self.blobs.put(&key, jpeg.clone()).await?;
         Ok(jpeg)
@@ -190,15 +200,17 @@ impl Virboard {
     async fn take_in(&self, bytes: Vec<u8>) -> Result<Photo> {
         let (sha256, bytes) = tokio::task::spawn_blocking(move || (sha256(&bytes), bytes)).await?;
         if let Some(info) = self.store.image(&sha256).await? {
-            return Ok(Photo { info, pixels: None });
+            return Ok(Photo::stored(info));
         }
+        let started = Instant::now();
         let (pixels, bytes) = self.decode(bytes).await?;
+        let decoding = started.elapsed();
         let info = ImageInfo { sha256, width: pixels.width(), height: pixels.height() };
         let size = bytes.len();
         self.blobs.put(&original(&info.sha256), bytes).await?;
         // The row comes last: who sees it finds the files.
         self.store.add_image(&info, size).await?;
-        Ok(Photo { info, pixels: Some(pixels) })
+        Ok(Photo { info, pixels: Some(pixels), decoding })
     }
 
     /// The pixels of a photo, decoded from its stored file at first use.
@@ -206,8 +218,10 @@ impl Virboard {
         if let Some(pixels) = &photo.pixels {
             return Ok(pixels.clone());
         }
+        let started = Instant::now();
         let bytes = self.blobs.get(&original(&photo.info.sha256)).await?;
         let pixels = self.decode(bytes).await?.0;
+        photo.decoding += started.elapsed();
         photo.pixels = Some(pixels.clone());
         Ok(pixels)
     }
@@ -219,7 +233,7 @@ impl Virboard {
 
     /// What was computed before is read from the store; the rest is computed.
     async fn predict(&self, mut photo: Photo, mut second: Option<Photo>, plan: Plan) -> Result<Predictions> {
-        let mut outputs = Vec::new();
+        let (mut outputs, mut costs) = (Vec::new(), Costs::default());
         for (encoder, tasks) in plan {
             let mut found: Vec<Option<Prediction>> = Vec::with_capacity(tasks.len());
             for asked in &tasks {
@@ -235,14 +249,17 @@ impl Virboard {
                 }
                 let asked: Vec<&Asked> = missing.iter().map(|i| &tasks[*i]).collect();
                 let second = second.as_mut().filter(|_| images == 2);
-                let new = self.compute(&mut photo, second, encoder, &asked).await?;
+                let new = self.compute(&mut photo, second, encoder, &asked, &mut costs).await?;
                 for (i, prediction) in missing.into_iter().zip(new) {
                     found[i] = Some(prediction);
                 }
             }
             outputs.extend(found.into_iter().flatten());
         }
-        Ok(Predictions { image: photo.info, outputs })
+        let decoding = photo.decoding + second.map_or(Duration::ZERO, |p| p.decoding);
+        costs.decode = milliseconds(decoding);
+        metrics::record(&costs);
+        Ok(Predictions { image: photo.info, outputs, costs })
     }
 
     async fn compute(
@@ -251,22 +268,31 @@ impl Virboard {
         second: Option<&mut Photo>,
         encoder: &'static Encoder,
         tasks: &[&Asked],
+        costs: &mut Costs,
     ) -> Result<Vec<Prediction>> {
         let preprocessing = virboard_engine::encoder::preprocessing(encoder.architecture);
         let mut input = Vec::new();
         for photo in std::iter::once(&mut *photo).chain(second) {
             let pixels = self.pixels(photo).await?;
+            let started = Instant::now();
             input.push(tokio::task::spawn_blocking(move || preprocessing.input(&pixels)).await?);
+            photo.decoding += started.elapsed();
         }
         let names = tasks.iter().map(|a| a.task.clone()).collect();
         let answer = self.batcher.predict(encoder.key, names, input).await?;
+        let Costs { wait, encoder: pass, heads, .. } = answer.costs;
+        costs.wait += wait;
+        costs.encoder += pass;
+        costs.heads += heads;
+        let started = Instant::now();
         let mut outputs = Vec::new();
         for ((spec, raw), Asked { task, version, .. }) in answer.outputs.into_iter().zip(tasks.iter().copied()) {
             let output = self.keep(&photo.info, encoder.key, task, version, &spec, raw).await?;
-            let stored = StoredPrediction { output, milliseconds: answer.milliseconds };
+            let stored = StoredPrediction { output, milliseconds: pass + heads };
             self.store.add_prediction(&photo.info.sha256, encoder.key, task, version, &stored).await?;
             outputs.push(prediction(encoder.key, task, stored));
         }
+        costs.pictures += milliseconds(started.elapsed());
         Ok(outputs)
     }
 

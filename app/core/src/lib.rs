@@ -11,3 +11,4 @@ pub mod leaderboard;
 pub mod prediction;
 pub mod protocol;
 pub mod results;
+pub mod statistics;

@@ -1,0 +1,87 @@
+//! Statistics of small samples. Formulas are our own where they are a line or two;
+//! distributions come from `statrs`. Every result is checked against scipy to 1e-9
+//! (`tests/statistics.rs`). What a sample is too small or too uniform for is `None`.
+
+mod bootstrap;
+mod correlation;
+mod density;
+mod groups;
+mod line;
+mod sign;
+
+pub use bootstrap::{Interval, Resampler};
+pub use correlation::{Correlation, pearson, spearman};
+pub use density::{Density, density};
+pub use groups::{Comparison, anova, kruskal};
+pub use line::{Line, line};
+pub use sign::{SignTest, sign_test};
+
+/// Arithmetic mean; `None` of nothing.
+#[must_use]
+pub fn mean(x: &[f64]) -> Option<f64> {
+    (!x.is_empty()).then(|| x.iter().sum::<f64>() / x.len() as f64)
+}
+
+/// Sum of squared distances from the mean.
+pub(crate) fn squares(x: &[f64]) -> f64 {
+    let m = mean(x).unwrap_or_default();
+    x.iter().map(|v| (v - m) * (v - m)).sum()
+}
+
+/// Standard deviation of a population (`numpy.std`), as ViRB's charts use it.
+#[must_use]
+pub fn population_deviation(x: &[f64]) -> Option<f64> {
+    (!x.is_empty()).then(|| (squares(x) / x.len() as f64).sqrt())
+}
+
+/// Ranks from 1 for the smallest; equal values share the mean of their ranks
+/// (`scipy.stats.rankdata`).
+#[must_use]
+pub fn mean_ranks(x: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..x.len()).collect();
+    order.sort_by(|a, b| x[*a].total_cmp(&x[*b]));
+    let mut ranks = vec![0.0; x.len()];
+    let mut from = 0;
+    while from < order.len() {
+        let equal = order[from..].iter().take_while(|i| x[**i] == x[order[from]]).count();
+        for i in &order[from..from + equal] {
+            ranks[*i] = from as f64 + (equal + 1) as f64 / 2.0;
+        }
+        from += equal;
+    }
+    ranks
+}
+
+/// The value below which a share `q`, 0 to 1, of the sample lies, interpolated linearly
+/// (`numpy.quantile`).
+#[must_use]
+pub fn quantile(x: &[f64], q: f64) -> Option<f64> {
+    let mut sorted = x.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    quantile_sorted(&sorted, q)
+}
+
+/// As [`quantile`], of a sorted sample.
+pub(crate) fn quantile_sorted(sorted: &[f64], q: f64) -> Option<f64> {
+    let at = q.clamp(0.0, 1.0) * (sorted.len().checked_sub(1)?) as f64;
+    let (low, share) = (at.floor() as usize, at.fract());
+    let high = (low + 1).min(sorted.len() - 1);
+    Some(sorted[low] + (sorted[high] - sorted[low]) * share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_values_share_their_ranks_mean() {
+        assert_eq!(mean_ranks(&[3.0, 1.0, 3.0, 2.0]), [3.5, 1.0, 3.5, 2.0]);
+        assert!(mean_ranks(&[]).is_empty());
+    }
+
+    #[test]
+    fn nothing_has_no_mean() {
+        assert_eq!((mean(&[]), population_deviation(&[]), quantile(&[], 0.5)), (None, None, None));
+        assert_eq!(quantile(&[4.0], 0.3), Some(4.0));
+    }
+}

@@ -1,0 +1,90 @@
+//! Resampling with a fixed seed: the same data give the same interval everywhere.
+
+use super::quantile_sorted;
+use serde::{Deserialize, Serialize};
+
+/// Where a quantity lies with a confidence of 95 %.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Below are 2.5 % of the resampled values.
+    pub low: f64,
+    /// Above are 2.5 %.
+    pub high: f64,
+}
+
+impl Interval {
+    /// Of resampled values; `None` of none.
+    #[must_use]
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        Some(Self { low: quantile_sorted(&values, 0.025)?, high: quantile_sorted(&values, 0.975)? })
+    }
+
+    /// Whether zero lies outside.
+    #[must_use]
+    pub fn excludes_zero(&self) -> bool {
+        self.low > 0.0 || self.high < 0.0
+    }
+}
+
+/// Draws samples with replacement (`xorshift64*`).
+#[derive(Debug, Clone)]
+pub struct Resampler(u64);
+
+impl Default for Resampler {
+    fn default() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl Resampler {
+    /// A number below `n`.
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let random = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
+        ((random * n as u64) >> 32) as usize
+    }
+
+    /// As many numbers below `n` as there are places.
+    pub fn draw(&mut self, n: usize, places: &mut [usize]) {
+        places.iter_mut().for_each(|p| *p = self.below(n));
+    }
+
+    /// The interval of the mean of a sample. `None` for fewer than two values.
+    pub fn mean(&mut self, x: &[f64], rounds: usize) -> Option<Interval> {
+        if x.len() < 2 {
+            return None;
+        }
+        let n = x.len() as f64;
+        let mut one = || (0..x.len()).map(|_| x[self.below(x.len())]).sum::<f64>() / n;
+        Interval::of((0..rounds).map(|_| one()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_covers_the_mean_and_shrinks_with_the_sample() {
+        let width = |n: usize| {
+            let x: Vec<f64> = (0..n).map(|i| (i % 10) as f64).collect();
+            let i = Resampler::default().mean(&x, 1000).expect("an interval");
+            assert!(i.low < 4.5 && 4.5 < i.high, "{i:?}");
+            i.high - i.low
+        };
+        assert!(width(1000) < 0.2 * width(10));
+        assert_eq!(Resampler::default().mean(&[1.0], 10), None);
+    }
+
+    #[test]
+    fn draws_are_even() {
+        let mut counts = [0usize; 7];
+        let mut places = vec![0; 70_000];
+        Resampler::default().draw(7, &mut places);
+        places.into_iter().for_each(|p| counts[p] += 1);
+        assert!(counts.iter().all(|c| (9_500..10_500).contains(c)), "{counts:?}");
+    }
+}

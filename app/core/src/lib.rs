@@ -6,6 +6,7 @@
 //! Source of all facts: Kotar et al., *Contrasting Contrastive Self-Supervised
 //! Representation Learning Pipelines*, ICCV 2021 (arXiv 2103.14005), and ViRB.
 
+pub mod analysis;
 pub mod catalog;
 pub mod leaderboard;
 pub mod prediction;

@@ -88,7 +88,7 @@ pub struct Prediction {
 }
 
 /// Where the time of a request went, in milliseconds. What was computed before takes none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Costs {
     /// Decoding the photo and bringing it to the encoder's input.
     pub decode: f64,
@@ -118,8 +118,9 @@ pub struct Predictions {
     pub image: ImageInfo,
     /// One entry per encoder and task.
     pub outputs: Vec<Prediction>,
-    /// What this answer took; all zero where everything had been computed before.
-    #[serde(default)]
+    /// What this answer took; all zero where everything had been computed before. For programs:
+    /// the browser's part does not carry the code to read it.
+    #[serde(skip_deserializing)]
     pub costs: Costs,
 }
 

@@ -30,10 +30,7 @@ pub fn Outputs(
             </p>
         }
     });
-    let Predictions { image, outputs, costs } = predictions;
-    let spent: Vec<String> =
-        costs.parts().iter().filter(|(_, ms)| *ms >= 0.05).map(|(part, ms)| format!("{part} {ms:.0} ms")).collect();
-    let spent = if spent.is_empty() { "seen before, read from the store".to_owned() } else { spent.join(" · ") };
+    let Predictions { image, outputs, .. } = predictions;
     let cards = outputs
         .into_iter()
         .filter_map(|p| Some((task(&p.task)?, p)))
@@ -41,10 +38,7 @@ pub fn Outputs(
         .collect_view();
     view! {
         <section class="outputs" data-encoder=key.clone()>
-            <h2>
-                <a href=format!("/encoders/{key}")>{name}</a>" "
-                <small title="Where the time of this answer went">{spent}</small>
-            </h2>
+            <h2><a href=format!("/encoders/{key}")>{name}</a></h2>
             {none}
             {cards}
         </section>

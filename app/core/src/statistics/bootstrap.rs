@@ -49,7 +49,9 @@ impl Resampler {
 
     /// As many numbers below `n` as there are places.
     pub fn draw(&mut self, n: usize, places: &mut [usize]) {
-        places.iter_mut().for_each(|p| *p = self.below(n));
+        for p in places {
+            *p = self.below(n);
+        }
     }
 
     /// The interval of the mean of a sample. `None` for fewer than two values.
@@ -84,7 +86,9 @@ mod tests {
         let mut counts = [0usize; 7];
         let mut places = vec![0; 70_000];
         Resampler::default().draw(7, &mut places);
-        places.into_iter().for_each(|p| counts[p] += 1);
+        for p in places {
+            counts[p] += 1;
+        }
         assert!(counts.iter().all(|c| (9_500..10_500).contains(c)), "{counts:?}");
     }
 }

@@ -1,0 +1,16 @@
+//! The paper's analyses, and those that its readers ask for, on whatever scores there are.
+//!
+//! Everything starts from a [`Matrix`] and ends in an [`Analysis`]: what was asked, panels to
+//! draw, sentences that follow from the numbers, and the numbers themselves.
+
+pub mod advice;
+pub mod claims;
+pub mod contrast;
+pub mod figures;
+mod matrix;
+pub mod order;
+mod report;
+pub mod standing;
+
+pub use matrix::{Matrix, Suite};
+pub use report::{Analysis, Bar, Dot, Marks, Panel, Sample, Series, Table};

@@ -1,0 +1,252 @@
+//! The best encoder, and one method, against another.
+
+use super::Options;
+use crate::analysis::Matrix;
+use crate::analysis::report::{Analysis, Bar, Marks, Panel, Table, percent};
+use crate::catalog::encoder::{Encoder, Method, Pretraining};
+use crate::catalog::published::published;
+use crate::catalog::task::Category;
+use crate::statistics::mean;
+
+/// Number of a data set's colour.
+pub(super) fn colour(p: Pretraining) -> usize {
+    match p {
+        Pretraining::Places => 1,
+        Pretraining::Kinetics => 2,
+        Pretraining::Taskonomy => 3,
+        Pretraining::Combination => 4,
+        Pretraining::Proprietary | Pretraining::Nothing => 7,
+        _ => 0,
+    }
+}
+
+/// Names of [`colour`]'s numbers.
+pub(super) const DATASETS: [&str; 5] = ["ImageNet", "Places", "Kinetics", "Taskonomy", "Combination"];
+
+/// An encoder that the paper's comparisons of methods and data sets use: 200 epochs at full size.
+pub(in crate::analysis) fn comparable(e: &Encoder) -> bool {
+    matches!(e.method, Method::SwAv | Method::MoCoV2) && e.epochs == Some(200) && full_size(e.pretraining)
+}
+
+pub(super) const fn full_size(p: Pretraining) -> bool {
+    matches!(
+        p,
+        Pretraining::ImageNet
+            | Pretraining::Places
+            | Pretraining::Kinetics
+            | Pretraining::Taskonomy
+            | Pretraining::Combination
+    )
+}
+
+/// The best other encoder, and how much better it is, as a share of Supervised's score.
+pub(in crate::analysis) fn best_against_supervised(matrix: &Matrix) -> Vec<(usize, usize, f64)> {
+    let trained = |e: &Encoder| !matches!(e.method, Method::Supervised | Method::Random);
+    let one = |t: usize| {
+        let best = matrix.best(t, trained)?;
+        Some((t, best, matrix.relative(best, t)?))
+    };
+    (0..matrix.tasks.len()).filter_map(one).collect()
+}
+
+/// The best encoder against Supervised.
+pub fn against_supervised(matrix: &Matrix, options: &Options) -> Analysis {
+    let found = best_against_supervised(matrix);
+    if found.is_empty() && !options.reference {
+        return Analysis::not_enough("No task has a score of Supervised and of a self-supervised encoder yet.");
+    }
+    let mut table = Table::new(&[
+        "task",
+        "best encoder",
+        "training data",
+        "best",
+        "supervised",
+        "improvement",
+        "published: best point",
+    ]);
+    let mut bars = Vec::new();
+    for (t, best, improvement) in &found {
+        let (task, encoder) = (matrix.tasks[*t], matrix.encoders[*best]);
+        let supervised = matrix.encoder("Supervised").and_then(|s| matrix.score(s, *t));
+        table.row([
+            task.name.to_owned(),
+            encoder.name.to_owned(),
+            encoder.pretraining.name().to_owned(),
+            matrix.score(*best, *t).map_or_else(String::new, |s| task.metric.format(s)),
+            supervised.map_or_else(String::new, |s| task.metric.format(s)),
+            percent(*improvement),
+            published_improvement(task.key).map_or_else(String::new, percent),
+        ]);
+        bars.push(Bar {
+            key: task.key.to_owned(),
+            label: task.name.to_owned(),
+            value: 100.0 * improvement,
+            interval: None,
+            text: format!("{} {}", percent(*improvement), encoder.name),
+            colour: colour(encoder.pretraining),
+        });
+    }
+    let better = found.iter().filter(|f| f.2 > 0.0).count();
+    let mut findings = Vec::new();
+    if !found.is_empty() {
+        let lost: Vec<&str> = found.iter().filter(|f| f.2 <= 0.0).map(|f| matrix.tasks[f.0].name).collect();
+        let lost = if lost.is_empty() { String::new() } else { format!(" Not on {}.", lost.join(", ")) };
+        findings.push(format!(
+            "The best self-supervised encoder beats Supervised on {better} of {} tasks.{lost}",
+            found.len()
+        ));
+    }
+    let mut panel =
+        Panel::new("Improvement of the best encoder over Supervised", "% of Supervised’s score", "", Marks::Bars(bars));
+    panel.legend = DATASETS.iter().map(|d| (*d).to_owned()).collect();
+    let mut panels = if found.is_empty() { Vec::new() } else { vec![panel] };
+    if options.reference {
+        let bars = matrix.tasks.iter().filter_map(|task| {
+            let value = published_improvement(task.key)?;
+            Some(Bar {
+                key: task.key.to_owned(),
+                label: task.name.to_owned(),
+                value: 100.0 * value,
+                interval: None,
+                text: percent(value),
+                colour: 6,
+            })
+        });
+        panels.push(Panel::new(
+            "Reference: the best published point over the published Supervised",
+            "% of Supervised’s score",
+            "",
+            Marks::Bars(bars.collect()),
+        ));
+    }
+    Analysis { panels, findings, missing: None, table }
+}
+
+/// Of the published points, in which all encoders but Supervised are anonymous.
+fn published_improvement(task: &str) -> Option<f64> {
+    let better = crate::catalog::task(task)?.metric.higher_is_better();
+    let p = published(task)?;
+    let supervised = p.supervised?;
+    // Supervised's own point is one of them.
+    let others = p.points.iter().map(|(v, _)| *v).filter(|v| *v != supervised);
+    let best = if better { others.fold(f64::NEG_INFINITY, f64::max) } else { others.fold(f64::INFINITY, f64::min) };
+    let gain = (best - supervised) / supervised;
+    gain.is_finite().then_some(if better { gain } else { -gain })
+}
+
+/// MoCo v2 minus SwAV on a task, as a share of SwAV's, over the data sets that both have.
+pub(in crate::analysis) fn method_change(matrix: &Matrix, task: usize) -> Option<f64> {
+    let of = |method: Method, p: Pretraining| {
+        let row = matrix.encoders.iter().position(|e| e.method == method && e.pretraining == p && comparable(e))?;
+        matrix.good(row, task)
+    };
+    let both: Vec<(f64, f64)> =
+        Pretraining::ALL.into_iter().filter_map(|p| Some((of(Method::MoCoV2, p)?, of(Method::SwAv, p)?))).collect();
+    let (moco, swav): (Vec<f64>, Vec<f64>) = both.into_iter().unzip();
+    let (moco, swav) = (mean(&moco)?, mean(&swav)?);
+    (swav != 0.0).then_some((moco - swav) / swav.abs())
+}
+
+/// MoCo v2 against SwAV.
+pub fn methods(matrix: &Matrix, _: &Options) -> Analysis {
+    let changes: Vec<(usize, f64)> = (0..matrix.tasks.len())
+        .filter(|t| matrix.tasks[*t].key != "Imagenetv2")
+        .filter_map(|t| Some((t, method_change(matrix, t)?)))
+        .collect();
+    if changes.is_empty() {
+        return Analysis::not_enough(
+            "No task has scores of MoCo v2 and of SwAV with the same training data at 200 epochs yet.",
+        );
+    }
+    let mut table = Table::new(&["task", "category", "MoCo v2 over SwAV"]);
+    let bars = changes.iter().map(|(t, c)| {
+        let task = matrix.tasks[*t];
+        table.row([task.name.to_owned(), task.category.name().to_owned(), percent(*c)]);
+        Bar {
+            key: task.key.to_owned(),
+            label: task.name.to_owned(),
+            value: 100.0 * c,
+            interval: None,
+            text: percent(*c),
+            colour: task.category as usize,
+        }
+    });
+    let mut panel =
+        Panel::new("MoCo v2 over SwAV", "% of SwAV’s score; right: MoCo v2 is better", "", Marks::Bars(bars.collect()));
+    panel.legend = Category::ALL.iter().map(|c| c.name().to_owned()).collect();
+    let wins = changes.iter().filter(|c| c.1 > 0.0).count();
+    let mut findings = vec![format!("MoCo v2 is better on {wins} of {} tasks.", changes.len())];
+    for category in Category::ALL {
+        let own: Vec<f64> = changes.iter().filter(|c| matrix.tasks[c.0].category == category).map(|c| c.1).collect();
+        if let Some(m) = mean(&own) {
+            findings.push(format!(
+                "{}: {} on average, better on {} of {}.",
+                category.name(),
+                percent(m),
+                own.iter().filter(|c| **c > 0.0).count(),
+                own.len()
+            ));
+        }
+    }
+    Analysis { panels: vec![panel], findings, missing: None, table }
+}
+
+/// Who comes first, and how often.
+pub fn first(matrix: &Matrix, _: &Options) -> Analysis {
+    let mut counts = vec![Vec::new(); matrix.encoders.len()];
+    let contested: Vec<usize> = (0..matrix.tasks.len()).filter(|t| matrix.covered(*t) >= 2).collect();
+    for t in &contested {
+        let best = (0..matrix.encoders.len()).filter_map(|e| matrix.good(e, *t)).fold(f64::NEG_INFINITY, f64::max);
+        for (e, won) in counts.iter_mut().enumerate() {
+            if matrix.good(e, *t) == Some(best) {
+                won.push(matrix.tasks[*t].name);
+            }
+        }
+    }
+    if contested.is_empty() {
+        return Analysis::not_enough("No task has scores of two encoders yet.");
+    }
+    let mut winners: Vec<usize> = (0..matrix.encoders.len()).filter(|e| !counts[*e].is_empty()).collect();
+    winners.sort_by_key(|e| std::cmp::Reverse(counts[*e].len()));
+    let mut table = Table::new(&["encoder", "training data", "first places", "tasks"]);
+    let bars = winners.iter().map(|e| {
+        let encoder = matrix.encoders[*e];
+        table.row([
+            encoder.name.to_owned(),
+            encoder.pretraining.name().to_owned(),
+            counts[*e].len().to_string(),
+            counts[*e].join("; "),
+        ]);
+        Bar {
+            key: encoder.key.to_owned(),
+            label: encoder.name.to_owned(),
+            value: counts[*e].len() as f64,
+            interval: None,
+            text: format!("{}: {}", counts[*e].len(), counts[*e].join(", ")),
+            colour: colour(encoder.pretraining),
+        }
+    });
+    let mut panel = Panel::new("First places", "tasks", "", Marks::Bars(bars.collect()));
+    panel.legend = DATASETS.iter().map(|d| (*d).to_owned()).collect();
+    let mut findings = Vec::new();
+    if let Some(e) = winners.first() {
+        findings.push(format!(
+            "{} comes first on {} of {} tasks.",
+            matrix.encoders[*e].name,
+            counts[*e].len(),
+            contested.len()
+        ));
+    }
+    if let (Some(places), Some(supervised)) = (matrix.encoder("SWAVPlaces"), matrix.encoder("Supervised")) {
+        let both: Vec<_> =
+            contested.iter().filter_map(|t| Some(matrix.good(places, *t)? > matrix.good(supervised, *t)?)).collect();
+        if !both.is_empty() {
+            findings.push(format!(
+                "SwAV Places beats Supervised on {} of {} tasks.",
+                both.iter().filter(|b| **b).count(),
+                both.len()
+            ));
+        }
+    }
+    Analysis { panels: vec![panel], findings, missing: None, table }
+}

@@ -1,0 +1,127 @@
+//! Epochs, size of the data set, and the two test sets of ImageNet.
+
+use super::Options;
+use crate::analysis::Matrix;
+use crate::analysis::report::{Analysis, Bar, Dot, Marks, Panel, Series, Table, percent, probability};
+use crate::catalog::encoder::{Encoder, Method, Pretraining};
+use crate::catalog::published::published;
+use crate::statistics::{Correlation, line, mean, pearson, spearman};
+
+fn method(e: &Encoder) -> bool {
+    matches!(e.method, Method::SwAv | Method::MoCoV2)
+}
+
+/// Updates of SwAV and MoCo v2 on the whole of ImageNet.
+fn epochs(e: &Encoder) -> Option<f64> {
+    (method(e) && e.pretraining == Pretraining::ImageNet).then_some(())?;
+    e.epochs.map(f64::from)
+}
+
+/// Images of balanced parts of ImageNet, 200 epochs.
+fn images(e: &Encoder) -> Option<f64> {
+    let balanced =
+        matches!(e.pretraining, Pretraining::ImageNet | Pretraining::HalfImageNet | Pretraining::QuarterImageNet);
+    (method(e) && e.epochs == Some(200) && balanced).then_some(())?;
+    e.images.map(f64::from)
+}
+
+/// Correlation of each task with epochs and with size.
+pub fn training(matrix: &Matrix, options: &Options) -> Analysis {
+    let mut table = Table::new(&["factor", "task", "encoders", "r", "p"]);
+    let (mut panels, mut findings) = (Vec::new(), Vec::new());
+    for (name, of) in [("Epochs", epochs as fn(&Encoder) -> Option<f64>), ("Size of the data set", images)] {
+        let correlated = |t: usize| -> Option<(usize, Correlation)> {
+            let pairs = (0..matrix.encoders.len()).filter_map(|e| Some((of(matrix.encoders[e])?, matrix.good(e, t)?)));
+            let (x, y): (Vec<f64>, Vec<f64>) = pairs.unzip();
+            Some((t, if options.ranks { spearman(&x, &y) } else { pearson(&x, &y) }?))
+        };
+        let all: Vec<_> = (0..matrix.tasks.len()).filter_map(correlated).collect();
+        if all.is_empty() {
+            continue;
+        }
+        let bars = all.iter().map(|(t, c)| {
+            let task = matrix.tasks[*t];
+            table.row([
+                name.to_owned(),
+                task.name.to_owned(),
+                c.n.to_string(),
+                format!("{:.4}", c.r),
+                format!("{:.4}", c.p),
+            ]);
+            Bar {
+                key: task.key.to_owned(),
+                label: task.name.to_owned(),
+                value: c.r,
+                interval: None,
+                text: format!("{:+.2}, {}", c.r, probability(c.p)),
+                colour: if c.p < 0.05 { 0 } else { 7 },
+            }
+        });
+        panels.push(Panel::new(
+            name,
+            "correlation with the score; right: more is better",
+            "",
+            Marks::Bars(bars.collect()),
+        ));
+        let clear = |sign: f64| all.iter().filter(|(_, c)| c.p < 0.05 && c.r * sign > 0.0).count();
+        findings.push(format!(
+            "{name}: scores rise on {} and fall on {} of {} tasks (p < 0.05, each by itself).",
+            clear(1.0),
+            clear(-1.0),
+            all.len()
+        ));
+    }
+    if panels.is_empty() {
+        return Analysis::not_enough(
+            "Three encoders of SwAV and MoCo v2 that differ in epochs or in the share of ImageNet are needed on one task.",
+        );
+    }
+    Analysis { panels, findings, missing: None, table }
+}
+
+/// The first ImageNet test set against the second.
+pub fn versions(matrix: &Matrix, options: &Options) -> Analysis {
+    let reference: Vec<(f64, f64)> = if options.reference {
+        published("Imagenetv2").map_or_else(Vec::new, |p| p.points.iter().map(|(v, x)| (*x, *v)).collect())
+    } else {
+        Vec::new()
+    };
+    let (rows, x, y) = match (matrix.task("Imagenet"), matrix.task("Imagenetv2")) {
+        (Some(a), Some(b)) => matrix.pairs(a, b),
+        _ => (Vec::new(), Vec::new(), Vec::new()),
+    };
+    if rows.is_empty() && reference.is_empty() {
+        return Analysis::not_enough("No encoder has a score on both ImageNet test sets yet.");
+    }
+    let mut table = Table::new(&["encoder", "ImageNet", "ImageNet v2", "change in points"]);
+    let dots = rows.iter().zip(x.iter().zip(&y)).map(|(e, (x, y))| {
+        let encoder = matrix.encoders[*e];
+        table.row([encoder.name.to_owned(), format!("{x:.4}"), format!("{y:.4}"), format!("{:+.2}", 100.0 * (y - x))]);
+        Dot { key: encoder.key, label: encoder.name.to_owned(), x: *x, y: *y }
+    });
+    let dots: Vec<Dot> = dots.collect();
+    let drop: Vec<f64> = x.iter().zip(&y).map(|(a, b)| b - a).collect();
+    let mut findings: Vec<String> = mean(&drop)
+        .map(|d| format!("Scores change by {} points on average.", percent(d).replace(" %", "")))
+        .into_iter()
+        .collect();
+    findings.extend(pearson(&x, &y).map(|c| format!("r = {:.3}, {}.", c.r, probability(c.p))));
+    let (px, py): (Vec<f64>, Vec<f64>) = reference.iter().copied().unzip();
+    findings.extend(pearson(&px, &py).map(|c| format!("Reference: r = {:.3} of {} published points.", c.r, c.n)));
+    let fitted = line(&x, &y);
+    let one = Series { name: "encoders".to_owned(), dots, line: fitted, reference };
+    let missing = rows
+        .is_empty()
+        .then(|| "No encoder has both scores here: these are the anonymous published points.".to_owned());
+    Analysis {
+        panels: vec![Panel::new(
+            "ImageNet v2 against v1",
+            "ImageNet top-1",
+            "ImageNet v2 top-1",
+            Marks::Scatter(vec![one]),
+        )],
+        findings,
+        missing,
+        table,
+    }
+}

@@ -1,0 +1,211 @@
+//! Encoders x tasks as numbers.
+
+use crate::catalog::encoder::{Encoder, EncoderRole, Method};
+use crate::catalog::task::{Category, Task, TaskRole};
+use crate::catalog::{ENCODERS, TASKS};
+use crate::protocol::Protocol;
+use crate::results::ResultCell;
+use crate::statistics::{mean, population_deviation};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// A part of the benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Suite {
+    /// The paper's encoders and tasks.
+    #[default]
+    Paper,
+    /// What ships with Virboard.
+    Sample,
+}
+
+impl Suite {
+    /// `paper` or `sample`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::Sample => "sample",
+        }
+    }
+
+    /// The suite of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Paper, Self::Sample].into_iter().find(|s| s.name() == name)
+    }
+
+    /// Its tasks, by category.
+    #[must_use]
+    pub fn tasks(self) -> Vec<&'static Task> {
+        let mut tasks: Vec<_> =
+            TASKS.iter().filter(|t| (t.role == TaskRole::Sample) == (self == Self::Sample)).collect();
+        tasks.sort_by_key(|t| t.category);
+        tasks
+    }
+
+    /// Its encoders. One of the paper's belongs to the samples too once it has a score there.
+    #[must_use]
+    pub fn encoders(self, results: &[ResultCell]) -> Vec<&'static Encoder> {
+        let tasks = self.tasks();
+        let scored = |e: &Encoder| results.iter().any(|r| r.encoder == e.key && tasks.iter().any(|t| t.key == r.task));
+        let own = |e: &Encoder| match self {
+            Self::Paper => e.role != EncoderRole::Sample,
+            Self::Sample => e.role == EncoderRole::Sample || e.method == Method::Random || scored(e),
+        };
+        ENCODERS.iter().filter(|e| own(e)).collect()
+    }
+}
+
+/// Scores by one protocol; a hole where there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    /// Rows.
+    pub encoders: Vec<&'static Encoder>,
+    /// Columns.
+    pub tasks: Vec<&'static Task>,
+    /// In the metric's own unit and sign, a row after the other.
+    values: Vec<Option<f64>>,
+    /// The protocol of all scores.
+    pub protocol: Protocol,
+    /// Scores by the other protocol, which were left out.
+    pub left_out: usize,
+}
+
+impl Matrix {
+    /// The scores of a suite. Those of two protocols cannot be compared, so the protocol with
+    /// more of them is taken unless one is asked for.
+    #[must_use]
+    pub fn of(results: &[ResultCell], suite: Suite, protocol: Option<Protocol>) -> Self {
+        Self::with(results, suite.encoders(results), suite.tasks(), protocol)
+    }
+
+    /// The same for any rows and columns.
+    #[must_use]
+    pub fn with(
+        results: &[ResultCell],
+        encoders: Vec<&'static Encoder>,
+        tasks: Vec<&'static Task>,
+        protocol: Option<Protocol>,
+    ) -> Self {
+        let row: HashMap<&str, usize> = encoders.iter().enumerate().map(|(i, e)| (e.key, i)).collect();
+        let column: HashMap<&str, usize> = tasks.iter().enumerate().map(|(i, t)| (t.key, i)).collect();
+        let place = |r: &ResultCell| Some((*row.get(r.encoder.as_str())?, *column.get(r.task.as_str())?));
+        let placed: Vec<_> =
+            results.iter().filter(|r| r.score.is_finite()).filter_map(|r| Some((place(r)?, r))).collect();
+        let count = |p: Protocol| placed.iter().filter(|(_, r)| r.provenance.protocol == p).count();
+        let (standard, virb) = (count(Protocol::Standard), count(Protocol::Virb));
+        let most = if virb > standard { Protocol::Virb } else { Protocol::Standard };
+        let protocol = protocol.unwrap_or(most);
+        let mut values = vec![None; encoders.len() * tasks.len()];
+        let mut taken = 0;
+        for ((row, column), r) in placed.into_iter().filter(|(_, r)| r.provenance.protocol == protocol) {
+            values[row * tasks.len() + column] = Some(r.score);
+            taken += 1;
+        }
+        Self { encoders, tasks, values, protocol, left_out: standard + virb - taken }
+    }
+
+    /// Number of scores.
+    #[must_use]
+    pub fn filled(&self) -> usize {
+        self.values.iter().flatten().count()
+    }
+
+    /// The score in the metric's own sign.
+    #[must_use]
+    pub fn score(&self, encoder: usize, task: usize) -> Option<f64> {
+        self.values[encoder * self.tasks.len() + task]
+    }
+
+    /// The score with its sign turned where less is better: more is always better.
+    #[must_use]
+    pub fn good(&self, encoder: usize, task: usize) -> Option<f64> {
+        let sign = if self.tasks[task].metric.higher_is_better() { 1.0 } else { -1.0 };
+        self.score(encoder, task).map(|s| sign * s)
+    }
+
+    /// [`Self::good`] by keys.
+    #[must_use]
+    pub fn good_of(&self, encoder: &str, task: &str) -> Option<f64> {
+        self.good(self.encoder(encoder)?, self.task(task)?)
+    }
+
+    /// Row of the encoder with this key.
+    #[must_use]
+    pub fn encoder(&self, key: &str) -> Option<usize> {
+        self.encoders.iter().position(|e| e.key == key)
+    }
+
+    /// Column of the task with this key.
+    #[must_use]
+    pub fn task(&self, key: &str) -> Option<usize> {
+        self.tasks.iter().position(|t| t.key == key)
+    }
+
+    /// Columns of a category that have a score.
+    pub fn of_category(&self, category: Category) -> impl Iterator<Item = usize> + '_ {
+        (0..self.tasks.len()).filter(move |t| self.tasks[*t].category == category && self.covered(*t) > 0)
+    }
+
+    /// Encoders with a score on a task.
+    #[must_use]
+    pub fn covered(&self, task: usize) -> usize {
+        (0..self.encoders.len()).filter(|e| self.score(*e, task).is_some()).count()
+    }
+
+    /// Rows with a score on both of two tasks, and their scores, more being better.
+    #[must_use]
+    pub fn pairs(&self, x: usize, y: usize) -> (Vec<usize>, Vec<f64>, Vec<f64>) {
+        let both = |e: usize| Some((e, self.good(e, x)?, self.good(e, y)?));
+        let found: Vec<_> = (0..self.encoders.len()).filter_map(both).collect();
+        (found.iter().map(|f| f.0).collect(), found.iter().map(|f| f.1).collect(), found.iter().map(|f| f.2).collect())
+    }
+
+    /// Standard deviation of a task's scores over all encoders that have one; `None` if they
+    /// are all equal.
+    #[must_use]
+    pub fn deviation(&self, task: usize) -> Option<f64> {
+        population_deviation(&self.column(task)).filter(|d| *d > 0.0)
+    }
+
+    /// How many standard deviations of its task a score is better than the mean.
+    #[must_use]
+    pub fn standardised(&self, encoder: usize, task: usize) -> Option<f64> {
+        Some((self.good(encoder, task)? - mean(&self.column(task))?) / self.deviation(task)?)
+    }
+
+    /// How many standard deviations of its task a score is better than Supervised's: the
+    /// `normalized` of ViRB's `make_charts.py`.
+    #[must_use]
+    pub fn normalised(&self, encoder: usize, task: usize) -> Option<f64> {
+        let supervised = self.good(self.encoder("Supervised")?, task)?;
+        Some((self.good(encoder, task)? - supervised) / self.deviation(task)?)
+    }
+
+    /// By how much a score is better than Supervised's, as a share of that one's amount.
+    #[must_use]
+    pub fn relative(&self, encoder: usize, task: usize) -> Option<f64> {
+        let supervised = self.good(self.encoder("Supervised")?, task)?;
+        (supervised != 0.0).then_some((self.good(encoder, task)? - supervised) / supervised.abs())
+    }
+
+    fn column(&self, task: usize) -> Vec<f64> {
+        (0..self.encoders.len()).filter_map(|e| self.good(e, task)).collect()
+    }
+
+    /// The best encoder of a task among those that pass.
+    pub fn best(&self, task: usize, pass: impl Fn(&Encoder) -> bool) -> Option<usize> {
+        let scores =
+            (0..self.encoders.len()).filter(|e| pass(self.encoders[*e])).filter_map(|e| Some((e, self.good(e, task)?)));
+        scores.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(e, _)| e)
+    }
+
+    /// Only the given columns.
+    #[must_use]
+    pub fn only_tasks(&self, keep: &[usize]) -> Self {
+        let values = (0..self.encoders.len()).flat_map(|e| keep.iter().map(move |t| self.score(e, *t))).collect();
+        Self { tasks: keep.iter().map(|t| self.tasks[*t]).collect(), values, ..self.clone() }
+    }
+}

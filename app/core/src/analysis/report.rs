@@ -1,0 +1,153 @@
+//! What an analysis gives: panels to draw, sentences and a table.
+
+use crate::statistics::{Interval, Line};
+
+/// A table of text, as it is shown and exported.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Table {
+    /// Heads.
+    pub columns: Vec<String>,
+    /// Rows of as many cells.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// An empty table.
+    #[must_use]
+    pub fn new(columns: &[&str]) -> Self {
+        Self { columns: columns.iter().map(|c| (*c).to_owned()).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
+    }
+}
+
+/// A point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dot {
+    /// What it stands for: an encoder's key, or nothing.
+    pub key: &'static str,
+    /// What it is called.
+    pub label: String,
+    /// Right.
+    pub x: f64,
+    /// Up.
+    pub y: f64,
+}
+
+/// Points of one task, with their line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Its name.
+    pub name: String,
+    /// Its points.
+    pub dots: Vec<Dot>,
+    /// The line through them.
+    pub line: Option<Line>,
+    /// Points of the published figure, whose encoders are not known.
+    pub reference: Vec<(f64, f64)>,
+}
+
+/// A bar.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bar {
+    /// What it stands for, by key; empty for nothing that has a page.
+    pub key: String,
+    /// Its name.
+    pub label: String,
+    /// Its length.
+    pub value: f64,
+    /// Where the value lies with a confidence of 95 %.
+    pub interval: Option<Interval>,
+    /// What is written at its end.
+    pub text: String,
+    /// Number of its colour, 0 to 7.
+    pub colour: usize,
+}
+
+/// Values of a group, for a violin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// The group's name.
+    pub label: String,
+    /// Its values.
+    pub dots: Vec<(String, f64)>,
+}
+
+/// What is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Marks {
+    /// Points with lines.
+    Scatter(Vec<Series>),
+    /// Lying bars from zero.
+    Bars(Vec<Bar>),
+    /// A matrix of values between -1 and 1, or 0 and 1.
+    Heat {
+        /// Names of the rows.
+        rows: Vec<String>,
+        /// Names of the columns.
+        columns: Vec<String>,
+        /// Values, a row after the other.
+        values: Vec<Option<f64>>,
+        /// The smallest possible value: -1 or 0.
+        low: f64,
+    },
+    /// Violins side by side, with a line at zero.
+    Violins(Vec<Sample>),
+}
+
+/// One picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Panel {
+    /// Its title.
+    pub title: String,
+    /// What is to the right.
+    pub x: String,
+    /// What is upwards.
+    pub y: String,
+    /// What is drawn.
+    pub marks: Marks,
+    /// What the colours of bars mean, in their order.
+    pub legend: Vec<String>,
+}
+
+impl Panel {
+    /// A picture without a legend.
+    #[must_use]
+    pub fn new(title: impl Into<String>, x: impl Into<String>, y: impl Into<String>, marks: Marks) -> Self {
+        Self { title: title.into(), x: x.into(), y: y.into(), marks, legend: Vec::new() }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Analysis {
+    /// Pictures.
+    pub panels: Vec<Panel>,
+    /// What follows, computed from the numbers.
+    pub findings: Vec<String>,
+    /// Why there is no answer, or what it lacks.
+    pub missing: Option<String>,
+    /// The numbers.
+    pub table: Table,
+}
+
+impl Analysis {
+    /// No answer, and why.
+    #[must_use]
+    pub fn not_enough(why: impl Into<String>) -> Self {
+        Self { missing: Some(why.into()), ..Self::default() }
+    }
+}
+
+/// `+3.1 %`.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:+.1} %", 100.0 * share)
+}
+
+/// `p = 0.031` or `p < 0.001`.
+pub(super) fn probability(p: f64) -> String {
+    if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
+}

@@ -1,0 +1,123 @@
+//! Thirty encoders on twenty tasks with planted effects: the analyses find those and no others.
+
+use virboard_core::analysis::claims::{Verdict, checks};
+use virboard_core::analysis::contrast::{Factor, contrasts};
+use virboard_core::analysis::figures::{KINDS, Options};
+use virboard_core::analysis::standing::standings;
+use virboard_core::analysis::{Matrix, Suite};
+use virboard_core::catalog::encoder::{Method, Pretraining};
+use virboard_core::catalog::task::Category;
+use virboard_core::protocol::Protocol;
+use virboard_core::results::{Probe, Provenance, ResultCell, Source};
+
+fn result(encoder: &str, task: &str, score: f64) -> ResultCell {
+    let provenance = Provenance {
+        source: Source::Imported,
+        encoder_sha256: String::new(),
+        dataset_sha256: String::new(),
+        probe: Probe::Head,
+        protocol: Protocol::Virb,
+        selected: true,
+        configuration: "{}".into(),
+        seed: 0,
+        device: String::new(),
+        version: String::new(),
+        finished_at: 0,
+        seconds: 0.0,
+        test_samples: 1,
+    };
+    ResultCell { encoder: encoder.into(), task: task.into(), score, constant: None, provenance }
+}
+
+/// Places helps structural tasks, MoCo v2 helps pixel-wise ones, epochs and balance do nothing.
+fn planted() -> Vec<ResultCell> {
+    let mut state = 1u64;
+    let mut noise = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as f64 / f64::from(1u32 << 31) - 0.5
+    };
+    let mut out = Vec::new();
+    for task in Suite::Paper.tasks() {
+        let structural = matches!(task.category, Category::ImageStructural | Category::PixelStructural);
+        let pixel = matches!(task.category, Category::PixelSemantic | Category::PixelStructural);
+        for encoder in Suite::Paper.encoders(&[]) {
+            let mut good = 0.02 * noise();
+            good += if structural && encoder.pretraining == Pretraining::Places { 0.1 } else { 0.0 };
+            good += match encoder.method {
+                Method::MoCoV2 if pixel => 0.05,
+                Method::SwAv if !pixel => 0.05,
+                Method::Random => -0.2,
+                _ => 0.0,
+            };
+            let score = if task.metric.higher_is_better() { 0.5 + good } else { 0.5 - good };
+            out.push(result(encoder.key, task.key, score));
+        }
+    }
+    out
+}
+
+#[test]
+fn planted_effects_are_found_and_no_others() {
+    let results = planted();
+    let matrix = Matrix::of(&results, Suite::Paper, None);
+    assert_eq!((matrix.filled(), matrix.protocol), (33 * 21, Protocol::Virb));
+    let contrasts = contrasts(&matrix);
+    let clear = |factor: Factor| {
+        let own: Vec<_> = contrasts.iter().filter(|c| c.factor == factor).collect();
+        let clear = own.iter().filter(|c| c.interval.is_some_and(|i| i.excludes_zero())).count();
+        (clear, own.len())
+    };
+    for factor in [Factor::Epochs, Factor::Balance, Factor::Size] {
+        let (clear, all) = clear(factor);
+        assert!(all > 0 && 4 * clear <= all, "{factor:?}: {clear} of {all}");
+    }
+    for c in contrasts.iter().filter(|c| c.factor == Factor::Method) {
+        if (c.pair.0.method, c.pair.1.method) == (Method::SwAv, Method::MoCoV2) {
+            let of = |category: Category| c.categories[category as usize].expect("it has tasks");
+            assert!(of(Category::PixelSemantic) > 0.5 && of(Category::ImageSemantic) < -0.5, "{c:?}");
+        }
+    }
+    let places =
+        contrasts.iter().filter(|c| c.factor == Factor::Dataset && c.pair.1.pretraining == Pretraining::Places);
+    for c in places.filter(|c| c.pair.0.pretraining == Pretraining::ImageNet) {
+        assert!(c.categories[Category::ImageStructural as usize].is_some_and(|v| v > 0.5), "{c:?}");
+    }
+    let verdict = |claim: &str| {
+        let checks = checks(&matrix, Some((0.1, 0.4)));
+        checks.iter().find(|c| c.claim.contains(claim)).map(|c| c.verdict)
+    };
+    assert_eq!(verdict("30 encoders"), Some(Verdict::Supported));
+    assert_eq!(verdict("unbalanced"), Some(Verdict::Supported));
+    assert_eq!(verdict("pixel-wise tasks, SwAV"), Some(Verdict::Supported));
+    assert_eq!(verdict("Early and late"), Some(Verdict::Contradicted));
+}
+
+#[test]
+fn places_have_intervals_and_leave_no_holes() {
+    let mut results = planted();
+    let full = standings(&Matrix::of(&results, Suite::Paper, None));
+    assert_eq!((full.tasks.len(), full.places.len()), (21, 33));
+    assert_eq!(full.places.last().map(|s| s.encoder.as_str()), Some("Random"));
+    for s in &full.places {
+        let i = s.interval.expect("many tasks");
+        assert!(i.low <= s.mean_rank && s.mean_rank <= i.high, "{s:?}");
+    }
+    results.retain(|r| r.encoder != "PIRL_800" || r.task == "Pets");
+    let holes = standings(&Matrix::of(&results, Suite::Paper, None));
+    assert_eq!((holes.tasks.len(), holes.places.len()), (21, 32));
+    assert_eq!(holes.left_out, [("PIRL_800".to_owned(), 1)]);
+}
+
+#[test]
+fn every_analysis_answers_with_scores_and_explains_itself_without() {
+    let results = planted();
+    for (results, empty) in [(&results[..], false), (&results[..0], true)] {
+        let matrix = Matrix::of(results, Suite::Paper, None);
+        for kind in &KINDS {
+            let answer = (kind.compute)(&matrix, &Options::default());
+            let explained = answer.missing.is_some() || kind.slug == "claims";
+            assert!(if empty { explained } else { !answer.table.rows.is_empty() }, "{}: {answer:?}", kind.slug);
+            assert!(answer.table.rows.iter().all(|r| r.len() == answer.table.columns.len()), "{}", kind.slug);
+        }
+    }
+}

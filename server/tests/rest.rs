@@ -173,3 +173,26 @@ async fn an_answer_says_where_its_time_went_and_the_metrics_count_it() {
         assert!(text.contains(name), "{name}: {text}");
     }
 }
+
+#[tokio::test]
+async fn analyses_answer_on_the_shipped_scores() {
+    let server = server().await;
+    let list = server.json("/api/v1/analyses").await;
+    for item in list["items"].as_array().expect("items") {
+        let key = item["key"].as_str().expect("a key");
+        let paper = server.json(&format!("/api/v1/analyses/{key}")).await;
+        assert!(paper["missing"].is_string() || key == "claims", "{key}: nothing of the paper is measured here");
+        server.json(&format!("/api/v1/analyses/{key}?suite=sample")).await;
+    }
+    let first = server.json("/api/v1/analyses/first?suite=sample").await;
+    assert!(!first["rows"].as_array().expect("rows").is_empty(), "{first}");
+    let standings = server.json("/api/v1/standings?suite=sample").await;
+    let places = standings["standings"]["places"].as_array().expect("places");
+    assert_eq!(places.last().expect("places")["encoder"], "Random", "{standings}");
+    for (path, status) in [
+        ("/api/v1/analyses/nothing", StatusCode::NOT_FOUND),
+        ("/api/v1/analyses/first?suite=nothing", StatusCode::BAD_REQUEST),
+    ] {
+        assert_eq!(server.get(path).await.0, status, "{path}");
+    }
+}

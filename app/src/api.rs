@@ -3,7 +3,7 @@
 
 mod functions;
 
-pub use functions::{load_board, load_predictions, load_run, load_samples};
+pub use functions::{load_board, load_content, load_predictions, load_samples};
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,21 @@ pub struct RunDetail {
     pub opinions: Vec<Opinion>,
 }
 
+/// A page that is only read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Its title.
+    pub title: String,
+    /// What is in it.
+    pub html: String,
+    /// Whether there is such a page.
+    pub found: bool,
+}
+
+/// Tells the server that there is nothing at the asked address.
+#[derive(Clone)]
+pub struct Missing(pub std::sync::Arc<dyn Fn() + Send + Sync>);
+
 /// The server's side of the pages.
 #[cfg(feature = "ssr")]
 pub trait Backend: Send + Sync {
@@ -98,8 +113,8 @@ pub trait Backend: Send + Sync {
         second: Option<String>,
         encoder: String,
     ) -> BoxFuture<Result<Predictions, String>>;
-    /// The run behind the current score of an encoder on a task.
-    fn run(&self, encoder: String, task: String) -> BoxFuture<Result<RunDetail, String>>;
+    /// The content of the page at a path, with a query.
+    fn content(&self, path: String, query: String) -> BoxFuture<Result<Content, String>>;
 }
 
 /// A future that owns everything.

@@ -1,5 +1,8 @@
 //! What only runs in the browser: sending forms and reading grids.
 
+pub mod live;
+mod picture;
+
 use virboard_core::prediction::Predictions;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;

@@ -1,7 +1,6 @@
 //! Parts of pages, a file each.
 
 pub mod classes;
-pub mod curve;
 pub mod depth;
 pub mod filters;
 pub mod flow;
@@ -9,7 +8,6 @@ pub mod header;
 pub mod layers;
 pub mod outputs;
 pub mod picker;
-pub mod published;
 pub mod score_table;
 pub mod second;
 pub mod segmentation;

@@ -5,7 +5,11 @@ pub mod api;
 #[cfg(feature = "ssr")]
 pub mod assets;
 pub mod browser;
+#[cfg(feature = "ssr")]
+pub mod charts;
 pub mod components;
+#[cfg(feature = "ssr")]
+pub mod content;
 pub mod pages;
 pub mod theme;
 
@@ -15,10 +19,9 @@ use leptos_meta::{Title, provide_meta_context};
 use leptos_router::SsrMode;
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
-use pages::encoder::EncoderPage;
+use pages::content::ContentPage;
 use pages::leaderboard::LeaderboardPage;
 use pages::not_found::NotFound;
-use pages::task::TaskPage;
 use pages::try_photo::TryPage;
 
 /// The document around the app.
@@ -65,8 +68,10 @@ pub fn App() -> impl IntoView {
                 <Routes fallback=NotFound>
                     <Route path=path!("/") view=LeaderboardPage ssr=SsrMode::Async/>
                     <Route path=path!("/try") view=TryPage ssr=SsrMode::Async/>
-                    <Route path=path!("/encoders/:key") view=EncoderPage ssr=SsrMode::Async/>
-                    <Route path=path!("/tasks/:key") view=TaskPage ssr=SsrMode::Async/>
+                    <Route path=path!("/analyses") view=ContentPage ssr=SsrMode::Async/>
+                    <Route path=path!("/analyses/:slug") view=ContentPage ssr=SsrMode::Async/>
+                    <Route path=path!("/encoders/:key") view=ContentPage ssr=SsrMode::Async/>
+                    <Route path=path!("/tasks/:key") view=ContentPage ssr=SsrMode::Async/>
                 </Routes>
             </main>
             <Footer/>

@@ -1,9 +1,8 @@
 //! Pages, a file each.
 
-pub mod encoder;
+pub mod content;
 pub mod leaderboard;
 pub mod not_found;
-pub mod task;
 pub mod try_photo;
 
 use crate::api::{Board, load_board};

@@ -1,5 +1,6 @@
 //! The web side: router, middleware, uploads, REST and pages.
 
+pub mod analyses;
 pub mod api;
 pub mod middleware;
 pub mod pages;
@@ -62,9 +63,9 @@ fn rest() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::list_encoders))
         .routes(routes!(api::list_tasks))
         .routes(routes!(api::list_results))
-        .routes(routes!(api::list_analyses))
-        .routes(routes!(api::get_analysis))
-        .routes(routes!(api::get_standings))
+        .routes(routes!(analyses::list_analyses))
+        .routes(routes!(analyses::get_analysis))
+        .routes(routes!(analyses::get_standings))
         .routes(routes!(api::get_photo))
         .routes(routes!(api::get_picture))
         .split_for_parts()

@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod batcher;
 pub mod blobs;
+pub mod contents;
 pub mod cost;
 pub mod datasets;
 pub mod error;
@@ -27,7 +28,7 @@ use heads::Heads;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use virboard_app::api::{Board, EncoderState, SamplePhoto};
+use virboard_app::api::{EncoderState, SamplePhoto};
 use virboard_core::catalog::ENCODERS;
 use virboard_engine::dataset::Places;
 use virboard_engine::encoder::registry::Registry;
@@ -122,6 +123,7 @@ pub struct Virboard {
     decoders: Arc<tokio::sync::Semaphore>,
     uploads: Arc<tokio::sync::Semaphore>,
     photos: Arc<Vec<SamplePhoto>>,
+    contents: Arc<contents::Contents>,
 }
 
 impl Virboard {
@@ -143,6 +145,7 @@ impl Virboard {
             decoders: Arc::new(tokio::sync::Semaphore::new(cores)),
             uploads: Arc::new(tokio::sync::Semaphore::new(UPLOADS)),
             photos: Arc::default(),
+            contents: Arc::default(),
         };
         samples::import_scores(&app.store, &settings.samples).await;
         app.photos = Arc::new(app.import_sample_photos(&settings.public.join("samples")).await);
@@ -182,11 +185,6 @@ impl Virboard {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
-    }
-
-    /// Current scores, and what is here of each encoder.
-    pub async fn board(&self) -> Result<Board> {
-        Ok(Board { results: self.store.current_results().await?, encoders: self.encoders() })
     }
 
     /// What is here of each encoder of the catalogue.

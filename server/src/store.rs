@@ -102,6 +102,11 @@ impl Store {
         Ok(())
     }
 
+    /// A number that grows with every change of a score.
+    pub async fn revision(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar("select number from revision").fetch_one(&self.pool).await?)
+    }
+
     /// Records an image; one that is there already stays.
     pub async fn add_image(&self, image: &ImageInfo, bytes: usize) -> Result<()> {
         sqlx::query(

@@ -180,9 +180,27 @@ async fn analyses_answer_on_the_shipped_scores() {
     let list = server.json("/api/v1/analyses").await;
     for item in list["items"].as_array().expect("items") {
         let key = item["key"].as_str().expect("a key");
-        let paper = server.json(&format!("/api/v1/analyses/{key}")).await;
+        let paper = server.json(&format!("/api/v1/analyses/{key}?suite=paper")).await;
         assert!(paper["missing"].is_string() || key == "claims", "{key}: nothing of the paper is measured here");
-        server.json(&format!("/api/v1/analyses/{key}?suite=sample")).await;
+        let sample = server.json(&format!("/api/v1/analyses/{key}?suite=sample")).await;
+        let columns = sample["columns"].as_array().expect("columns").len();
+        let (status, csv) = server.get(&format!("/api/v1/analyses/{key}?suite=sample&format=csv")).await;
+        assert_eq!(status, StatusCode::OK);
+        let mut csv = csv::Reader::from_reader(&csv[..]);
+        assert_eq!(csv.headers().expect("a head").len(), columns, "{key}");
+        assert_eq!(csv.records().count(), sample["rows"].as_array().expect("rows").len(), "{key}");
+        let (_, svg) = server.get(&format!("/api/v1/analyses/{key}?suite=sample&format=svg")).await;
+        let svg = String::from_utf8(svg.to_vec()).expect("text");
+        assert!(svg.starts_with("<svg") && !svg.contains("NaN"), "{key}");
+        for suite in ["paper", "sample"] {
+            let (status, page) = server.get(&format!("/analyses/{key}?suite={suite}")).await;
+            let page = String::from_utf8(page.to_vec()).expect("text");
+            assert_eq!(status, StatusCode::OK);
+            assert!(page.contains("How it is computed") && !page.contains("NaN"), "{key} of {suite}");
+            let answer = if suite == "paper" { &paper } else { &sample };
+            let explained = answer["missing"].is_null() || page.contains("class=\"caveat\"");
+            assert!(explained, "{key} of {suite} does not explain itself");
+        }
     }
     let first = server.json("/api/v1/analyses/first?suite=sample").await;
     assert!(!first["rows"].as_array().expect("rows").is_empty(), "{first}");
@@ -191,6 +209,8 @@ async fn analyses_answer_on_the_shipped_scores() {
     assert_eq!(places.last().expect("places")["encoder"], "Random", "{standings}");
     for (path, status) in [
         ("/api/v1/analyses/nothing", StatusCode::NOT_FOUND),
+        ("/analyses/nothing", StatusCode::NOT_FOUND),
+        ("/encoders/nothing", StatusCode::NOT_FOUND),
         ("/api/v1/analyses/first?suite=nothing", StatusCode::BAD_REQUEST),
     ] {
         assert_eq!(server.get(path).await.0, status, "{path}");

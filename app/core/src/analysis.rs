@@ -9,6 +9,7 @@ pub mod contrast;
 pub mod figures;
 mod matrix;
 pub mod order;
+pub mod profile;
 mod report;
 pub mod standing;
 

@@ -3,6 +3,7 @@
 use virboard_core::analysis::claims::{Verdict, checks};
 use virboard_core::analysis::contrast::{Factor, contrasts};
 use virboard_core::analysis::figures::{KINDS, Options};
+use virboard_core::analysis::profile::profile as profile_of;
 use virboard_core::analysis::standing::standings;
 use virboard_core::analysis::{Matrix, Suite};
 use virboard_core::catalog::encoder::{Method, Pretraining};
@@ -120,4 +121,20 @@ fn every_analysis_answers_with_scores_and_explains_itself_without() {
             assert!(answer.table.rows.iter().all(|r| r.len() == answer.table.columns.len()), "{}", kind.slug);
         }
     }
+}
+
+#[test]
+fn a_profile_names_what_was_planted() {
+    let matrix = Matrix::of(&planted(), Suite::Paper, None);
+    let profile = profile_of(&matrix, "SWAVPlaces").expect("it has all scores");
+    let of = |c: Category| profile.strengths.iter().find(|s| s.category == c).expect("all categories have scores");
+    assert!(of(Category::ImageStructural).mean > 0.5 && of(Category::ImageStructural).place.0 <= 2);
+    assert!(of(Category::PixelSemantic).mean < of(Category::PixelStructural).mean);
+    assert!(profile.words()[1].starts_with("Strong on "), "{:?}", profile.words());
+    // The other encoders of Places do the same on half of the tasks; its own method on the others.
+    let nearest = profile.nearest[0].0;
+    assert!(nearest.pretraining == Pretraining::Places || nearest.method == Method::SwAv, "{}", nearest.key);
+    assert_eq!(profile.nearest.len(), 5);
+    assert_eq!(profile_of(&matrix, "nobody"), None);
+    assert_eq!(profile_of(&Matrix::of(&[], Suite::Paper, None), "SWAV_200"), None);
 }

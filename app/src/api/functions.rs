@@ -3,7 +3,7 @@
 
 #[cfg(feature = "ssr")]
 use super::backend;
-use super::{Board, RunDetail, SamplePhoto};
+use super::{Board, Content, SamplePhoto};
 use leptos::prelude::*;
 use virboard_core::prediction::Predictions;
 
@@ -29,8 +29,8 @@ pub async fn load_predictions(
     backend()?.predictions(image, second, encoder).await.map_err(ServerFnError::new)
 }
 
-/// The run behind the current score of an encoder on a task.
+/// The content of a page that is only read.
 #[server(prefix = "/rpc")]
-pub async fn load_run(encoder: String, task: String) -> Result<RunDetail, ServerFnError> {
-    backend()?.run(encoder, task).await.map_err(ServerFnError::new)
+pub async fn load_content(path: String, query: String) -> Result<Content, ServerFnError> {
+    backend()?.content(path, query).await.map_err(ServerFnError::new)
 }

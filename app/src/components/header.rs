@@ -21,6 +21,7 @@ pub fn Header() -> impl IntoView {
             </a>
             <nav aria-label="Main">
                 <A href="/" exact=true>"Leaderboard"</A>
+                <A href="/analyses">"Analyses"</A>
                 <A href="/try">"Try a photo"</A>
             </nav>
             <form class="theme" method="post" action="/theme" aria-label="Theme">

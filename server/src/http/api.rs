@@ -5,17 +5,13 @@ use super::upload;
 use crate::service::{ServiceError, Virboard};
 use axum::Json;
 use axum::extract::multipart::MultipartRejection;
-use axum::extract::{Multipart, Path, Query, State};
+use axum::extract::{Multipart, Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa::{IntoParams, ToSchema};
-use virboard_core::analysis::figures::{KINDS, Options, kind};
-use virboard_core::analysis::standing::standings;
-use virboard_core::analysis::{Matrix, Suite};
+use utoipa::ToSchema;
 use virboard_core::catalog::{ENCODERS, TASKS};
-use virboard_core::protocol::Protocol;
 use virboard_core::results::Probe;
 
 /// A list.
@@ -23,7 +19,7 @@ use virboard_core::results::Probe;
 pub struct Items {
     /// The entries; each has its `key`.
     #[schema(value_type = Vec<Object>)]
-    items: Vec<Value>,
+    pub items: Vec<Value>,
 }
 
 /// The form of a prediction.
@@ -97,7 +93,7 @@ pub async fn list_tasks() -> Json<Items> {
 /// nearest neighbours (`knn`) and logistic regression where the task has one answer a picture.
 #[utoipa::path(get, path = "/api/v1/results", tag = "results", responses((status = 200, body = Items)))]
 pub async fn list_results(State(app): State<Virboard>) -> Result<Json<Items>, ServiceError> {
-    let heads = app.board().await?.results;
+    let heads = app.board().await?.results.clone();
     let opinions = app.store().second_opinions().await?;
     let items = heads.into_iter().chain(opinions).map(|result| {
         let mut item = json!(result);
@@ -107,81 +103,6 @@ pub async fn list_results(State(app): State<Virboard>) -> Result<Json<Items>, Se
         item
     });
     Ok(Json(Items { items: items.collect() }))
-}
-
-/// What to compute an analysis on.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default)]
-pub struct AnalysisQuery {
-    /// `paper` (the default) or `sample`.
-    suite: Option<String>,
-    /// `standard` or `virb`; by default the one with more scores.
-    protocol: Option<String>,
-    /// Key of the task on the x axis, where an analysis has one.
-    x: String,
-    /// Ranks instead of values, where an analysis correlates.
-    ranks: bool,
-    /// The published figure's points as well, where there are any.
-    reference: bool,
-}
-
-impl AnalysisQuery {
-    async fn matrix(&self, app: &Virboard) -> Result<Matrix, ServiceError> {
-        let unknown = |what: &str| ServiceError::Request(format!("There is no such {what}."));
-        let suite = self.suite.as_deref().map(|s| Suite::of(s).ok_or_else(|| unknown("suite"))).transpose()?;
-        let protocol =
-            self.protocol.as_deref().map(|p| Protocol::of(p).ok_or_else(|| unknown("protocol"))).transpose()?;
-        Ok(Matrix::of(&app.store().current_results().await?, suite.unwrap_or_default(), protocol))
-    }
-}
-
-/// All analyses: what they ask and how they are computed.
-#[utoipa::path(get, path = "/api/v1/analyses", tag = "analyses", responses((status = 200, body = Items)))]
-pub async fn list_analyses() -> Json<Items> {
-    let items = KINDS.iter().map(|k| {
-        json!({
-            "key": k.slug, "title": k.title, "question": k.question, "definition": k.definition,
-            "source": k.source, "options": k.options,
-        })
-    });
-    Json(Items { items: items.collect() })
-}
-
-/// An analysis of the present scores: sentences that follow from the numbers, the numbers as a
-/// table, and what is missing where there are too few.
-#[utoipa::path(
-    get, path = "/api/v1/analyses/{key}", tag = "analyses", params(("key" = String, Path), AnalysisQuery),
-    responses((status = 200, body = Object), (status = 404, body = Problem, content_type = "application/problem+json"))
-)]
-pub async fn get_analysis(
-    State(app): State<Virboard>,
-    Path(key): Path<String>,
-    Query(query): Query<AnalysisQuery>,
-) -> Result<Json<Value>, ServiceError> {
-    let kind = kind(&key).ok_or(ServiceError::NotFound("There is no such analysis. See /api/v1/analyses."))?;
-    let matrix = query.matrix(&app).await?;
-    let options = Options { x: query.x, ranks: query.ranks, reference: query.reference, layers: None };
-    // A thousand resampled tables take a while.
-    let (answer, protocol, left_out) =
-        tokio::task::spawn_blocking(move || ((kind.compute)(&matrix, &options), matrix.protocol, matrix.left_out))
-            .await?;
-    Ok(Json(json!({
-        "key": kind.slug, "title": kind.title, "definition": kind.definition, "protocol": protocol,
-        "left_out_of_other_protocol": left_out, "findings": answer.findings, "missing": answer.missing,
-        "columns": answer.table.columns, "rows": answer.table.rows,
-    })))
-}
-
-/// Mean ranks over the tasks that all compared encoders have, with the interval that they take
-/// when tasks are drawn anew, and groups that cannot be told apart.
-#[utoipa::path(get, path = "/api/v1/standings", tag = "analyses", params(AnalysisQuery), responses((status = 200, body = Object)))]
-pub async fn get_standings(
-    State(app): State<Virboard>,
-    Query(query): Query<AnalysisQuery>,
-) -> Result<Json<Value>, ServiceError> {
-    let matrix = query.matrix(&app).await?;
-    let standings = tokio::task::spawn_blocking(move || standings(&matrix)).await?;
-    Ok(Json(json!({ "coverage": standings.coverage(), "standings": standings })))
 }
 
 /// A stored photo, upright, as JPEG of at most 1280 pixels a side.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use leptos::prelude::*;
 use serde::Deserialize;
 use std::sync::Arc;
-use virboard_app::api::Backend;
+use virboard_app::api::{Backend, Missing};
 use virboard_app::theme::Theme;
 
 /// What pages and server functions find in their context.
@@ -17,6 +17,9 @@ pub fn provide(state: &AppState) {
     provide_context::<Arc<dyn Backend>>(Arc::new(state.app.clone()));
     let theme = use_context::<axum::http::request::Parts>().map(|parts| theme_of(&parts.headers)).unwrap_or_default();
     provide_context(theme);
+    if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
+        provide_context(Missing(Arc::new(move || response.set_status(StatusCode::NOT_FOUND))));
+    }
     // Only our own files and the one inline script with this page's nonce may run.
     if let (Some(nonce), Some(response)) = (leptos::nonce::use_nonce(), use_context::<leptos_axum::ResponseOptions>()) {
         let policy = format!(

@@ -36,6 +36,13 @@ impl Suite {
         [Self::Paper, Self::Sample].into_iter().find(|s| s.name() == name)
     }
 
+    /// The paper's, unless only the samples have scores.
+    #[must_use]
+    pub fn with_scores(results: &[ResultCell]) -> Self {
+        let any = |suite: Self| results.iter().any(|r| suite.tasks().iter().any(|t| t.key == r.task));
+        if any(Self::Sample) && !any(Self::Paper) { Self::Sample } else { Self::Paper }
+    }
+
     /// Its tasks, by category.
     #[must_use]
     pub fn tasks(self) -> Vec<&'static Task> {

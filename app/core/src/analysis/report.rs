@@ -98,6 +98,34 @@ pub enum Marks {
     Violins(Vec<Sample>),
 }
 
+impl Marks {
+    /// What is drawn, in a sentence, for who cannot see it.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Scatter(series) => {
+                let dots: usize = series.iter().map(|s| s.dots.len()).sum();
+                let reference: usize = series.iter().map(|s| s.reference.len()).sum();
+                let rings = if reference > 0 { format!(" and {reference} published ones") } else { String::new() };
+                format!("{dots} points{rings}.")
+            }
+            Self::Bars(bars) => {
+                let named = |b: Option<&Bar>| b.map_or_else(String::new, |b| b.label.clone());
+                let longest = named(bars.iter().max_by(|a, b| a.value.total_cmp(&b.value)));
+                format!("{} bars; the longest to the right is {longest}.", bars.len())
+            }
+            Self::Heat { rows, columns, .. } => format!("{} rows and {} columns of values.", rows.len(), columns.len()),
+            Self::Violins(samples) => format!("{} groups of values.", samples.len()),
+        }
+    }
+
+    /// Whether a mark has the colour of this number.
+    #[must_use]
+    pub fn has_colour(&self, colour: usize) -> bool {
+        matches!(self, Self::Bars(bars) if bars.iter().any(|b| b.colour == colour))
+    }
+}
+
 /// One picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {

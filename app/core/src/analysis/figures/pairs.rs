@@ -101,25 +101,34 @@ pub fn against_supervised(matrix: &Matrix, options: &Options) -> Analysis {
     panel.legend = DATASETS.iter().map(|d| (*d).to_owned()).collect();
     let mut panels = if found.is_empty() { Vec::new() } else { vec![panel] };
     if options.reference {
-        let bars = matrix.tasks.iter().filter_map(|task| {
-            let value = published_improvement(task.key)?;
-            Some(Bar {
-                key: task.key.to_owned(),
-                label: task.name.to_owned(),
-                value: 100.0 * value,
-                interval: None,
-                text: percent(value),
-                colour: 6,
+        let bars: Vec<Bar> = matrix
+            .tasks
+            .iter()
+            .filter_map(|task| {
+                let value = published_improvement(task.key)?;
+                Some(Bar {
+                    key: task.key.to_owned(),
+                    label: task.name.to_owned(),
+                    value: 100.0 * value,
+                    interval: None,
+                    text: percent(value),
+                    colour: 6,
+                })
             })
-        });
-        panels.push(Panel::new(
-            "Reference: the best published point over the published Supervised",
-            "% of Supervised’s score",
-            "",
-            Marks::Bars(bars.collect()),
-        ));
+            .collect();
+        if !bars.is_empty() {
+            panels.push(Panel::new(
+                "Reference: the best published point over the published Supervised",
+                "% of Supervised’s score",
+                "",
+                Marks::Bars(bars),
+            ));
+        }
     }
-    Analysis { panels, findings, missing: None, table }
+    let missing = found.is_empty().then(|| {
+        "No task has scores of Supervised and of another encoder here. What is drawn, if anything, are the published points.".to_owned()
+    });
+    Analysis { panels, findings, missing, table }
 }
 
 /// Of the published points, in which all encoders but Supervised are anonymous.

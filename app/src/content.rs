@@ -1,0 +1,49 @@
+//! What the server writes of pages that are only read.
+
+mod address;
+mod analyses;
+mod encoder;
+mod parts;
+mod task;
+
+pub use address::Address;
+pub use analyses::options;
+
+use crate::api::{Board, Content, RunDetail};
+use maud::{Markup, html};
+
+/// What pages are made of.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Scores and availability.
+    pub board: Board,
+    /// Runs behind the scores of the encoder that the page is about, by task.
+    pub runs: Vec<(String, RunDetail)>,
+}
+
+/// The page at an address. Computes what it shows, which can take a second.
+#[must_use]
+pub fn content(address: &Address, facts: &Facts) -> Content {
+    let parts: Vec<&str> = address.path.split('/').filter(|p| !p.is_empty()).collect();
+    let page = match parts[..] {
+        ["analyses"] => Some(analyses::index(address, facts)),
+        ["analyses", slug] => analyses::page(slug, address, facts),
+        ["encoders", key] => encoder::page(key, facts),
+        ["tasks", key] => task::page(key, facts),
+        _ => None,
+    };
+    let found = page.is_some();
+    let (title, body) = page.unwrap_or_else(nothing);
+    Content { title, html: body.into_string(), found }
+}
+
+/// Title and body of a page.
+type Page = (String, Markup);
+
+fn nothing() -> Page {
+    let body = html! {
+        h1 { "There is nothing at this address" }
+        p { "See the " a href="/" { "leaderboard" } ", the " a href="/analyses" { "analyses" } ", or " a href="/try" { "try a photo" } "." }
+    };
+    ("Not found".to_owned(), body)
+}

@@ -1,0 +1,153 @@
+//! The list of analyses, and each of them.
+
+use super::parts::{choice, crumbs, suite_name, table};
+use super::{Address, Facts, Page};
+use crate::charts::figure;
+use maud::{Markup, html};
+use virboard_core::analysis::figures::{KINDS, Kind, Options, kind};
+use virboard_core::analysis::{Matrix, Suite};
+use virboard_core::protocol::Protocol;
+use virboard_core::results::ResultCell;
+
+/// The scores that an address asks for, and how to look at them.
+#[must_use]
+pub fn options(address: &Address, results: &[ResultCell]) -> (Suite, Matrix, Options) {
+    let suite = address.get("suite").and_then(Suite::of).unwrap_or_else(|| Suite::with_scores(results));
+    let protocol = address.get("protocol").and_then(Protocol::of);
+    let on = |key: &str| matches!(address.get(key), Some("1" | "true"));
+    let matrix = Matrix::of(results, suite, protocol);
+    // Without scores the published points are all there is to see.
+    let reference = on("reference") || (matrix.filled() == 0 && address.get("reference").is_none());
+    let options =
+        Options { x: address.get("x").unwrap_or_default().to_owned(), ranks: on("ranks"), reference, layers: None };
+    (suite, matrix, options)
+}
+
+fn coverage(suite: Suite, matrix: &Matrix) -> String {
+    let cells = matrix.encoders.len() * matrix.tasks.len();
+    let other = match matrix.left_out {
+        0 => String::new(),
+        n => format!(" {n} scores by the other protocol are left out: the two cannot be compared."),
+    };
+    let protocol = matrix.protocol.name();
+    match matrix.filled() {
+        0 => format!("{}: none of {cells} scores is here yet.", suite_name(suite)),
+        n => format!("{}: {n} of {cells} scores, all by the {protocol} protocol.{other}", suite_name(suite)),
+    }
+}
+
+/// Which scores to take: the suite, and the protocol where there are both.
+fn scores_of(suite: Suite, matrix: &Matrix) -> Markup {
+    html! {
+        (choice("suite", "Scores", suite.name(), &[("paper", suite_name(Suite::Paper)), ("sample", suite_name(Suite::Sample))]))
+        @if matrix.left_out > 0 {
+            (choice("protocol", "Protocol", matrix.protocol.name(), &[("standard", "standard"), ("virb", "ViRB’s own")]))
+        }
+    }
+}
+
+/// The list.
+pub fn index(address: &Address, facts: &Facts) -> Page {
+    let (suite, matrix, _) = options(address, &facts.board.results);
+    let query = address.query_with("", "");
+    let body = html! {
+        h1 { "Analyses" }
+        p { "Every figure and table of the paper, computed anew from the scores on this server, and some questions that it left open. Each has its definition, its numbers and its files." }
+        form.filters.live method="get" action="/analyses" aria-label="Scores to analyse" {
+            (scores_of(suite, &matrix))
+            noscript { button { "Show" } }
+        }
+        p.note { (coverage(suite, &matrix)) }
+        ol.cards {
+            @for k in &KINDS {
+                li {
+                    a href={ "/analyses/" (k.slug) (query) } { (k.title) }
+                    p { (k.question) }
+                    @if !k.source.is_empty() { span.tag { (k.source) } }
+                }
+            }
+        }
+    };
+    ("Analyses".to_owned(), body)
+}
+
+/// One of them.
+pub fn page(slug: &str, address: &Address, facts: &Facts) -> Option<Page> {
+    let k = kind(slug)?;
+    let (suite, matrix, options) = options(address, &facts.board.results);
+    let answer = (k.compute)(&matrix, &options);
+    let file = |format: &str| format!("/api/v1/analyses/{slug}{}", address.query_with("format", format));
+    let body = html! {
+        (crumbs(&[("/analyses", "Analyses")], "analysis"))
+        h1 { (k.title) }
+        p.lead { (k.question) }
+        (controls(k, suite, &matrix, &options))
+        p.note { (coverage(suite, &matrix)) }
+        @if let Some(missing) = &answer.missing {
+            p.caveat { (missing) " " @if suite == Suite::Paper && matrix.filled() == 0 { a href={ "/analyses/" (slug) "?suite=sample" } { "See it on the sample suite" } } }
+        }
+        @if !answer.findings.is_empty() {
+            section {
+                h2 { "What the numbers say" }
+                ul.findings { @for f in &answer.findings { li { (f) } } }
+            }
+        }
+        @if !answer.panels.is_empty() {
+            section {
+                h2.hidden { "Pictures" }
+                @if options.reference { p.note { i.ring {} " published points: read off the paper’s figure, anonymous, a reference and no scores of this server" } }
+                div.charts { @for panel in &answer.panels { (figure(panel)) } }
+            }
+        }
+        @if !answer.table.rows.is_empty() {
+            section { h2 { "Numbers" } (table(&answer.table, "Numbers")) }
+        }
+        section {
+            h2 { "How it is computed" }
+            p { (k.definition) @if !k.source.is_empty() { " In the paper: " (k.source) "." } }
+            p.files {
+                @if !answer.panels.is_empty() {
+                    a href=(file("svg")) download={ (slug) ".svg" } { "SVG" }
+                    a.alive href=(file("svg")) data-png={ (slug) ".png" } { "PNG" }
+                }
+                a href=(file("csv")) download={ (slug) ".csv" } { "CSV" }
+                a href=(file("json")) rel="external" { "JSON" }
+                a href={ "/analyses/" (slug) (address.query_with("suite", suite.name())) } { "Link to this view" }
+            }
+        }
+        nav.others aria-label="Other analyses" {
+            @for (name, k) in neighbours(slug) { a href={ "/analyses/" (k.slug) (address.query_with("x", "")) } { (name) " " (k.title) } }
+        }
+    };
+    Some((k.title.to_owned(), body))
+}
+
+fn neighbours(slug: &str) -> Vec<(&'static str, &'static Kind)> {
+    let at = KINDS.iter().position(|k| k.slug == slug).unwrap_or(0);
+    let before = at.checked_sub(1).map(|i| ("←", &KINDS[i]));
+    before.into_iter().chain(KINDS.get(at + 1).map(|k| ("→", k))).collect()
+}
+
+fn controls(k: &Kind, suite: Suite, matrix: &Matrix, options: &Options) -> Markup {
+    let mut tasks = vec![("", "as in the paper")];
+    tasks.extend(
+        matrix
+            .tasks
+            .iter()
+            .filter(|t| matrix.task(t.key).is_some_and(|i| matrix.covered(i) > 0))
+            .map(|t| (t.key, t.name)),
+    );
+    html! {
+        form.filters.live method="get" action={ "/analyses/" (k.slug) } aria-label="What to analyse" {
+            (scores_of(suite, matrix))
+            @if k.options.contains(&"x") { (choice("x", "Against", &options.x, &tasks)) }
+            @if k.options.contains(&"ranks") {
+                (choice("ranks", "Correlation", if options.ranks { "1" } else { "" }, &[("", "Pearson"), ("1", "Spearman")]))
+            }
+            @if k.options.contains(&"reference") {
+                (choice("reference", "Published points", if options.reference { "1" } else { "0" }, &[("0", "off"), ("1", "on")]))
+            }
+            noscript { button { "Show" } }
+        }
+    }
+}

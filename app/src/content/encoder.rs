@@ -1,0 +1,208 @@
+//! An encoder: what it is, how it stands, where it comes from, its scores, how to get its weights.
+
+use super::parts::{crumbs, unit};
+use super::{Facts, Page};
+use crate::api::{Board, EpochPoint, Opinion, RunDetail};
+use crate::charts::{curve, figure};
+use maud::{Markup, html};
+use virboard_core::analysis::profile::{Profile, profile};
+use virboard_core::analysis::standing::standings;
+use virboard_core::analysis::{Bar, Marks, Matrix, Panel, Suite};
+use virboard_core::catalog::encoder::{Encoder, EncoderRole, Method};
+use virboard_core::catalog::task::{Category, Task, TaskRole};
+use virboard_core::catalog::{TASKS, encoder};
+use virboard_core::results::{Probe, ResultCell, ranks};
+
+/// The page.
+pub fn page(key: &str, facts: &Facts) -> Option<Page> {
+    let e = encoder(key)?;
+    let body = html! {
+        (crumbs(&[("/", "Leaderboard")], "encoder"))
+        h1 { (e.name) }
+        p.note { (e.note) }
+        (facts_of(e))
+        (weights(e, &facts.board))
+        @for suite in [Suite::Paper, Suite::Sample] { (standing(e, suite, &facts.board)) }
+        (scores(e, facts))
+    };
+    Some((e.name.to_owned(), body))
+}
+
+fn facts_of(e: &Encoder) -> Markup {
+    let number = |n: Option<u32>| n.map_or_else(|| "not known".to_owned(), thousands);
+    let fact = |name: &str, value: &str| html! { div { dt { (name) } dd { (value) } } };
+    html! {
+        dl.facts {
+            div { dt { "Key" } dd { code { (e.key) } } }
+            (fact("Architecture", e.architecture.name()))
+            (fact("Embedding", &e.architecture.embedding().to_string()))
+            (fact("Parameters", &format!("{:.1} million", e.architecture.million_parameters())))
+            (fact("Method", e.method.name()))
+            (fact("Pretraining data", e.pretraining.name()))
+            (fact("Images", &number(e.images)))
+            (fact("Epochs", &number(e.epochs)))
+        }
+    }
+}
+
+fn thousands(n: u32) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn weights(e: &Encoder, board: &Board) -> Markup {
+    let here = board.state(e.key).is_some_and(|s| s.weights);
+    let heads: Vec<&str> = board
+        .state(e.key)
+        .map(|s| TASKS.iter().filter(|t| s.heads.iter().any(|h| h == t.key)).map(|t| t.name).collect())
+        .unwrap_or_default();
+    html! {
+        section {
+            h2 { "Weights" }
+            @match (here, e.role, e.method, e.url) {
+                (true, EncoderRole::Sample, ..) => p { "Its weights ship with Virboard." },
+                (true, _, Method::Random, _) => p { "It needs no file: its weights come from a fixed seed." },
+                (true, ..) => p { "Its weights are on this server." },
+                (false, .., Some(url)) => {
+                    p { "Its weights are not here. Download the checkpoint and put it into the data folder as shown; it is read strictly, as it is." }
+                    p { a href=(url) rel="external noreferrer" { (url) } }
+                    pre { (format!("curl -L -o data/checkpoints/{}.{} \\\n  {url}", e.key, ending(url))) }
+                },
+                (false, _, Method::Supervised, None) => {
+                    p { "Its weights are not here. Save torchvision’s and put the file into the data folder:" }
+                    pre { (format!("python -c \"import torch, torchvision; torch.save(torchvision.models.resnet50(weights='IMAGENET1K_V1').state_dict(), 'data/checkpoints/{}.pth')\"", e.key)) }
+                },
+                (false, ..) => p {
+                    "Its weights were never published at a fixed address. With a checkpoint of your own, save it as "
+                    code { "data/checkpoints/" (e.key) ".pth" } "."
+                },
+            }
+            @if !heads.is_empty() {
+                p { "Heads here: " (heads.join(", ")) ". " a.call href={ "/try?encoder=" (e.key) } { "Try it on a photo" } }
+            }
+        }
+    }
+}
+
+fn ending(url: &str) -> &str {
+    ["pth.tar", "torch", "pth", "pt"].into_iter().find(|e| url.ends_with(e)).unwrap_or("pt")
+}
+
+/// Its place among all, its strengths, and who is like it, by the scores of a suite.
+fn standing(e: &Encoder, suite: Suite, board: &Board) -> Markup {
+    let matrix = Matrix::of(&board.results, suite, None);
+    let Some(profile) = profile(&matrix, e.key) else { return html! {} };
+    let standings = standings(&matrix);
+    html! {
+        section {
+            h2 { "Standing: " (super::parts::suite_name(suite)) }
+            @if let Some(s) = standings.of(e.key) {
+                p {
+                    strong { "Place " (s.place) " of " (standings.places.len()) }
+                    " by mean rank, " (format!("{:.1}", s.mean_rank))
+                    @if let Some(i) = s.places { "; with tasks drawn anew, between place " (i.low) " and " (i.high) " in 95 % of draws" }
+                    ", over the " (standings.tasks.len()) " tasks that all compared encoders have."
+                }
+            }
+            ul.findings { @for words in profile.words() { li { (words) } } }
+            div.charts { (figure(&bars(&profile))) }
+            @if !profile.nearest.is_empty() {
+                h3 { "Encoders with the most similar scores" }
+                ol.cards.small {
+                    @for (other, distance, tasks) in &profile.nearest {
+                        li { a href={ "/encoders/" (other.key) } { (other.name) } p { "differs by " (format!("{distance:.2}")) " standard deviations, over " (tasks) " tasks" } }
+                    }
+                }
+                p { a href={ "/compare?e=" (e.key) "," (profile.nearest[0].0.key) } { "Compare it with " (profile.nearest[0].0.name) } }
+            }
+        }
+    }
+}
+
+fn bars(profile: &Profile) -> Panel {
+    let bars = profile.tasks.iter().map(|(t, z)| Bar {
+        key: t.key.to_owned(),
+        label: t.name.to_owned(),
+        value: *z,
+        interval: None,
+        text: format!("{z:+.2}"),
+        colour: t.category as usize,
+    });
+    let x = "standard deviations of the task; 0 is the average encoder, right is better";
+    let mut panel = Panel::new("Each task, beside all other encoders", x, "", Marks::Bars(bars.collect()));
+    panel.legend = Category::ALL.iter().map(|c| c.name().to_owned()).collect();
+    panel
+}
+
+fn scores(e: &Encoder, facts: &Facts) -> Markup {
+    let results = &facts.board.results;
+    let score = |t: &Task| results.iter().find(|r| r.encoder == e.key && r.task == t.key);
+    let (done, open): (Vec<&Task>, Vec<&Task>) = TASKS.iter().partition(|t| score(t).is_some());
+    // What can be run with nothing fetched comes first.
+    let (samples, others): (Vec<&Task>, Vec<&Task>) = open.into_iter().partition(|t| t.role == TaskRole::Sample);
+    html! {
+        @if !done.is_empty() {
+            section {
+                h2 { "Scores" }
+                div.scroller tabindex="0" role="region" aria-label="Scores" {
+                    table.list {
+                        thead { tr { @for head in ["Task", "Score", "Constant", "Rank", "Second opinions, curve", "Evidence"] { th scope="col" { (head) } } } }
+                        tbody { @for t in done { @if let Some(r) = score(t) { (row(t, r, facts)) } } }
+                    }
+                }
+            }
+        }
+        section {
+            h2 { "Not measured yet" }
+            p.note { "With the weights and the data here, the command fills the cell. " code { "virboard datasets" } " says which data are missing." }
+            ul.missing {
+                @for t in samples.into_iter().chain(others) {
+                    li id=(t.key) { a href={ "/tasks/" (t.key) } { (t.name) } code { "virboard evaluate --encoders " (e.key) " --tasks " (t.key) } }
+                }
+            }
+        }
+    }
+}
+
+fn row(t: &Task, r: &ResultCell, facts: &Facts) -> Markup {
+    let of_task: Vec<&ResultCell> = facts.board.results.iter().filter(|o| o.task == t.key).collect();
+    let rank = ranks(&of_task.iter().map(|o| o.score).collect::<Vec<_>>(), t.metric);
+    let rank = of_task.iter().position(|o| o.encoder == r.encoder).map_or(0, |i| rank[i]);
+    let unit = unit(t);
+    let p = &r.provenance;
+    let short = |hash: &str| match hash {
+        "" => "not known".to_owned(),
+        hash => hash.chars().take(12).collect::<String>(),
+    };
+    let nothing = RunDetail::default();
+    let run = facts.runs.iter().find(|(task, _)| task == t.key).map_or(&nothing, |(_, run)| run);
+    let epochs: &[EpochPoint] = &run.epochs;
+    html! {
+        tr id=(t.key) {
+            th scope="row" { a href={ "/tasks/" (t.key) } { (t.name) } span.about { (t.category.name()) } }
+            td { strong { (t.metric.format(r.score)) (unit) } span.about title=(t.metric.help()) { (t.metric.name()) } }
+            td { @if let Some(c) = r.constant { (t.metric.format(c)) (unit) } }
+            td { (rank) " of " (of_task.len()) }
+            td { @for o in &run.opinions { (opinion(t, o)) } (curve(epochs, t.metric)) }
+            td.evidence {
+                span.tag { (p.source.name()) } " " span.tag { (p.protocol.name()) " protocol" } " "
+                "weights " (short(&p.encoder_sha256)) ", data " (short(&p.dataset_sha256)) ", seed " (p.seed) ", " (p.device)
+                ", version " (p.version) ", " (format!("{:.0} s", p.seconds))
+                details { summary { "configuration" } code { (p.configuration) } }
+            }
+        }
+    }
+}
+
+/// What another reader of the same features reached, under the head's score.
+fn opinion(t: &Task, o: &Opinion) -> Markup {
+    let name = if o.probe == Probe::Knn { "neighbours" } else { "regression" };
+    html! { span.about { (name) " " (t.metric.format(o.score)) (unit(t)) } }
+}

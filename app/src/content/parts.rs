@@ -1,0 +1,78 @@
+//! What several pages have in common.
+
+use maud::{Markup, html};
+use virboard_core::analysis::{Suite, Table};
+use virboard_core::catalog::task::Task;
+
+/// Where the page is, above its title.
+pub fn crumbs(way: &[(&str, &str)], here: &str) -> Markup {
+    html! {
+        nav.crumbs aria-label="Where you are" {
+            @for (address, name) in way { a href=(address) { (name) } " / " }
+            (here)
+        }
+    }
+}
+
+/// A longer table is folded.
+const LONG: usize = 40;
+
+/// A table of text, with numbers to the right.
+pub fn table(table: &Table, label: &str) -> Markup {
+    let numeric = |column: usize| {
+        let cells = || table.rows.iter().filter_map(|r| r.get(column)).filter(|c| !c.is_empty());
+        let number = |c: &String| c.trim_start_matches(['+', '-', '<', ' ']).starts_with(|c: char| c.is_ascii_digit());
+        cells().next().is_some() && cells().all(number)
+    };
+    let long = table.rows.len() > LONG;
+    let right: Vec<bool> = (0..table.columns.len()).map(numeric).collect();
+    let body = html! {
+        div.scroller tabindex="0" role="region" aria-label=(label) {
+            table.list {
+                thead { tr { @for (name, right) in table.columns.iter().zip(&right) { th scope="col" class=[right.then_some("number")] { (name) } } } }
+                tbody {
+                    @for row in &table.rows {
+                        tr { @for (cell, right) in row.iter().zip(&right) {
+                            td class=[right.then_some("number")] {
+                                @match cell.as_str() {
+                                    "supported" | "contradicted" | "not enough data" => span class={ "verdict " (cell.replace(' ', "-")) } { (cell) },
+                                    _ => (cell),
+                                }
+                            }
+                        } }
+                    }
+                }
+            }
+        }
+    };
+    html! { @if long { details { summary { (table.rows.len()) " rows" } (body) } } @else { (body) } }
+}
+
+/// A choice of a form.
+pub fn choice(name: &str, label: &str, present: &str, options: &[(&str, &str)]) -> Markup {
+    html! {
+        label {
+            (label) " "
+            select name=(name) {
+                @for (value, text) in options { option value=(value) selected[*value == present] { (text) } }
+            }
+        }
+    }
+}
+
+/// What a suite is called.
+pub const fn suite_name(suite: Suite) -> &'static str {
+    match suite {
+        Suite::Paper => "ViRB: 20 tasks",
+        Suite::Sample => "Sample suite",
+    }
+}
+
+/// The unit after a task's scores, with its space.
+pub fn unit(task: &Task) -> String {
+    match (task.metric.is_share(), task.unit) {
+        (true, _) => " %".to_owned(),
+        (false, "") => String::new(),
+        (false, unit) => format!(" {unit}"),
+    }
+}

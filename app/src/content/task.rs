@@ -1,0 +1,184 @@
+//! An end task: what it asks, who does it best, what it has in common with other tasks, what
+//! was published, how to get its data.
+
+use super::parts::{crumbs, table, unit};
+use super::{Facts, Page};
+use crate::charts::figure;
+use maud::{Markup, html};
+use virboard_core::analysis::figures::correlations;
+use virboard_core::analysis::{Bar, Marks, Matrix, Panel, Sample, Series, Suite, Table};
+use virboard_core::catalog::published::{Published, published};
+use virboard_core::catalog::task::{Task, TaskRole};
+use virboard_core::catalog::{encoder, task};
+use virboard_core::protocol::Protocol;
+use virboard_core::results::{ResultCell, heat, ranks};
+
+/// The page.
+pub fn page(key: &str, facts: &Facts) -> Option<Page> {
+    let t = task(key)?;
+    let results: Vec<&ResultCell> = facts.board.results.iter().filter(|r| r.task == t.key).collect();
+    let suite = if t.role == TaskRole::Sample { Suite::Sample } else { Suite::Paper };
+    let body = html! {
+        (crumbs(&[("/", "Leaderboard")], t.category.name()))
+        h1 { (t.name) }
+        p { (t.description) }
+        @if !t.caveat.is_empty() { p.caveat { (t.caveat) } }
+        (facts_of(t))
+        section {
+            h2 { "Standing" }
+            @if results.is_empty() {
+                p.note { "No encoder has been measured on this task on this server." }
+            } @else {
+                (standing(t, &results))
+                @if results.len() > 2 { div.charts { (figure(&distribution(t, &results))) } }
+            }
+        }
+        (related(t, suite, facts))
+        @if let Some(p) = published(t.key) { section { h2 { "Published" } (reference(t, p)) } }
+        (data(t))
+    };
+    Some((t.name.to_owned(), body))
+}
+
+fn facts_of(t: &Task) -> Markup {
+    let or_unknown = |n: Option<String>| n.unwrap_or_else(|| "–".to_owned());
+    let fact = |name: &str, value: &str| html! { div { dt { (name) } dd { (value) } } };
+    let training = t.epochs.zip(t.learning_rate).zip(t.batch_size);
+    html! {
+        dl.facts {
+            div { dt { "Key" } dd { code { (t.key) } } }
+            div { dt { "Metric" } dd title=(t.metric.help()) { (t.metric.name()) @if !t.unit.is_empty() { ", " (t.unit) } } }
+            (fact("Data set", t.dataset))
+            (fact("Training samples", &or_unknown(t.train_size.map(|n| n.to_string()))))
+            (fact("Classes", &or_unknown(t.classes.map(|n| n.to_string()))))
+            (fact("Images a sample", &t.images.to_string()))
+            (fact("Head", t.head))
+            (fact("Loss", t.loss))
+            (fact("Input", t.input))
+            (fact("Training", &or_unknown(training.map(|((e, lr), b)| format!("{e} epochs, Adam {lr}, batch {b}")))))
+        }
+        p.note { (t.metric.help()) }
+    }
+}
+
+fn name(key: &str) -> String {
+    encoder(key).map_or_else(|| key.to_owned(), |e| e.name.to_owned())
+}
+
+/// The encoders with a score, the best first.
+fn standing(t: &Task, results: &[&ResultCell]) -> Markup {
+    let scores: Vec<f64> = results.iter().map(|r| r.score).collect();
+    let (ranks, heat) = (ranks(&scores, t.metric), heat(&scores, t.metric));
+    let mut order: Vec<usize> = (0..results.len()).collect();
+    order.sort_by_key(|i| ranks[*i]);
+    let unit = unit(t);
+    html! {
+        div.standing {
+            ol {
+                @for i in order {
+                    li {
+                        span.rank { (ranks[i]) }
+                        a href={ "/encoders/" (results[i].encoder) "#" (t.key) } { (name(&results[i].encoder)) }
+                        span.bar aria-hidden="true" { i style=(format!("width: {:.0}%", 6.0 + 94.0 * heat[i])) {} }
+                        span.score {
+                            (t.metric.format(results[i].score)) (unit)
+                            @if results[i].provenance.protocol != Protocol::Standard { sup title="ViRB’s own protocol" { "v" } }
+                        }
+                    }
+                }
+            }
+            @if let Some(c) = results.iter().find_map(|r| r.constant) {
+                p.note { "A constant answer reaches " (t.metric.format(c)) (unit) "." }
+            }
+        }
+    }
+}
+
+fn distribution(t: &Task, results: &[&ResultCell]) -> Panel {
+    let base = results.iter().find(|r| r.encoder == "Supervised").map(|r| r.score);
+    let middle = base.unwrap_or_else(|| results.iter().map(|r| r.score).sum::<f64>() / results.len() as f64);
+    let dots = results.iter().map(|r| (name(&r.encoder), r.score - middle)).collect();
+    let zero = if base.is_some() { "0 is Supervised" } else { "0 is the mean" };
+    let y =
+        format!("{}{}, {zero}", t.metric.name(), if t.metric.higher_is_better() { "" } else { " (less is better)" });
+    Panel::new("How far apart the encoders are", "", y, Marks::Violins(vec![Sample { label: t.name.to_owned(), dots }]))
+}
+
+/// Correlation with every other task of the suite.
+fn related(t: &Task, suite: Suite, facts: &Facts) -> Markup {
+    let matrix = Matrix::of(&facts.board.results, suite, None);
+    let (columns, values) = correlations(&matrix, false);
+    let Some(own) = columns.iter().position(|c| matrix.tasks[*c].key == t.key) else { return html! {} };
+    let mut pairs: Vec<_> = (0..columns.len())
+        .filter(|o| *o != own)
+        .filter_map(|o| Some((matrix.tasks[columns[o]], values[own][o]?)))
+        .collect();
+    if pairs.is_empty() {
+        return html! {};
+    }
+    pairs.sort_by(|a, b| b.1.r.total_cmp(&a.1.r));
+    let bars = pairs.iter().map(|(o, c)| Bar {
+        key: o.key.to_owned(),
+        label: o.name.to_owned(),
+        value: c.r,
+        interval: None,
+        text: format!("{:+.2}{}", c.r, if c.p < 0.05 { " *" } else { "" }),
+        colour: if c.p < 0.05 { 0 } else { 7 },
+    });
+    let panel = Panel::new(
+        format!("Do encoders that are good at {} do well elsewhere?", t.name),
+        "Pearson’s r; * p < 0.05",
+        "",
+        Marks::Bars(bars.collect()),
+    );
+    html! {
+        section {
+            h2 { "Other tasks" }
+            div.charts { (figure(&panel)) }
+            p { a href={ "/analyses/imagenet?x=" (t.key) "&suite=" (suite.name()) } { "Every task against " (t.name) ", point by point" } }
+        }
+    }
+}
+
+/// Score against ImageNet top-1 of every published point; anonymous but for the baseline.
+fn reference(t: &Task, p: &Published) -> Markup {
+    let series = Series {
+        name: t.name.to_owned(),
+        dots: Vec::new(),
+        line: None,
+        reference: p.points.iter().map(|(v, x)| (*x, *v)).collect(),
+    };
+    let (low, high) = p.range();
+    let mut facts = Table::new(&["", t.metric.name()]);
+    facts.row(["lowest", &t.metric.format(low)]);
+    facts.row(["highest", &t.metric.format(high)]);
+    if let Some(s) = p.supervised {
+        facts.row(["supervised", &t.metric.format(s)]);
+    }
+    let title = format!("{} published points", p.points.len());
+    let panel = Panel::new(title, "ImageNet top-1 of the same encoder", t.metric.name(), Marks::Scatter(vec![series]));
+    html! {
+        p.note { "Points read off the paper’s figure. Which point is whose was not published, but for the supervised baseline." }
+        div.charts { (figure(&panel)) div { (table(&facts, "Published range")) } }
+    }
+}
+
+fn data(t: &Task) -> Markup {
+    html! {
+        section {
+            h2 { "Data" }
+            @match (t.role, t.url) {
+                (TaskRole::Sample, _) => {
+                    p { "Its data ships with Virboard. Measure every encoder that is here:" }
+                    pre { "virboard evaluate --encoders all --tasks " (t.key) }
+                },
+                (_, Some(url)) => {
+                    p { "Its data lives with its authors, under their terms: " a href=(url) rel="external noreferrer" { (url) } }
+                    p { "Put it into the data folder in the layout of ViRB’s README. The first command says where it belongs and what is missing, the second measures:" }
+                    pre { (format!("virboard datasets {0}\nvirboard evaluate --encoders all --tasks {0}", t.key)) }
+                },
+                _ => {},
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Pages that are only read: the server writes their content, the browser shows it. Their
+//! tables, charts and texts never become part of the WebAssembly.
+
+use super::failed;
+use crate::api::{Content, Missing, load_content};
+use crate::browser::live::{self, Kept};
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::{use_location, use_navigate};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A content on its way to the browser. With the first page only its title travels: the rest
+/// is in the document already.
+#[derive(Debug, Clone, PartialEq)]
+enum Shown {
+    /// What is in the document, with this title.
+    Document(String),
+    /// What was loaded.
+    Loaded(Arc<Content>),
+    /// It could not be loaded; why.
+    Failed(String),
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Document(title) => write!(f, "+{title}"),
+            Self::Loaded(content) => write!(f, "+{}", content.title),
+            Self::Failed(why) => write!(f, "-{why}"),
+        }
+    }
+}
+
+impl FromStr for Shown {
+    type Err = std::convert::Infallible;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Ok(match s.strip_prefix('-') {
+            Some(why) => Self::Failed(why.to_owned()),
+            None => Self::Document(s.strip_prefix('+').unwrap_or(s).to_owned()),
+        })
+    }
+}
+
+/// The page at the present address.
+#[component]
+pub fn ContentPage() -> impl IntoView {
+    let location = use_location();
+    let address = move || (location.pathname.get(), location.search.get());
+    let shown = Resource::new_str(address, |(path, query)| async move {
+        match load_content(path, query).await {
+            Ok(content) => Shown::Loaded(Arc::new(content)),
+            Err(error) => Shown::Failed(crate::api::sentence(&error)),
+        }
+    });
+    let hash = location.hash;
+    let kept = StoredValue::new(Kept::default());
+    Effect::new(move |_| {
+        address();
+        kept.set_value(Kept::now());
+    });
+    Effect::new(move |_| {
+        if matches!(shown.get(), Some(Shown::Loaded(_))) {
+            let hash = hash.get_untracked();
+            request_animation_frame(move || {
+                kept.with_value(Kept::restore);
+                let mark = hash.strip_prefix('#').filter(|h| !h.is_empty());
+                if let Some(element) = mark.and_then(|id| document().get_element_by_id(id)) {
+                    element.scroll_into_view();
+                }
+            });
+        }
+    });
+    let navigate = use_navigate();
+    let go = Callback::new(move |(to, replace): (String, bool)| {
+        navigate(&to, NavigateOptions { scroll: false, replace, ..NavigateOptions::default() });
+    });
+    let changed = move |event: web_sys::Event| {
+        if let Some(to) = live::form_address(&event) {
+            go.run((to, false));
+        }
+    };
+    let submitted = move |event: web_sys::SubmitEvent| {
+        if let Some(to) = live::form_address(&event) {
+            event.prevent_default();
+            go.run((to, false));
+        }
+    };
+    let clicked = move |event: web_sys::MouseEvent| {
+        if live::download(&event) {
+            event.prevent_default();
+        } else if let Some(to) = live::shifted(&event) {
+            event.prevent_default();
+            go.run((to, false));
+        }
+    };
+    let pressed = move |event: web_sys::KeyboardEvent| {
+        if live::walk(&event) {
+            event.prevent_default();
+        }
+    };
+    view! {
+        <Transition fallback=|| view! { <p class="note" role="status">"Loading…"</p> }>
+            {move || shown.get().map(|shown| {
+                let (title, html) = match shown {
+                    Shown::Failed(why) => return failed(&ServerFnError::ServerError(why)).into_any(),
+                    Shown::Document(title) => (title, String::new()),
+                    Shown::Loaded(content) => {
+                        if let (false, Some(Missing(tell))) = (content.found, use_context::<Missing>()) {
+                            tell();
+                        }
+                        (content.title.clone(), content.html.clone())
+                    }
+                };
+                view! {
+                    <Title text=title/>
+                    <div class="content" inner_html=html
+                        on:change=changed on:submit=submitted on:click=clicked on:keydown=pressed
+                        on:pointerover=|e| live::brush(&e)></div>
+                }
+                .into_any()
+            })}
+        </Transition>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_title_travels_with_the_document() {
+        let content = Content { title: "-T\n+".into(), html: "<p>long</p>".into(), found: true };
+        let text = Shown::Loaded(Arc::new(content)).to_string();
+        assert_eq!(text.parse(), Ok(Shown::Document("-T\n+".into())));
+        let failed = Shown::Failed("+ no".into());
+        assert_eq!(failed.to_string().parse(), Ok(failed));
+    }
+}

@@ -1,0 +1,118 @@
+//! Analyses over REST: the answers that the pages draw.
+
+use super::api::Items;
+use super::problem::Problem;
+use crate::service::{ServiceError, Virboard, export};
+use axum::Json;
+use axum::extract::{Path, Query, RawQuery, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+use virboard_app::charts::document;
+use virboard_app::content::{Address, options};
+use virboard_core::analysis::figures::{KINDS, Options, kind};
+use virboard_core::analysis::standing::standings;
+use virboard_core::analysis::{Matrix, Suite};
+use virboard_core::protocol::Protocol;
+
+/// What to compute an analysis on.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+pub struct AnalysisQuery {
+    /// `paper` or `sample`; by default the paper's, unless only the samples have scores.
+    suite: String,
+    /// `standard` or `virb`; by default the one with more scores.
+    protocol: String,
+    /// Key of the task on the x axis, where an analysis has one.
+    #[allow(dead_code, reason = "read with the rest of the address")]
+    x: String,
+    /// `1` for ranks instead of values, where an analysis correlates.
+    #[allow(dead_code, reason = "read with the rest of the address")]
+    ranks: String,
+    /// `1` for the published figure's points as well, where there are any.
+    #[allow(dead_code, reason = "read with the rest of the address")]
+    reference: String,
+    /// `json` (the default), `csv` for the table or `svg` for the pictures.
+    format: String,
+}
+
+impl AnalysisQuery {
+    /// The scores that are asked for, and how to look at them: read as the pages read it.
+    async fn scores(&self, app: &Virboard, query: Option<&str>) -> Result<(Matrix, Options), ServiceError> {
+        let known = |ok: bool, what: &str| {
+            if ok { Ok(()) } else { Err(ServiceError::Request(format!("There is no such {what}."))) }
+        };
+        known(self.suite.is_empty() || Suite::of(&self.suite).is_some(), "suite")?;
+        known(self.protocol.is_empty() || Protocol::of(&self.protocol).is_some(), "protocol")?;
+        known(["", "json", "csv", "svg"].contains(&self.format.as_str()), "format")?;
+        let board = app.board().await?;
+        let (_, matrix, options) = options(&Address::new("", query.unwrap_or_default()), &board.results);
+        Ok((matrix, options))
+    }
+}
+
+/// All analyses: what they ask and how they are computed.
+#[utoipa::path(get, path = "/api/v1/analyses", tag = "analyses", responses((status = 200, body = Items)))]
+pub async fn list_analyses() -> Json<Items> {
+    let items = KINDS.iter().map(|k| {
+        json!({
+            "key": k.slug, "title": k.title, "question": k.question, "definition": k.definition,
+            "source": k.source, "options": k.options,
+        })
+    });
+    Json(Items { items: items.collect() })
+}
+
+/// An analysis of the present scores: sentences that follow from the numbers, the numbers as a
+/// table, and what is missing where there are too few.
+#[utoipa::path(
+    get, path = "/api/v1/analyses/{key}", tag = "analyses", params(("key" = String, Path), AnalysisQuery),
+    responses((status = 200, body = Object), (status = 404, body = Problem, content_type = "application/problem+json"))
+)]
+pub async fn get_analysis(
+    State(app): State<Virboard>,
+    Path(key): Path<String>,
+    RawQuery(raw): RawQuery,
+    Query(query): Query<AnalysisQuery>,
+) -> Result<Response, ServiceError> {
+    let kind = kind(&key).ok_or(ServiceError::NotFound("There is no such analysis. See /api/v1/analyses."))?;
+    let (matrix, options) = query.scores(&app, raw.as_deref()).await?;
+    // A thousand resampled tables take a while.
+    let (answer, protocol, left_out) =
+        tokio::task::spawn_blocking(move || ((kind.compute)(&matrix, &options), matrix.protocol, matrix.left_out))
+            .await?;
+    match query.format.as_str() {
+        "csv" => {
+            let table = export::csv(&answer.table.columns, &answer.table.rows).map_err(ServiceError::internal)?;
+            Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], table).into_response())
+        }
+        "svg" => {
+            let picture = document(kind.title, &answer.panels);
+            // The picture's own colours are in it.
+            let policy = "default-src 'none'; style-src 'unsafe-inline'";
+            let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CONTENT_SECURITY_POLICY, policy)];
+            Ok((headers, picture).into_response())
+        }
+        _ => Ok(Json(json!({
+            "key": kind.slug, "title": kind.title, "definition": kind.definition, "protocol": protocol,
+            "left_out_of_other_protocol": left_out, "findings": answer.findings, "missing": answer.missing,
+            "columns": answer.table.columns, "rows": answer.table.rows,
+        }))
+        .into_response()),
+    }
+}
+
+/// Mean ranks over the tasks that all compared encoders have, with the interval that they take
+/// when tasks are drawn anew, and groups that cannot be told apart.
+#[utoipa::path(get, path = "/api/v1/standings", tag = "analyses", params(AnalysisQuery), responses((status = 200, body = Object)))]
+pub async fn get_standings(
+    State(app): State<Virboard>,
+    RawQuery(raw): RawQuery,
+    Query(query): Query<AnalysisQuery>,
+) -> Result<Json<Value>, ServiceError> {
+    let (matrix, _) = query.scores(&app, raw.as_deref()).await?;
+    let standings = tokio::task::spawn_blocking(move || standings(&matrix)).await?;
+    Ok(Json(json!({ "coverage": standings.coverage(), "standings": standings })))
+}

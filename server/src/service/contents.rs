@@ -1,0 +1,107 @@
+//! Pages that are only read, and what they are made of, kept until a score changes.
+
+use super::error::Result;
+use super::{ServiceError, Virboard};
+use crate::store::Epoch;
+use moka::future::Cache;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+use virboard_app::api::{Board, Content, EpochPoint, Opinion, RunDetail};
+use virboard_app::content::{Address, Facts, content};
+use virboard_core::results::ResultCell;
+
+/// Pages that are kept; one has about 100 kB.
+const PAGES: u64 = 300;
+/// How long the presence of weights and heads is believed.
+const BELIEVED: Duration = Duration::from_secs(2);
+
+/// All scores and what can be run, at one moment.
+struct Snapshot {
+    board: Arc<Board>,
+    revision: i64,
+    /// Grows with every difference from the snapshot before.
+    generation: u64,
+    taken: Instant,
+}
+
+/// What was read and written last.
+pub struct Contents {
+    last: RwLock<Option<Arc<Snapshot>>>,
+    pages: Cache<(u64, Address), Arc<Content>>,
+}
+
+impl Default for Contents {
+    fn default() -> Self {
+        Self { last: RwLock::default(), pages: Cache::new(PAGES) }
+    }
+}
+
+impl Contents {
+    fn last(&self) -> Option<Arc<Snapshot>> {
+        self.last.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl Virboard {
+    async fn snapshot(&self) -> Result<Arc<Snapshot>> {
+        let revision = self.store.revision().await?;
+        let last = self.contents.last();
+        if let Some(s) = last.as_ref().filter(|s| s.revision == revision && s.taken.elapsed() < BELIEVED) {
+            return Ok(s.clone());
+        }
+        let results = self.store.current_results().await?;
+        let app = self.clone();
+        // Looks for files.
+        let encoders = tokio::task::spawn_blocking(move || app.encoders()).await?;
+        let board = Board { results, encoders };
+        let generation = last.as_ref().map_or(0, |s| s.generation);
+        let (board, generation) = match last {
+            Some(s) if *s.board == board => (s.board.clone(), generation),
+            _ => (Arc::new(board), generation + 1),
+        };
+        let snapshot = Arc::new(Snapshot { board, revision, generation, taken: Instant::now() });
+        *self.contents.last.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(snapshot.clone());
+        Ok(snapshot)
+    }
+
+    /// Current scores, and what is here of each encoder.
+    pub async fn board(&self) -> Result<Arc<Board>> {
+        Ok(self.snapshot().await?.board.clone())
+    }
+
+    /// The page at an address. Several who ask for it at once wait for one.
+    pub async fn content(&self, address: Address) -> Result<Arc<Content>> {
+        let snapshot = self.snapshot().await?;
+        let key = (snapshot.generation, address.clone());
+        let made = self.contents.pages.try_get_with(key, async {
+            let runs = match address.path.strip_prefix("/encoders/") {
+                Some(encoder) => self.runs_of(encoder, &snapshot.board).await?,
+                None => Vec::new(),
+            };
+            let facts = Facts { board: (*snapshot.board).clone(), runs };
+            let made = tokio::task::spawn_blocking(move || content(&address, &facts)).await?;
+            Ok::<_, ServiceError>(Arc::new(made))
+        });
+        made.await.map_err(ServiceError::internal)
+    }
+
+    /// The runs behind an encoder's scores.
+    async fn runs_of(&self, encoder: &str, board: &Board) -> Result<Vec<(String, RunDetail)>> {
+        let mut runs = Vec::new();
+        for result in board.results.iter().filter(|r| r.encoder == encoder) {
+            runs.push((result.task.clone(), self.run_detail(encoder, &result.task).await?));
+        }
+        Ok(runs)
+    }
+
+    async fn run_detail(&self, encoder: &str, task: &str) -> Result<RunDetail> {
+        let point = |e: Epoch| EpochPoint { epoch: e.epoch, train_loss: e.train_loss, test_metric: e.test_metric };
+        let opinion = |r: ResultCell| Opinion { probe: r.provenance.probe, score: r.score };
+        let epochs = self.store.epochs(encoder, task).await?;
+        let opinions = self.store.opinions(encoder, task).await?;
+        Ok(RunDetail {
+            epochs: epochs.into_iter().map(point).collect(),
+            opinions: opinions.into_iter().map(opinion).collect(),
+        })
+    }
+}

@@ -3,19 +3,22 @@
 
 mod functions;
 
-pub use functions::{load_board, load_content, load_predictions, load_samples};
+pub use functions::{load_content, load_overview, load_predictions, load_samples};
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+use virboard_core::leaderboard::Sheet;
 #[cfg(feature = "ssr")]
 use virboard_core::prediction::Predictions;
-use virboard_core::results::{Probe, ResultCell};
+use virboard_core::results::Probe;
 
 /// What is here of an encoder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncoderState {
     /// Key in the catalogue.
     pub key: String,
+    /// What it is called.
+    pub name: String,
     /// Whether it can be run.
     pub weights: bool,
     /// Keys of the tasks for which there is a head.
@@ -37,20 +40,20 @@ pub struct SamplePhoto {
     pub thumbnail: String,
 }
 
-/// Scores and what can be run: all that the leaderboard needs.
+/// The leaderboard's numbers and what can be run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Board {
-    /// The current score of each encoder and task.
-    pub results: Vec<ResultCell>,
+pub struct Overview {
+    /// A sheet a suite, first the one that has more to show.
+    pub sheets: Vec<Sheet>,
     /// What is here of each encoder.
     pub encoders: Vec<EncoderState>,
 }
 
-impl Board {
-    /// What is here of the encoder with this key.
+impl Overview {
+    /// What an encoder is called.
     #[must_use]
-    pub fn state(&self, key: &str) -> Option<&EncoderState> {
-        self.encoders.iter().find(|e| e.key == key)
+    pub fn name(&self, key: &str) -> String {
+        self.encoders.iter().find(|e| e.key == key).map_or_else(|| key.to_owned(), |e| e.name.clone())
     }
 }
 
@@ -101,8 +104,8 @@ pub struct Missing(pub std::sync::Arc<dyn Fn() + Send + Sync>);
 /// The server's side of the pages.
 #[cfg(feature = "ssr")]
 pub trait Backend: Send + Sync {
-    /// Scores and availability.
-    fn board(&self) -> BoxFuture<Result<Board, String>>;
+    /// The leaderboard's numbers and availability.
+    fn overview(&self) -> BoxFuture<Result<Overview, String>>;
     /// Photographs that one can try.
     fn samples(&self) -> BoxFuture<Result<Vec<SamplePhoto>, String>>;
     /// Predictions of an encoder for a stored image, and for the motion to a second one; a

@@ -2,6 +2,7 @@
 
 pub mod live;
 mod picture;
+pub mod sheets;
 
 use virboard_core::prediction::Predictions;
 use wasm_bindgen::JsCast;

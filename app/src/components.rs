@@ -2,13 +2,11 @@
 
 pub mod classes;
 pub mod depth;
-pub mod filters;
 pub mod flow;
 pub mod header;
 pub mod layers;
 pub mod outputs;
 pub mod picker;
-pub mod score_table;
 pub mod second;
 pub mod segmentation;
 pub mod standing;

@@ -9,14 +9,37 @@ mod task;
 pub use address::Address;
 pub use analyses::options;
 
-use crate::api::{Board, Content, RunDetail};
+use crate::api::{Content, EncoderState, RunDetail};
+use crate::leaderboard;
 use maud::{Markup, html};
+use std::sync::Arc;
+use virboard_core::leaderboard::Sheet;
+use virboard_core::results::ResultCell;
+
+/// Scores and what can be run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Board {
+    /// The current score of each encoder and task.
+    pub results: Vec<ResultCell>,
+    /// What is here of each encoder.
+    pub encoders: Vec<EncoderState>,
+}
+
+impl Board {
+    /// What is here of the encoder with this key.
+    #[must_use]
+    pub fn state(&self, key: &str) -> Option<&EncoderState> {
+        self.encoders.iter().find(|e| e.key == key)
+    }
+}
 
 /// What pages are made of.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// Scores and availability.
-    pub board: Board,
+    pub board: Arc<Board>,
+    /// The leaderboard's numbers.
+    pub sheets: Arc<Vec<Sheet>>,
     /// Runs behind the scores of the encoder that the page is about, by task.
     pub runs: Vec<(String, RunDetail)>,
 }
@@ -26,6 +49,7 @@ pub struct Facts {
 pub fn content(address: &Address, facts: &Facts) -> Content {
     let parts: Vec<&str> = address.path.split('/').filter(|p| !p.is_empty()).collect();
     let page = match parts[..] {
+        [] => Some((leaderboard::TITLE.to_owned(), leaderboard::page(&facts.sheets, &address.view()))),
         ["analyses"] => Some(analyses::index(address, facts)),
         ["analyses", slug] => analyses::page(slug, address, facts),
         ["encoders", key] => encoder::page(key, facts),

@@ -10,6 +10,7 @@ pub mod charts;
 pub mod components;
 #[cfg(feature = "ssr")]
 pub mod content;
+pub mod leaderboard;
 pub mod pages;
 pub mod theme;
 
@@ -20,7 +21,6 @@ use leptos_router::SsrMode;
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::path;
 use pages::content::ContentPage;
-use pages::leaderboard::LeaderboardPage;
 use pages::not_found::NotFound;
 use pages::try_photo::TryPage;
 
@@ -66,7 +66,7 @@ pub fn App() -> impl IntoView {
             <Header/>
             <main id="main">
                 <Routes fallback=NotFound>
-                    <Route path=path!("/") view=LeaderboardPage ssr=SsrMode::Async/>
+                    <Route path=path!("/") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/try") view=TryPage ssr=SsrMode::Async/>
                     <Route path=path!("/analyses") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/analyses/:slug") view=ContentPage ssr=SsrMode::Async/>

@@ -1,16 +1,15 @@
 //! Pages, a file each.
 
 pub mod content;
-pub mod leaderboard;
 pub mod not_found;
 pub mod try_photo;
 
-use crate::api::{Board, load_board};
+use crate::api::{Overview, load_overview};
 use leptos::prelude::*;
 
-/// Scores and availability for a page.
-fn board_resource() -> Resource<Result<Board, ServerFnError>> {
-    Resource::new(|| (), |()| load_board())
+/// The leaderboard's numbers and availability for a page.
+fn overview_resource() -> Resource<Result<Overview, ServerFnError>> {
+    Resource::new(|| (), |()| load_overview())
 }
 
 /// What a page says when the server failed.

@@ -27,7 +27,7 @@ test("filters and sorting are in the address", async ({ page }) => {
   await page.locator("#samples thead a.metric").first().click();
   await expect(page).toHaveURL("/?sort=SamplePhotos");
   await expect(async () => {
-    const scores = (await page.locator("#samples tbody tr td:nth-child(2)").allInnerTexts()).map(parseFloat);
+    const scores = (await page.locator("#samples tbody tr td:nth-child(3)").allInnerTexts()).map(parseFloat);
     expect(scores).toEqual([...scores].sort((a, b) => b - a));
   }).toPass();
 });

@@ -195,7 +195,7 @@ impl Virboard {
             .map(|e| {
                 let weights = self.registry.available(e.key);
                 let heads = if weights { self.heads.tasks(e) } else { Vec::new() };
-                EncoderState { key: e.key.to_owned(), weights, heads }
+                EncoderState { key: e.key.to_owned(), name: e.name.to_owned(), weights, heads }
             })
             .collect()
     }

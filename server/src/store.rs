@@ -1,6 +1,7 @@
 //! Everything that is kept in SQL. No other module has any.
 
 mod results;
+mod spreads;
 
 pub use results::{Epoch, NewRun, StoredResult};
 

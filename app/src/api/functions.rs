@@ -3,14 +3,14 @@
 
 #[cfg(feature = "ssr")]
 use super::backend;
-use super::{Board, Content, SamplePhoto};
+use super::{Content, Overview, SamplePhoto};
 use leptos::prelude::*;
 use virboard_core::prediction::Predictions;
 
-/// Scores and availability.
+/// The leaderboard's numbers and availability.
 #[server(prefix = "/rpc")]
-pub async fn load_board() -> Result<Board, ServerFnError> {
-    backend()?.board().await.map_err(ServerFnError::new)
+pub async fn load_overview() -> Result<Overview, ServerFnError> {
+    backend()?.overview().await.map_err(ServerFnError::new)
 }
 
 /// Photographs that one can try.

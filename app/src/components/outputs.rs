@@ -4,11 +4,11 @@ use super::classes::Classes;
 use super::depth::Depth;
 use super::flow::Flow;
 use super::segmentation::Segmentation;
-use super::standing::Standing;
-use crate::api::Board;
+use super::standing::standing;
+use crate::api::Overview;
 use leptos::prelude::*;
-use virboard_core::catalog::task::{Task, TaskRole};
-use virboard_core::catalog::{TASKS, encoder, task};
+use virboard_core::analysis::Suite;
+use virboard_core::leaderboard::Sheet;
 use virboard_core::prediction::{ImageInfo, Output, Prediction, Predictions};
 
 /// The outputs of an encoder, a card each.
@@ -19,9 +19,9 @@ pub fn Outputs(
     /// The photo and the outputs.
     predictions: Predictions,
     /// All scores, to show where the encoder stands.
-    board: Board,
+    board: Overview,
 ) -> impl IntoView {
-    let name = encoder(&key).map_or_else(|| key.clone(), |e| e.name.to_owned());
+    let name = board.name(&key);
     let none = predictions.outputs.is_empty().then(|| {
         view! {
             <p class="note">
@@ -31,10 +31,14 @@ pub fn Outputs(
         }
     });
     let Predictions { image, outputs, .. } = predictions;
+    let place = |p: &Prediction| {
+        let of = |s: &Sheet| s.columns.iter().position(|c| c.key == p.task);
+        board.sheets.iter().enumerate().find_map(|(i, s)| Some((i, of(s)?)))
+    };
     let cards = outputs
         .into_iter()
-        .filter_map(|p| Some((task(&p.task)?, p)))
-        .map(|(task, prediction)| card(task, prediction, image.clone(), board.clone()))
+        .filter_map(|p| Some((place(&p)?, p)))
+        .map(|((sheet, column), p)| card(&board.sheets[sheet], sheet, column, p, image.clone()))
         .collect_view();
     view! {
         <section class="outputs" data-encoder=key.clone()>
@@ -45,7 +49,14 @@ pub fn Outputs(
     }
 }
 
-fn card(task: &'static Task, prediction: Prediction, image: ImageInfo, board: Board) -> impl IntoView {
+fn card(
+    sheet: &Sheet,
+    number: usize,
+    column: usize,
+    prediction: Prediction,
+    image: ImageInfo,
+) -> impl IntoView + use<> {
+    let task = &sheet.columns[column];
     let Prediction { encoder, milliseconds, output, .. } = prediction;
     let (what, body) = match output {
         Output::Classification { classes } => ("classification", view! { <Classes classes/> }.into_any()),
@@ -58,20 +69,21 @@ fn card(task: &'static Task, prediction: Prediction, image: ImageInfo, board: Bo
         Output::Flow { longest, map } => ("motion", view! { <Flow image longest map/> }.into_any()),
     };
     // Beside a second encoder's outputs, those of one task stand in one row.
-    let row = TASKS.iter().position(|t| t.key == task.key).unwrap_or_default() + 3;
-    let rendered = task.role == TaskRole::Sample && !task.caveat.is_empty() && task.key != "SamplePhotos";
+    let row = 50 * number + column + 3;
+    let rendered = sheet.suite == Suite::Sample && !task.caveat.is_empty() && task.key != "SamplePhotos";
+    let (key, name, caveat) = (task.key.clone(), task.name.clone(), task.caveat.clone());
     view! {
-        <article class="card" data-task=task.key style=format!("--row: {row}")>
+        <article class="card" data-task=key style=format!("--row: {row}")>
             <header>
-                <h3>{task.name}" "<small>{what}</small></h3>
+                <h3>{name}" "<small>{what}</small></h3>
                 <span class="time" title="Encoder and heads together, when it was computed">{format!("{milliseconds:.0} ms")}</span>
             </header>
             <div class="halves">
                 <div>
                     {body}
-                    {rendered.then(|| view! { <p class="note">{task.caveat}</p> })}
+                    {rendered.then(|| view! { <p class="note">{caveat.clone()}</p> })}
                 </div>
-                <Standing task board marked=encoder/>
+                {standing(sheet, column, &encoder)}
             </div>
         </article>
     }

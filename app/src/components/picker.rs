@@ -2,7 +2,6 @@
 
 use crate::api::EncoderState;
 use leptos::prelude::*;
-use virboard_core::catalog::{ENCODERS, encoder::Encoder};
 
 /// A list of encoders: those with heads, those with weights, and the rest for information.
 #[component]
@@ -19,17 +18,19 @@ pub fn EncoderPicker(
     /// Called with the new key.
     change: Callback<String>,
 ) -> impl IntoView {
-    let state = move |e: &Encoder| states.iter().find(|s| s.key == e.key).cloned();
-    let part = |wanted: fn(Option<EncoderState>) -> bool| -> Vec<&'static Encoder> {
-        ENCODERS.iter().filter(|e| wanted(state(e))).collect()
+    let part = |wanted: fn(&EncoderState) -> bool| -> Vec<EncoderState> {
+        states.iter().filter(|s| wanted(s)).cloned().collect()
     };
-    let ready = part(|s| s.is_some_and(|s| s.weights && !s.heads.is_empty()));
-    let bare = part(|s| s.is_some_and(|s| s.weights && s.heads.is_empty()));
-    let absent = part(|s| s.is_none_or(|s| !s.weights));
-    let group = move |label: &'static str, encoders: Vec<&'static Encoder>, disabled: bool| {
+    let ready = part(|s| s.weights && !s.heads.is_empty());
+    let bare = part(|s| s.weights && s.heads.is_empty());
+    let absent = part(|s| !s.weights);
+    let group = move |label: &'static str, encoders: Vec<EncoderState>, disabled: bool| {
         let options = encoders
             .into_iter()
-            .map(|e| view! { <option value=e.key disabled=disabled selected=move || chosen.get() == e.key>{e.name}</option> })
+            .map(|e| {
+                let key = e.key.clone();
+                view! { <option value=e.key disabled=disabled selected=move || chosen.get() == key>{e.name}</option> }
+            })
             .collect_view();
         view! { <optgroup label=label>{options}</optgroup> }
     };

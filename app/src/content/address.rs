@@ -1,6 +1,7 @@
 //! The address of a page: what a reader asked for.
 
 use std::collections::BTreeMap;
+use virboard_core::leaderboard::View;
 
 /// A path and its query, without what is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -11,19 +12,34 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads a path and a query as it stands in an address. Of what stands there twice the
-    /// last counts.
+    /// Reads a path and a query as it stands in an address. What stands there several times is
+    /// joined by commas.
     #[must_use]
     pub fn new(path: &str, query: &str) -> Self {
-        let pairs = form_urlencoded::parse(query.trim_start_matches('?').as_bytes());
-        let query = pairs.filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
-        Self { path: path.to_owned(), query }
+        let mut read: BTreeMap<String, String> = BTreeMap::new();
+        for (key, value) in form_urlencoded::parse(query.trim_start_matches('?').as_bytes()) {
+            if value.is_empty() {
+                continue;
+            }
+            let all = read.entry(key.into_owned()).or_default();
+            if !all.is_empty() {
+                all.push(',');
+            }
+            all.push_str(&value);
+        }
+        Self { path: path.to_owned(), query: read }
     }
 
     /// What stands in the query.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.query.get(key).map(String::as_str)
+    }
+
+    /// What the query says of the leaderboard.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::from_query(|key| self.get(key).map(str::to_owned))
     }
 
     /// The query with its question mark and one thing more or changed; empty for none.
@@ -45,11 +61,11 @@ mod tests {
 
     #[test]
     fn a_query_is_read_and_written_in_one_order() {
-        let a = Address::new("/analyses", "?x=NYU+Depth&b=&a=%3Cb%3E&x=2");
-        assert_eq!((a.get("x"), a.get("b"), a.get("a")), (Some("2"), None, Some("<b>")));
-        assert_eq!(a.query_with("x", ""), "?a=%3Cb%3E");
-        assert_eq!(a.query_with("format", "csv"), "?a=%3Cb%3E&format=csv&x=2");
-        assert_eq!(a, Address::new("/analyses", "a=%3Cb%3E&x=2"));
+        let a = Address::new("/analyses", "?x=NYU+Depth&b=&a=%3Cb%3E&e=1&e=2");
+        assert_eq!((a.get("x"), a.get("b"), a.get("a")), (Some("NYU Depth"), None, Some("<b>")));
+        assert_eq!(a.query_with("x", ""), "?a=%3Cb%3E&e=1%2C2");
+        assert_eq!(a.query_with("format", "csv"), "?a=%3Cb%3E&e=1%2C2&format=csv&x=NYU+Depth");
+        assert_eq!(a, Address::new("/analyses", "a=%3Cb%3E&e=1%2C2&x=NYU%20Depth"));
         assert_eq!(Address::new("/", "").query_with("x", ""), "");
     }
 }

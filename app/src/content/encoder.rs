@@ -1,8 +1,8 @@
 //! An encoder: what it is, how it stands, where it comes from, its scores, how to get its weights.
 
 use super::parts::{crumbs, unit};
-use super::{Facts, Page};
-use crate::api::{Board, EpochPoint, Opinion, RunDetail};
+use super::{Board, Facts, Page};
+use crate::api::{EpochPoint, Opinion, RunDetail};
 use crate::charts::{curve, figure};
 use maud::{Markup, html};
 use virboard_core::analysis::profile::{Profile, profile};

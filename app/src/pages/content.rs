@@ -4,6 +4,7 @@
 use super::failed;
 use crate::api::{Content, Missing, load_content};
 use crate::browser::live::{self, Kept};
+use crate::browser::sheets;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
@@ -51,13 +52,32 @@ pub fn ContentPage() -> impl IntoView {
     let location = use_location();
     let address = move || (location.pathname.get(), location.search.get());
     let shown = Resource::new_str(address, |(path, query)| async move {
+        // Only in the browser, once it has the numbers.
+        #[cfg(feature = "hydrate")]
+        if let Some(content) = sheets::content(&path, &query) {
+            return Shown::Loaded(Arc::new(content));
+        }
         match load_content(path, query).await {
             Ok(content) => Shown::Loaded(Arc::new(content)),
             Err(error) => Shown::Failed(crate::api::sentence(&error)),
         }
     });
+    let navigate = use_navigate();
+    let go = Callback::new(move |(to, replace): (String, bool)| {
+        navigate(&to, NavigateOptions { scroll: false, replace, ..NavigateOptions::default() });
+    });
     let hash = location.hash;
     let kept = StoredValue::new(Kept::default());
+    Effect::new(move |_| {
+        if location.pathname.get() == "/" && !sheets::ready() {
+            leptos::task::spawn_local(sheets::load());
+        }
+    });
+    let typed = move |event: web_sys::Event| {
+        if let Some(to) = live::form_address(&event).filter(|_| live::typed(&event) && sheets::ready()) {
+            go.run((to, true));
+        }
+    };
     Effect::new(move |_| {
         address();
         kept.set_value(Kept::now());
@@ -73,10 +93,6 @@ pub fn ContentPage() -> impl IntoView {
                 }
             });
         }
-    });
-    let navigate = use_navigate();
-    let go = Callback::new(move |(to, replace): (String, bool)| {
-        navigate(&to, NavigateOptions { scroll: false, replace, ..NavigateOptions::default() });
     });
     let changed = move |event: web_sys::Event| {
         if let Some(to) = live::form_address(&event) {
@@ -118,7 +134,7 @@ pub fn ContentPage() -> impl IntoView {
                 view! {
                     <Title text=title/>
                     <div class="content" inner_html=html
-                        on:change=changed on:submit=submitted on:click=clicked on:keydown=pressed
+                        on:input=typed on:change=changed on:submit=submitted on:click=clicked on:keydown=pressed
                         on:pointerover=|e| live::brush(&e)></div>
                 }
                 .into_any()

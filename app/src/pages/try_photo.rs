@@ -1,7 +1,7 @@
 //! A photo in, outputs out. All state is in the address, so that a result can be shared.
 
-use super::{board_resource, failed};
-use crate::api::{Board, load_predictions, load_samples, sentence};
+use super::{failed, overview_resource};
+use crate::api::{Overview, load_predictions, load_samples, sentence};
 use crate::browser::TOO_LARGE;
 use crate::components::outputs::Outputs;
 use crate::components::picker::EncoderPicker;
@@ -10,7 +10,6 @@ use crate::components::upload::Upload;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_navigate, use_query_map};
-use virboard_core::catalog::encoder;
 use virboard_core::prediction::Predictions;
 
 /// The encoder that answers first: it has an ImageNet head of its own.
@@ -48,12 +47,13 @@ pub fn TryPage() -> impl IntoView {
     let get = move |key: &str| query.with(|q| q.get(key)).unwrap_or_default();
     let image = Memo::new(move |_| get("image"));
     let second = Memo::new(move |_| get("second"));
-    let known = move |key: &str| encoder(&get(key)).map_or_else(String::new, |e| e.key.to_owned());
+    let plain = |key: &String| key.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let known = move |key: &str| Some(get(key)).filter(plain).unwrap_or_default();
     let chosen =
         Memo::new(move |_| Some(known("encoder")).filter(|k| !k.is_empty()).unwrap_or_else(|| DEFAULT.to_owned()));
     let with = Memo::new(move |_| Some(known("with")).filter(|k| *k != chosen.get()).unwrap_or_default());
     let problem = RwSignal::new(Some(get("problem")).filter(|p| !p.is_empty()).map(|p| told(&p).to_owned()));
-    let board = board_resource();
+    let board = overview_resource();
     let photos = Resource::new(|| (), |()| load_samples());
     let navigate = use_navigate();
     let go = Callback::new(move |to: String| {
@@ -144,7 +144,7 @@ fn Column(
     image: Memo<String>,
     second: Memo<String>,
     key: Memo<String>,
-    board: Resource<Result<Board, ServerFnError>>,
+    board: Resource<Result<Overview, ServerFnError>>,
 ) -> impl IntoView {
     let answer = Resource::new(
         move || (image.get(), second.get(), key.get()),

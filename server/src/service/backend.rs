@@ -1,7 +1,7 @@
 //! The app's view of the server.
 
 use super::{ServiceError, Virboard};
-use virboard_app::api::{Backend, Board, BoxFuture, Content, SamplePhoto};
+use virboard_app::api::{Backend, BoxFuture, Content, Overview, SamplePhoto};
 use virboard_app::content::Address;
 use virboard_core::prediction::Predictions;
 
@@ -14,9 +14,9 @@ fn sentence(error: ServiceError) -> String {
 }
 
 impl Backend for Virboard {
-    fn board(&self) -> BoxFuture<Result<Board, String>> {
+    fn overview(&self) -> BoxFuture<Result<Overview, String>> {
         let app = self.clone();
-        Box::pin(async move { Virboard::board(&app).await.map(|b| (*b).clone()).map_err(sentence) })
+        Box::pin(async move { Virboard::overview(&app).await.map_err(sentence) })
     }
 
     fn samples(&self) -> BoxFuture<Result<Vec<SamplePhoto>, String>> {

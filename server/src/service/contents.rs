@@ -6,8 +6,10 @@ use crate::store::Epoch;
 use moka::future::Cache;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
-use virboard_app::api::{Board, Content, EpochPoint, Opinion, RunDetail};
-use virboard_app::content::{Address, Facts, content};
+use virboard_app::api::{Content, EpochPoint, Opinion, Overview, RunDetail};
+use virboard_app::content::{Address, Board, Facts, content};
+use virboard_core::analysis::Suite;
+use virboard_core::leaderboard::{Sheet, Spread};
 use virboard_core::results::ResultCell;
 
 /// Pages that are kept; one has about 100 kB.
@@ -18,6 +20,7 @@ const BELIEVED: Duration = Duration::from_secs(2);
 /// All scores and what can be run, at one moment.
 struct Snapshot {
     board: Arc<Board>,
+    sheets: Arc<Vec<Sheet>>,
     revision: i64,
     /// Grows with every difference from the snapshot before.
     generation: u64,
@@ -42,6 +45,16 @@ impl Contents {
     }
 }
 
+/// The sheets of all suites, first the one that has more to show.
+fn sheets(board: &Board, spreads: &[Spread]) -> Vec<Sheet> {
+    let of = |suite| Sheet::of(&board.results, spreads, suite, |key| board.state(key).is_some_and(|s| s.weights));
+    let mut sheets = vec![of(Suite::Paper), of(Suite::Sample)];
+    if sheets[0].filled() == 0 {
+        sheets.reverse();
+    }
+    sheets
+}
+
 impl Virboard {
     async fn snapshot(&self) -> Result<Arc<Snapshot>> {
         let revision = self.store.revision().await?;
@@ -55,11 +68,19 @@ impl Virboard {
         let encoders = tokio::task::spawn_blocking(move || app.encoders()).await?;
         let board = Board { results, encoders };
         let generation = last.as_ref().map_or(0, |s| s.generation);
-        let (board, generation) = match last {
-            Some(s) if *s.board == board => (s.board.clone(), generation),
-            _ => (Arc::new(board), generation + 1),
+        let (board, sheets, generation) = match last {
+            Some(s) if *s.board == board => (s.board.clone(), s.sheets.clone(), generation),
+            _ => {
+                let spreads = self.store.spreads().await?;
+                let (board, sheets) = tokio::task::spawn_blocking(move || {
+                    let sheets = sheets(&board, &spreads);
+                    (board, sheets)
+                })
+                .await?;
+                (Arc::new(board), Arc::new(sheets), generation + 1)
+            }
         };
-        let snapshot = Arc::new(Snapshot { board, revision, generation, taken: Instant::now() });
+        let snapshot = Arc::new(Snapshot { board, sheets, revision, generation, taken: Instant::now() });
         *self.contents.last.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(snapshot.clone());
         Ok(snapshot)
     }
@@ -67,6 +88,12 @@ impl Virboard {
     /// Current scores, and what is here of each encoder.
     pub async fn board(&self) -> Result<Arc<Board>> {
         Ok(self.snapshot().await?.board.clone())
+    }
+
+    /// The leaderboard's numbers, and what is here of each encoder.
+    pub async fn overview(&self) -> Result<Overview> {
+        let snapshot = self.snapshot().await?;
+        Ok(Overview { sheets: (*snapshot.sheets).clone(), encoders: snapshot.board.encoders.clone() })
     }
 
     /// The page at an address. Several who ask for it at once wait for one.
@@ -78,7 +105,7 @@ impl Virboard {
                 Some(encoder) => self.runs_of(encoder, &snapshot.board).await?,
                 None => Vec::new(),
             };
-            let facts = Facts { board: (*snapshot.board).clone(), runs };
+            let facts = Facts { board: snapshot.board.clone(), sheets: snapshot.sheets.clone(), runs };
             let made = tokio::task::spawn_blocking(move || content(&address, &facts)).await?;
             Ok::<_, ServiceError>(Arc::new(made))
         });

@@ -1,0 +1,301 @@
+//! The numbers of a suite.
+
+use super::seen;
+use crate::analysis::standing::standings;
+use crate::analysis::{Matrix, Suite};
+use crate::catalog::encoder::{Method, Pretraining};
+use crate::catalog::published::published;
+use crate::catalog::task::{Category, Metric};
+use crate::protocol::Protocol;
+use crate::results::{ResultCell, Source};
+use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
+
+/// A score was imported.
+const IMPORTED: u8 = 1;
+/// A score is by ViRB's own protocol.
+const VIRB: u8 = 2;
+/// The encoder has seen the task's images.
+const SEEN: u8 = 4;
+
+/// An encoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its key.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+    /// How it was trained.
+    pub method: Method,
+    /// On what.
+    pub pretraining: Pretraining,
+    /// For how long.
+    pub epochs: Option<u32>,
+    /// Whether its weights are here.
+    pub ready: bool,
+    /// Its place among the encoders that can be compared.
+    pub place: Option<Place>,
+}
+
+/// Where an encoder stands by its mean rank.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// From 1.
+    pub place: usize,
+    /// Mean of its ranks over the common tasks.
+    pub mean_rank: f64,
+    /// Places that it takes in 95 % of resampled sets of tasks.
+    pub between: Option<(f64, f64)>,
+    /// Number of its group of encoders that cannot be told apart, from 1.
+    pub group: usize,
+    /// Mean rank within each category.
+    pub categories: [Option<f64>; 4],
+}
+
+/// A task with all scores on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its key.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+    /// What it asks.
+    pub description: String,
+    /// What is to be known before one trusts a score on it.
+    pub caveat: String,
+    /// Its category.
+    pub category: Category,
+    /// How it is scored.
+    pub metric: Metric,
+    /// Unit of a score that is no share.
+    pub unit: String,
+    /// Lowest and highest published score, and of how many.
+    pub published: Option<(f64, f64, usize)>,
+    /// Score of the best constant answer.
+    pub constant: Option<f64>,
+    /// A score a row, in the metric's own unit and sign.
+    pub scores: Vec<Option<f64>>,
+    marks: Vec<u8>,
+    /// Standard deviation over seeds, a row each; empty where there are none at all.
+    pub spreads: Vec<Option<f64>>,
+    /// Computed when it is first asked for.
+    #[serde(skip)]
+    derived: OnceLock<Derived>,
+}
+
+/// What follows from a column's scores.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Derived {
+    ranks: Vec<usize>,
+    heat: Vec<f64>,
+    of: [usize; 2],
+    mean: f64,
+    deviation: f64,
+}
+
+impl Column {
+    /// A column of scores with nothing special to any of them.
+    #[must_use]
+    pub fn new(key: &str, name: &str, category: Category, metric: Metric, scores: Vec<Option<f64>>) -> Self {
+        let marks = vec![0; scores.len()];
+        Self {
+            key: key.to_owned(),
+            name: name.to_owned(),
+            description: String::new(),
+            caveat: String::new(),
+            constant: None,
+            category,
+            metric,
+            unit: String::new(),
+            published: None,
+            scores,
+            marks,
+            spreads: Vec::new(),
+            derived: OnceLock::new(),
+        }
+    }
+
+    /// Whether a row's score was imported.
+    #[must_use]
+    pub fn imported(&self, row: usize) -> bool {
+        self.marks[row] & IMPORTED != 0
+    }
+
+    /// Whether a row's score is by ViRB's own protocol.
+    #[must_use]
+    pub fn virb(&self, row: usize) -> bool {
+        self.marks[row] & VIRB != 0
+    }
+
+    /// Whether a row's encoder has seen the task's images.
+    #[must_use]
+    pub fn seen(&self, row: usize) -> bool {
+        self.marks[row] & SEEN != 0
+    }
+
+    /// 1 for the best among the scores by the same protocol; equal ones share the better rank.
+    /// 0 without a score.
+    #[must_use]
+    pub fn rank(&self, row: usize) -> usize {
+        self.derived().ranks[row]
+    }
+
+    /// How many scores there are by the same protocol.
+    #[must_use]
+    pub fn of(&self, row: usize) -> usize {
+        self.derived().of[usize::from(self.virb(row))]
+    }
+
+    /// 0 for the worst score by the same protocol, 1 for the best.
+    #[must_use]
+    pub fn heat(&self, row: usize) -> f64 {
+        self.derived().heat[row]
+    }
+
+    /// The score with its sign turned where less is better.
+    fn good(&self, row: usize) -> Option<f64> {
+        let sign = if self.metric.higher_is_better() { 1.0 } else { -1.0 };
+        self.scores[row].map(|s| sign * s)
+    }
+
+    /// Improvement over the score of row `base` as a share of its amount.
+    #[must_use]
+    pub fn relative(&self, row: usize, base: usize) -> Option<f64> {
+        let base = self.good(base).filter(|_| self.virb(base) == self.virb(row))?;
+        (base != 0.0).then_some((self.good(row)? - base) / base.abs())
+    }
+
+    /// How many standard deviations better than row `base`, or than the mean without one.
+    #[must_use]
+    pub fn normalised(&self, row: usize, base: Option<usize>) -> Option<f64> {
+        let zero = base.and_then(|b| self.good(b)).unwrap_or(self.derived().mean);
+        (self.derived().deviation > 0.0).then_some((self.good(row)? - zero) / self.derived().deviation)
+    }
+
+    fn derived(&self) -> &Derived {
+        self.derived.get_or_init(|| self.derive())
+    }
+
+    fn derive(&self) -> Derived {
+        let n = self.scores.len();
+        let mut d = Derived { ranks: vec![0; n], heat: vec![0.0; n], ..Derived::default() };
+        for virb in [false, true] {
+            let mut rows: Vec<(f64, usize)> =
+                (0..n).filter(|r| self.virb(*r) == virb).filter_map(|r| Some((self.good(r)?, r))).collect();
+            rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+            d.of[usize::from(virb)] = rows.len();
+            let (Some(best), Some(worst)) = (rows.first().map(|r| r.0), rows.last().map(|r| r.0)) else { continue };
+            let mut rank = 1;
+            for (i, (score, row)) in rows.iter().enumerate() {
+                if i > 0 && *score < rows[i - 1].0 {
+                    rank = i + 1;
+                }
+                d.ranks[*row] = rank;
+                d.heat[*row] = if best > worst { (score - worst) / (best - worst) } else { 1.0 };
+            }
+        }
+        let good: Vec<f64> = (0..n).filter_map(|r| self.good(r)).collect();
+        if !good.is_empty() {
+            d.mean = good.iter().sum::<f64>() / good.len() as f64;
+            d.deviation = (good.iter().map(|g| (g - d.mean).powi(2)).sum::<f64>() / good.len() as f64).sqrt();
+        }
+        d
+    }
+}
+
+/// How far scores of one configuration under several seeds lie apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Key of the encoder.
+    pub encoder: String,
+    /// Key of the task.
+    pub task: String,
+    /// Seeds.
+    pub seeds: u32,
+    /// Standard deviation of the score (of a sample, n - 1).
+    pub deviation: f64,
+}
+
+/// All rows and columns of a suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sheet {
+    /// The suite.
+    pub suite: Suite,
+    /// Encoders.
+    pub rows: Vec<Row>,
+    /// Tasks, by category.
+    pub columns: Vec<Column>,
+    /// What the mean ranks are over; empty where nothing can be compared.
+    pub coverage: String,
+}
+
+impl Sheet {
+    /// The sheet of a suite's scores. `ready` tells whether an encoder's weights are here.
+    #[must_use]
+    pub fn of(results: &[ResultCell], spreads: &[Spread], suite: Suite, ready: impl Fn(&str) -> bool) -> Self {
+        let matrix = Matrix::of(results, suite, None);
+        let standings = standings(&matrix);
+        let rows: Vec<Row> = matrix
+            .encoders
+            .iter()
+            .map(|e| Row {
+                key: e.key.to_owned(),
+                name: e.name.to_owned(),
+                method: e.method,
+                pretraining: e.pretraining,
+                epochs: e.epochs,
+                ready: ready(e.key),
+                place: standings.of(e.key).filter(|_| standings.places.len() > 1).map(|s| Place {
+                    place: s.place,
+                    mean_rank: s.mean_rank,
+                    between: s.places.map(|i| (i.low, i.high)),
+                    group: s.group,
+                    categories: s.categories,
+                }),
+            })
+            .collect();
+        let columns = matrix.tasks.iter().map(|t| {
+            let cells: Vec<Option<&ResultCell>> =
+                rows.iter().map(|r| results.iter().find(|c| c.encoder == r.key && c.task == t.key)).collect();
+            let scores = cells.iter().map(|c| c.map(|c| c.score).filter(|s| s.is_finite())).collect();
+            let mut column = Column::new(t.key, t.name, t.category, t.metric, scores);
+            column.marks = rows
+                .iter()
+                .zip(&cells)
+                .map(|(row, cell)| {
+                    let p = cell.map(|c| &c.provenance);
+                    let mark = |on: bool, mark: u8| if on { mark } else { 0 };
+                    mark(p.is_some_and(|p| p.source == Source::Imported), IMPORTED)
+                        | mark(p.is_some_and(|p| p.protocol == Protocol::Virb), VIRB)
+                        | mark(seen(row.pretraining, t.key), SEEN)
+                })
+                .collect();
+            if spreads.iter().any(|s| s.task == t.key) {
+                let of = |r: &Row| spreads.iter().find(|s| s.task == t.key && s.encoder == r.key).map(|s| s.deviation);
+                column.spreads = rows.iter().map(of).collect();
+            }
+            t.description.clone_into(&mut column.description);
+            t.caveat.clone_into(&mut column.caveat);
+            column.constant = cells.iter().find_map(|c| c.and_then(|c| c.constant));
+            t.unit.clone_into(&mut column.unit);
+            column.published = published(t.key).map(|p| (p.range().0, p.range().1, p.points.len()));
+            column
+        });
+        let columns = columns.collect();
+        let coverage = if standings.places.len() > 1 { standings.coverage() } else { String::new() };
+        Self { suite, rows, columns, coverage }
+    }
+
+    /// The row that others are compared with: Supervised's, if it has a score.
+    #[must_use]
+    pub fn base(&self) -> Option<usize> {
+        let row = self.rows.iter().position(|r| r.key == "Supervised")?;
+        self.columns.iter().any(|c| c.scores[row].is_some()).then_some(row)
+    }
+
+    /// Number of scores.
+    #[must_use]
+    pub fn filled(&self) -> usize {
+        self.columns.iter().map(|c| c.scores.iter().flatten().count()).sum()
+    }
+}

@@ -1,0 +1,122 @@
+//! The leaderboard's sheets under views, on made-up scores.
+
+mod common;
+
+use common::result;
+use virboard_core::analysis::Suite;
+use virboard_core::catalog::encoder::{Method, Pretraining};
+use virboard_core::catalog::task::{Category, Metric};
+use virboard_core::leaderboard::{Column, PAGE, Row, Sheet, View};
+use virboard_core::protocol::Protocol;
+use virboard_core::results::ResultCell;
+
+fn sheet(results: &[ResultCell]) -> Sheet {
+    Sheet::of(results, &[], Suite::Paper, |_| false)
+}
+
+fn sorted(by: &str, reverse: bool) -> View {
+    View { sort: vec![(by.to_owned(), reverse)], ..View::default() }
+}
+
+fn keys<'a>(sheet: &'a Sheet, view: &View) -> Vec<&'a str> {
+    sheet.page(view).rows.into_iter().map(|r| sheet.rows[r].key.as_str()).collect()
+}
+
+#[test]
+fn an_empty_sheet_has_all_rows_and_columns() {
+    let s = sheet(&[]);
+    assert_eq!((s.rows.len(), s.columns.len(), s.filled(), s.base()), (33, 21, 0, None));
+    assert_eq!(s.page(&View::default()).rows.len(), 33);
+    assert!(s.coverage.is_empty());
+    let samples = Sheet::of(&[], &[], Suite::Sample, |key| key == "OpenNsfw");
+    let ready: Vec<(&str, bool)> = samples.rows.iter().map(|r| (r.key.as_str(), r.ready)).collect();
+    assert_eq!(ready, [("Random", false), ("EfficientNetLite0", false), ("OpenNsfw", true)]);
+}
+
+#[test]
+fn filters_narrow_and_ranks_stay() {
+    let results =
+        [result("SWAV_800", "NYUDepth", 0.5), result("MoCov2_800", "NYUDepth", 0.4), result("Random", "NYUDepth", 0.9)];
+    let s = sheet(&results);
+    let view = View { method: Some(Method::SwAv), ..View::default() };
+    let page = s.page(&view);
+    assert!(page.rows.iter().all(|r| s.rows[*r].method == Method::SwAv));
+    let column = s.columns.iter().find(|c| c.key == "NYUDepth").expect("a column");
+    let row = s.rows.iter().position(|r| r.key == "SWAV_800").expect("a row");
+    assert_eq!((column.rank(row), column.of(row)), (2, 3), "less is better");
+    assert!((column.heat(row) - 0.8).abs() < 1e-9);
+    assert_eq!(keys(&s, &View { search: "swav PLACES".into(), ..View::default() }), ["SWAVPlaces"]);
+}
+
+#[test]
+fn scores_of_two_protocols_are_not_ranked_together() {
+    let mut other = result("SWAV_800", "Pets", 0.9);
+    other.provenance.protocol = Protocol::Virb;
+    let s = sheet(&[other, result("MoCov2_800", "Pets", 0.7), result("Random", "Pets", 0.2)]);
+    let column = s.columns.iter().find(|c| c.key == "Pets").expect("a column");
+    let rank = |key: &str| {
+        let row = s.rows.iter().position(|r| r.key == key).expect("a row");
+        (column.rank(row), column.of(row), column.virb(row))
+    };
+    assert_eq!((rank("SWAV_800"), rank("MoCov2_800"), rank("Random")), ((1, 1, true), (1, 2, false), (2, 2, false)));
+}
+
+#[test]
+fn encoders_without_a_score_come_last_both_ways() {
+    let s = sheet(&[result("SWAV_800", "Pets", 0.5), result("MoCov2_800", "Pets", 0.7)]);
+    assert_eq!(keys(&s, &sorted("Pets", false))[..2], ["MoCov2_800", "SWAV_800"]);
+    assert_eq!(keys(&s, &sorted("Pets", true))[..2], ["SWAV_800", "MoCov2_800"]);
+    let both = View { sort: vec![("method".into(), false), ("epochs".into(), false)], ..View::default() };
+    assert_eq!(keys(&s, &both)[0], "MoCov1_200", "by method, then the longest training first");
+}
+
+#[test]
+fn places_order_the_sheet_unless_something_else_is_asked() {
+    let s = sheet(&[
+        result("SWAV_800", "Pets", 0.5),
+        result("MoCov2_800", "Pets", 0.7),
+        result("Supervised", "Pets", 0.6),
+        result("SWAV_800", "NYUDepth", 0.5),
+        result("MoCov2_800", "NYUDepth", 0.4),
+        result("Supervised", "NYUDepth", 0.45),
+    ]);
+    assert_eq!(keys(&s, &View::default())[..3], ["MoCov2_800", "Supervised", "SWAV_800"]);
+    assert!(s.coverage.contains("2 tasks"), "{}", s.coverage);
+    let base = s.base().expect("Supervised has scores");
+    let depth = s.columns.iter().find(|c| c.key == "NYUDepth").expect("a column");
+    let best = s.rows.iter().position(|r| r.key == "MoCov2_800").expect("a row");
+    assert!((depth.relative(best, base).expect("both have scores") - 0.05 / 0.45).abs() < 1e-12);
+    assert_eq!(depth.normalised(base, Some(base)), Some(0.0));
+    let text = serde_json::to_string(&s).expect("JSON");
+    assert_eq!(serde_json::from_str::<Sheet>(&text).expect("a sheet").columns[0].scores, s.columns[0].scores);
+}
+
+#[test]
+fn two_thousand_encoders_come_in_pages() {
+    let n = 2000;
+    let rows = (0..n).map(|i| Row {
+        key: format!("e{i}"),
+        name: format!("Encoder {i}"),
+        method: Method::SwAv,
+        pretraining: Pretraining::ImageNet,
+        epochs: None,
+        ready: false,
+        place: None,
+    });
+    let column = |t: usize| {
+        let scores = (0..n).map(|i| Some((i * 7919 + t * 104_729) as f64 % 1009.0 / 1009.0)).collect();
+        Column::new(&format!("t{t}"), "Task", Category::ALL[t % 4], Metric::Top1, scores)
+    };
+    let s = Sheet {
+        suite: Suite::Paper,
+        rows: rows.collect(),
+        columns: (0..100).map(column).collect(),
+        coverage: String::new(),
+    };
+    let page = s.page(&View { page: 33, ..sorted("t5", false) });
+    assert_eq!((page.found, page.pages, page.page, page.rows.len()), (n, 34, 33, n - 33 * PAGE));
+    let all = s.ordered(&sorted("t5", false));
+    let score = |r: usize| s.columns[5].scores[r].expect("a score");
+    assert!(all.windows(2).all(|w| score(w[0]) >= score(w[1])));
+    assert_eq!(s.page(&View { page: 999, ..View::default() }).page, 33, "beyond the end is the last");
+}

@@ -1,0 +1,46 @@
+//! One cell: a score, a rank or a difference, with where it comes from.
+
+use maud::{Markup, html};
+use virboard_core::leaderboard::{Column, Row, Show};
+
+/// The cell of a column and a row.
+pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, show: Show) -> Markup {
+    let address = format!("/encoders/{}#{}", encoder.key, column.key);
+    let Some(score) = column.scores[row] else {
+        return html! {
+            td class={ (column.category.slug()) " empty" } {
+                a href=(address) tabindex="-1" title="Not measured here yet. How to fill this cell" aria-label="not measured" { "·" }
+            }
+        };
+    };
+    let (imported, virb, seen) = (column.imported(row), column.virb(row), column.seen(row));
+    let spread = column.spreads.get(row).copied().flatten();
+    let signed = |v: Option<f64>, scale: f64| v.map_or_else(|| "–".to_owned(), |v| format!("{:+.1}", scale * v));
+    let text = match show {
+        Show::Score => column.metric.format(score),
+        Show::Rank => column.rank(row).to_string(),
+        Show::Relative => signed(base.and_then(|b| column.relative(row, b)), 100.0),
+        Show::Normalised => signed(column.normalised(row, base), 1.0),
+    };
+    let share = format!("--share: {:.0}%", 6.0 + 52.0 * column.heat(row));
+    let title = format!(
+        "{} on {}: {}, rank {} of {}, {}, {} protocol{}",
+        encoder.name,
+        column.name,
+        column.metric.format(score),
+        column.rank(row),
+        column.of(row),
+        if imported { "imported" } else { "measured" },
+        if virb { "ViRB’s own" } else { "standard" },
+        if seen { "; trained on images of this data set" } else { "" },
+    );
+    html! {
+        td class={ (column.category.slug()) " filled" (if imported { " imported" } else { "" }) (if virb { " virb" } else { "" }) } style=(share) {
+            a href=(address) title=(title) {
+                (text)
+                @if seen { sup { "s" } }
+                @if let (Some(s), Show::Score) = (spread, show) { span.about { "± " (column.metric.format(s)) } }
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a reader can change: a plain form and links, so that all of it works without WebAssembly.
+
+use maud::{Markup, html};
+use virboard_core::catalog::encoder::{Method, Pretraining};
+use virboard_core::catalog::task::Category;
+use virboard_core::leaderboard::{Sheet, Show, View};
+
+/// The form, what is hidden or folded, and the files.
+pub fn controls(sheets: &[Sheet], view: &View) -> Markup {
+    let mut epochs: Vec<u32> = sheets.iter().flat_map(|s| s.rows.iter().filter_map(|r| r.epochs)).collect();
+    epochs.sort_unstable();
+    epochs.dedup();
+    let any = |pass: &dyn Fn(&virboard_core::leaderboard::Row) -> bool| sheets.iter().any(|s| s.rows.iter().any(pass));
+    let methods = Method::ALL.into_iter().filter(|m| any(&|r| r.method == *m)).map(|m| (m.slug(), m.name()));
+    let data = Pretraining::ALL.into_iter().filter(|p| any(&|r| r.pretraining == *p)).map(|p| (p.slug(), p.name()));
+    let epochs: Vec<String> = epochs.iter().map(u32::to_string).collect();
+    let own = View {
+        method: None,
+        pretraining: None,
+        epochs: None,
+        search: String::new(),
+        show: Show::Score,
+        page: 0,
+        ..view.clone()
+    };
+    html! {
+        form.filters.live method="get" action="/" role="search" aria-label="Filter encoders" {
+            input type="search" name="q" value=(view.search) placeholder="Search encoders" aria-label="Search encoders" autocomplete="off";
+            (choice("show", "Show", view.show.slug(), Show::ALL.map(|s| (if s == Show::Score { "" } else { s.slug() }, s.name()))))
+            (choice("method", "Method", view.method.map_or("", Method::slug), std::iter::once(("", "all")).chain(methods)))
+            (choice("dataset", "Pretraining data", view.pretraining.map_or("", Pretraining::slug), std::iter::once(("", "all")).chain(data)))
+            (choice("epochs", "Epochs", &view.epochs.map_or_else(String::new, |e| e.to_string()), std::iter::once(("", "all")).chain(epochs.iter().map(|e| (e.as_str(), e.as_str())))))
+            // What links have set stays as it is.
+            @for (name, value) in kept(&own) { input type="hidden" name=(name) value=(value); }
+            noscript { button { "Show" } }
+            a.reset.off[*view == View::default()] href="/" { "Reset" }
+            details.files {
+                summary { "Export" }
+                p { "What is seen, as it is seen: " }
+                @for sheet in sheets.iter().rev() {
+                    @let query = view.query();
+                    p {
+                        (if sheet.suite.name() == "paper" { "ViRB" } else { "Samples" }) ": "
+                        @for (format, name) in [("csv", "CSV"), ("json", "JSON"), ("parquet", "Parquet"), ("tex", "LaTeX"), ("md", "Markdown")] {
+                            a href={ "/api/v1/leaderboard" (if query.is_empty() { "?" } else { &query }) (if query.is_empty() { "" } else { "&" }) "suite=" (sheet.suite.name()) "&format=" (format) } rel="external" download={ "virboard-" (sheet.suite.name()) "." (format) } { (name) } " "
+                        }
+                    }
+                }
+            }
+            button.compare form="compare" { "Compare ticked" }
+        }
+        form #compare method="get" action="/compare" {}
+        @if !view.hidden.is_empty() || !view.folded.is_empty() {
+            p.chips {
+                @for key in &view.hidden {
+                    a href={ "/" (view.hiding(key).query()) } noscroll aria-label={ "Show " (key) } { (key) " ×" }
+                }
+                @for category in &view.folded {
+                    a href={ "/" (view.toggled(*category).query()) } noscroll aria-label={ "Unfold " (category.name()) } { (category.name()) " +" }
+                }
+            }
+        }
+    }
+}
+
+/// What the form itself does not hold.
+fn kept(view: &View) -> Vec<(String, String)> {
+    let query = view.query();
+    let pairs = query.trim_start_matches('?').split('&').filter_map(|p| p.split_once('='));
+    pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+}
+
+fn choice<'a>(name: &str, label: &str, present: &str, options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Markup {
+    html! {
+        label {
+            (label) " "
+            select name=(name) {
+                @for (value, text) in options { option value=(value) selected[value == present || (value.is_empty() && present == "score")] { (text) } }
+            }
+        }
+    }
+}
+
+/// Headers of a category: its name, and a link that folds it.
+pub fn group(category: Category, columns: usize, view: &View) -> Markup {
+    let folded = view.folded.contains(&category);
+    html! {
+        th scope="colgroup" colspan=(columns) class={ "group " (category.slug()) } {
+            a href={ "/" (view.toggled(category).query()) } noscroll title=(if folded { "Show its tasks" } else { "Fold to its mean rank" }) {
+                (category.name()) " " span aria-hidden="true" { (if folded { "+" } else { "−" }) }
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod live;
 mod picture;
+#[cfg(feature = "hydrate")]
 pub mod sheets;
 
 use virboard_core::prediction::Predictions;

@@ -6,7 +6,10 @@ mod cell;
 mod controls;
 mod table;
 
+#[cfg(feature = "hydrate")]
+pub use controls::{chips, fields, linked};
 use maud::{Markup, html};
+pub use table::Parts;
 use virboard_core::analysis::Suite;
 use virboard_core::leaderboard::{Column, Sheet, View};
 
@@ -38,7 +41,7 @@ fn section(sheet: &Sheet, view: &View) -> Markup {
             Suite::Sample => section #samples {
                 h2 { "Sample suite " span.tag { "ships with Virboard" } }
                 p.note { "Small encoders and data that run with nothing downloaded. Measured for real, but no replacement for the tasks below. " (sheet.coverage) }
-                (table::table(sheet, view, "Sample suite: encoders by sample tasks"))
+                (Parts::new(sheet, view).table("Sample suite: encoders by sample tasks"))
             },
             Suite::Paper => section #paper {
                 h2 { "ViRB: 30 encoders, baselines and 20 tasks" }
@@ -51,7 +54,7 @@ fn section(sheet: &Sheet, view: &View) -> Markup {
                         (filled) " of " (cells) " cells are filled on this server" (origin(sheet)) ". " (sheet.coverage)
                     }
                 }
-                (table::table(sheet, view, "ViRB: encoders by tasks"))
+                (Parts::new(sheet, view).table("ViRB: encoders by tasks"))
             },
         }
     }

@@ -20,10 +20,13 @@ pub fn form_address(event: &Event) -> Option<String> {
     Some(if filled.is_empty() { path } else { format!("{path}?{}", filled.join("&")) })
 }
 
-/// Whether the event comes from a field in which one types.
+/// Whether the event comes from a field in which one types, and the page reacts at once.
 #[must_use]
 pub fn typed(event: &Event) -> bool {
-    target(event).is_some_and(|t| t.matches("input[type=search]").unwrap_or(false))
+    #[cfg(feature = "hydrate")]
+    return super::sheets::ready() && target(event).is_some_and(|t| t.matches("input[type=search]").unwrap_or(false));
+    #[cfg(not(feature = "hydrate"))]
+    return target(event).is_none();
 }
 
 /// With shift held, the address that a link has for that.

@@ -1,13 +1,19 @@
-//! The leaderboard's numbers, once the browser has them: from then on it writes the page itself.
+//! The leaderboard's numbers, once the browser has them: from then on it changes the page
+//! itself, and only those parts of it that differ.
 
-use crate::api::{Content, load_overview};
-use crate::leaderboard::{TITLE, page};
+use crate::api::load_overview;
+use crate::leaderboard::{Parts, chips, fields, linked};
+use leptos::prelude::document;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use virboard_core::leaderboard::{Sheet, View};
-use web_sys::UrlSearchParams;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlInputElement, HtmlSelectElement, UrlSearchParams};
 
 thread_local! {
     static SHEETS: RefCell<Vec<Sheet>> = const { RefCell::new(Vec::new()) };
+    /// What the tables show now, if that was made here.
+    static LAST: RefCell<Option<View>> = const { RefCell::new(None) };
 }
 
 /// Asks the server for the numbers. Without them it goes on writing the page.
@@ -15,7 +21,7 @@ pub async fn load() {
     if let Ok(overview) = load_overview().await {
         SHEETS.with(|s| *s.borrow_mut() = overview.sheets);
         // Tests can tell that the page reacts at once.
-        if let Some(root) = leptos::prelude::document().document_element() {
+        if let Some(root) = document().document_element() {
             let _ = root.set_attribute("data-sheets", "");
         }
     }
@@ -27,11 +33,68 @@ pub fn ready() -> bool {
     SHEETS.with(|s| !s.borrow().is_empty())
 }
 
-/// The leaderboard's page at an address, if it can be written here.
+/// The page was written anew by somebody else.
+pub fn forget() {
+    LAST.with(|l| *l.borrow_mut() = None);
+}
+
+/// Brings the leaderboard, if that is the page and the numbers are here, to the view at an
+/// address. `false` leaves it to the server.
 #[must_use]
-pub fn content(path: &str, query: &str) -> Option<Content> {
-    let params = UrlSearchParams::new_with_str(query).ok().filter(|_| path == "/" && ready())?;
+pub fn update(path: &str, query: &str) -> bool {
+    path == "/" && ready() && changed(query).is_some()
+}
+
+fn find(id: &str) -> Option<Element> {
+    document().get_element_by_id(id)
+}
+
+fn changed(query: &str) -> Option<()> {
+    let params = UrlSearchParams::new_with_str(query).ok()?;
     let view = View::from_query(|key| params.get(key));
-    let html = SHEETS.with(|s| page(&s.borrow(), &view)).into_string();
-    Some(Content { title: TITLE.to_owned(), html, found: true })
+    let last = LAST.with(|l| l.borrow().clone());
+    // Only the order differs: rows are moved.
+    let order = last.is_some_and(|l| View { sort: view.sort.clone(), ..l } == view);
+    SHEETS.with(|sheets| {
+        let sheets = sheets.borrow();
+        for sheet in sheets.iter() {
+            let parts = Parts::new(sheet, &view);
+            let table = find(&format!("scores-{}", sheet.suite.name()))?;
+            let body = table.query_selector("tbody").ok()??;
+            table.query_selector("thead").ok()??.set_inner_html(&parts.head().into_string());
+            if !(order && moved(&body, &parts)) {
+                body.set_inner_html(&parts.body().into_string());
+            }
+            find(&format!("after-{}", sheet.suite.name()))?.set_inner_html(&parts.after().into_string());
+        }
+        find("linked")?.set_inner_html(&linked(&sheets, &view).into_string());
+        Some(())
+    })?;
+    find("chips")?.set_inner_html(&chips(&view).into_string());
+    for (name, value) in fields(&view) {
+        let field = document().query_selector(&format!("form.filters [name=\"{name}\"]")).ok().flatten()?;
+        if let Some(select) = field.dyn_ref::<HtmlSelectElement>() {
+            select.set_value(&value);
+        } else if let Some(input) = field.dyn_ref::<HtmlInputElement>().filter(|i| i.value().trim() != value.trim()) {
+            input.set_value(&value);
+        }
+    }
+    LAST.with(|l| *l.borrow_mut() = Some(view));
+    Some(())
+}
+
+/// Puts the rows of a body in another order; `false`, and nothing done, if they are not the same rows.
+fn moved(body: &Element, parts: &Parts<'_>) -> bool {
+    let rows = body.children();
+    let mut there: HashMap<String, Element> = HashMap::new();
+    for i in 0..rows.length() {
+        if let Some((row, key)) = rows.item(i).and_then(|r| r.get_attribute("data-row").map(|k| (r, k))) {
+            there.insert(key, row);
+        }
+    }
+    let wanted: Vec<&str> = parts.keys().collect();
+    if wanted.len() != there.len() || wanted.iter().any(|k| !there.contains_key(*k)) {
+        return false;
+    }
+    wanted.iter().all(|key| there.get(*key).is_some_and(|row| body.append_child(row).is_ok()))
 }

@@ -107,7 +107,7 @@ fn standing(e: &Encoder, suite: Suite, board: &Board) -> Markup {
                 p {
                     strong { "Place " (s.place) " of " (standings.places.len()) }
                     " by mean rank, " (format!("{:.1}", s.mean_rank))
-                    @if let Some(i) = s.places { "; with tasks drawn anew, between place " (i.low) " and " (i.high) " in 95 % of draws" }
+                    @if let Some(i) = s.places { "; with tasks drawn anew, between place " (format!("{:.0}", i.low)) " and " (format!("{:.0}", i.high)) " in 95 % of draws" }
                     ", over the " (standings.tasks.len()) " tasks that all compared encoders have."
                 }
             }

@@ -14,6 +14,37 @@ pub fn controls(sheets: &[Sheet], view: &View) -> Markup {
     let methods = Method::ALL.into_iter().filter(|m| any(&|r| r.method == *m)).map(|m| (m.slug(), m.name()));
     let data = Pretraining::ALL.into_iter().filter(|p| any(&|r| r.pretraining == *p)).map(|p| (p.slug(), p.name()));
     let epochs: Vec<String> = epochs.iter().map(u32::to_string).collect();
+    html! {
+        form.filters.live method="get" action="/" role="search" aria-label="Filter encoders" {
+            input type="search" name="q" value=(view.search) placeholder="Search encoders" aria-label="Search encoders" autocomplete="off";
+            (choice("show", "Show", view.show.slug(), Show::ALL.map(|s| (if s == Show::Score { "" } else { s.slug() }, s.name()))))
+            (choice("method", "Method", view.method.map_or("", Method::slug), std::iter::once(("", "all")).chain(methods)))
+            (choice("dataset", "Pretraining data", view.pretraining.map_or("", Pretraining::slug), std::iter::once(("", "all")).chain(data)))
+            (choice("epochs", "Epochs", &view.epochs.map_or_else(String::new, |e| e.to_string()), std::iter::once(("", "all")).chain(epochs.iter().map(|e| (e.as_str(), e.as_str())))))
+            noscript { button { "Show" } }
+            div #linked { (linked(sheets, view)) }
+            button.compare form="compare" { "Compare ticked" }
+        }
+        form #compare method="get" action="/compare" {}
+        p.chips #chips { (chips(view)) }
+    }
+}
+
+/// Names and values of the form's fields.
+#[cfg(feature = "hydrate")]
+pub fn fields(view: &View) -> [(&'static str, String); 5] {
+    [
+        ("q", view.search.clone()),
+        ("show", if view.show == Show::Score { "" } else { view.show.slug() }.to_owned()),
+        ("method", view.method.map_or("", Method::slug).to_owned()),
+        ("dataset", view.pretraining.map_or("", Pretraining::slug).to_owned()),
+        ("epochs", view.epochs.map_or_else(String::new, |e| e.to_string())),
+    ]
+}
+
+/// What of the form depends on the address: what links have set stays as it is when a field
+/// changes, and the files hold what is seen.
+pub fn linked(sheets: &[Sheet], view: &View) -> Markup {
     let own = View {
         method: None,
         pretraining: None,
@@ -24,15 +55,7 @@ pub fn controls(sheets: &[Sheet], view: &View) -> Markup {
         ..view.clone()
     };
     html! {
-        form.filters.live method="get" action="/" role="search" aria-label="Filter encoders" {
-            input type="search" name="q" value=(view.search) placeholder="Search encoders" aria-label="Search encoders" autocomplete="off";
-            (choice("show", "Show", view.show.slug(), Show::ALL.map(|s| (if s == Show::Score { "" } else { s.slug() }, s.name()))))
-            (choice("method", "Method", view.method.map_or("", Method::slug), std::iter::once(("", "all")).chain(methods)))
-            (choice("dataset", "Pretraining data", view.pretraining.map_or("", Pretraining::slug), std::iter::once(("", "all")).chain(data)))
-            (choice("epochs", "Epochs", &view.epochs.map_or_else(String::new, |e| e.to_string()), std::iter::once(("", "all")).chain(epochs.iter().map(|e| (e.as_str(), e.as_str())))))
-            // What links have set stays as it is.
             @for (name, value) in kept(&own) { input type="hidden" name=(name) value=(value); }
-            noscript { button { "Show" } }
             a.reset.off[*view == View::default()] href="/" { "Reset" }
             details.files {
                 summary { "Export" }
@@ -47,18 +70,17 @@ pub fn controls(sheets: &[Sheet], view: &View) -> Markup {
                     }
                 }
             }
-            button.compare form="compare" { "Compare ticked" }
+    }
+}
+
+/// What is hidden or folded, to bring it back.
+pub fn chips(view: &View) -> Markup {
+    html! {
+        @for key in &view.hidden {
+            a href={ "/" (view.hiding(key).query()) } noscroll aria-label={ "Show " (key) } { (key) " ×" }
         }
-        form #compare method="get" action="/compare" {}
-        @if !view.hidden.is_empty() || !view.folded.is_empty() {
-            p.chips {
-                @for key in &view.hidden {
-                    a href={ "/" (view.hiding(key).query()) } noscroll aria-label={ "Show " (key) } { (key) " ×" }
-                }
-                @for category in &view.folded {
-                    a href={ "/" (view.toggled(*category).query()) } noscroll aria-label={ "Unfold " (category.name()) } { (category.name()) " +" }
-                }
-            }
+        @for category in &view.folded {
+            a href={ "/" (view.toggled(*category).query()) } noscroll aria-label={ "Unfold " (category.name()) } { (category.name()) " +" }
         }
     }
 }

@@ -4,7 +4,7 @@ use super::cell::cell;
 use super::controls::group;
 use maud::{Markup, html};
 use virboard_core::catalog::task::Category;
-use virboard_core::leaderboard::{Column, Sheet, View};
+use virboard_core::leaderboard::{Column, Page, Sheet, View};
 
 /// What stands in a column beside the encoder.
 enum Shown<'a> {
@@ -13,12 +13,19 @@ enum Shown<'a> {
     Folded(Category),
 }
 
-/// The rows and columns of `sheet` that `view` asks for.
-pub fn table(sheet: &Sheet, view: &View, caption: &str) -> Markup {
-    let page = sheet.page(view);
-    let groups: Vec<(Category, Vec<Shown<'_>>)> = Category::ALL
-        .into_iter()
-        .map(|category| {
+/// The parts of a sheet's table under a view. The browser replaces what changes.
+pub struct Parts<'a> {
+    sheet: &'a Sheet,
+    view: &'a View,
+    page: Page,
+    groups: Vec<(Category, Vec<Shown<'a>>)>,
+    placed: bool,
+}
+
+impl<'a> Parts<'a> {
+    /// The rows and columns of `sheet` that `view` asks for.
+    pub fn new(sheet: &'a Sheet, view: &'a View) -> Self {
+        let groups = Category::ALL.into_iter().map(|category| {
             let tasks = sheet.columns.iter().filter(|c| c.category == category);
             let shown: Vec<Shown<'_>> = if view.folded.contains(&category) {
                 tasks.take(1).map(|_| Shown::Folded(category)).collect()
@@ -26,78 +33,113 @@ pub fn table(sheet: &Sheet, view: &View, caption: &str) -> Markup {
                 tasks.filter(|c| !view.hidden.contains(&c.key)).map(Shown::Task).collect()
             };
             (category, shown)
-        })
-        .filter(|(_, shown)| !shown.is_empty())
-        .collect();
-    let base = sheet.base();
-    let placed = sheet.rows.iter().any(|r| r.place.is_some());
-    let published = sheet.columns.iter().any(|c| c.published.is_some()) && page.page == 0;
-    html! {
-        div.scroller tabindex="0" role="region" aria-label=(caption) {
-            table.scores.mixed[mixed(sheet)] {
-                caption.hidden { (caption) }
-                thead {
-                    tr {
-                        th.corner rowspan="2" scope="col" aria-sort=[direction("name", view)] { (sort_link("name", "Encoder", "Sort by name", view)) }
-                        @if placed {
-                            th.place rowspan="2" scope="col" aria-sort=[direction("place", view)] {
-                                (sort_link("place", "Mean rank", "Mean over the common tasks of the rank on each. The small numbers are the places taken in 95 % of draws of tasks.", view))
-                            }
-                        }
-                        @for (category, shown) in &groups { (group(*category, shown.len(), view)) }
-                    }
-                    tr.tasks { @for shown in groups.iter().flat_map(|g| &g.1) { (head(shown, view)) } }
+        });
+        let groups = groups.filter(|(_, shown)| !shown.is_empty()).collect();
+        let placed = sheet.rows.iter().any(|r| r.place.is_some());
+        Self { sheet, view, page: sheet.page(view), groups, placed }
+    }
+
+    fn shown(&self) -> impl Iterator<Item = &Shown<'a>> {
+        self.groups.iter().flat_map(|g| &g.1)
+    }
+
+    /// Keys of the rows, in order.
+    #[cfg(feature = "hydrate")]
+    pub fn keys(&self) -> impl Iterator<Item = &'a str> {
+        self.page.rows.iter().map(|r| self.sheet.rows[*r].key.as_str())
+    }
+
+    /// The whole.
+    pub fn table(&self, caption: &str) -> Markup {
+        let suite = self.sheet.suite.name();
+        html! {
+            div.scroller.tall tabindex="0" role="region" aria-label=(caption) {
+                table.scores.mixed[mixed(self.sheet)] #{ "scores-" (suite) } {
+                    caption.hidden { (caption) }
+                    thead { (self.head()) }
+                    tbody { (self.body()) }
                 }
-                tbody {
-                    @if published {
-                        tr.reference {
-                            th scope="row" { span.key { "Published range" } span.about { "of the paper’s figure, not of one encoder" } }
-                            @if placed { td.place {} }
-                            @for shown in groups.iter().flat_map(|g| &g.1) { (range(shown)) }
+            }
+            div #{ "after-" (suite) } { (self.after()) }
+        }
+    }
+
+    /// Rows of the head.
+    pub fn head(&self) -> Markup {
+        let view = self.view;
+        html! {
+            tr {
+                th.corner rowspan="2" scope="col" aria-sort=[direction("name", view)] { (sort_link("name", "Encoder", "Sort by name", view)) }
+                @if self.placed {
+                    th.place rowspan="2" scope="col" aria-sort=[direction("place", view)] {
+                        (sort_link("place", "Mean rank", "Mean over the common tasks of the rank on each. The small numbers are the places taken in 95 % of draws of tasks.", view))
+                    }
+                }
+                @for (category, shown) in &self.groups { (group(*category, shown.len(), view)) }
+            }
+            tr.tasks { @for shown in self.shown() { (head(shown, view)) } }
+        }
+    }
+
+    /// Rows of the body.
+    pub fn body(&self) -> Markup {
+        let base = self.sheet.base();
+        let published = self.sheet.columns.iter().any(|c| c.published.is_some()) && self.page.page == 0;
+        html! {
+            @if published {
+                tr.reference {
+                    th scope="row" { span.key { "Published range" } span.about { "of the paper’s figure, not of one encoder" } }
+                    @if self.placed { td.place {} }
+                    @for shown in self.shown() { (range(shown)) }
+                }
+            }
+            @for row in &self.page.rows {
+                @let r = &self.sheet.rows[*row];
+                tr data-row=(r.key) {
+                    th scope="row" {
+                        input type="checkbox" form="compare" name="e" value=(r.key) aria-label={ "Compare " (r.name) } tabindex="-1";
+                        a.key href={ "/encoders/" (r.key) } { (r.name) }
+                        span.about {
+                            (r.method.name()) " · " (r.pretraining.name())
+                            @if let Some(e) = r.epochs { " · " (e) " epochs" }
+                            @if r.ready { span.here title="Its weights are here" { " · ready" } }
                         }
                     }
-                    @for row in &page.rows {
-                        @let r = &sheet.rows[*row];
-                        tr {
-                            th scope="row" {
-                                input type="checkbox" form="compare" name="e" value=(r.key) aria-label={ "Compare " (r.name) } tabindex="-1";
-                                a.key href={ "/encoders/" (r.key) } { (r.name) }
-                                span.about {
-                                    (r.method.name()) " · " (r.pretraining.name())
-                                    @if let Some(e) = r.epochs { " · " (e) " epochs" }
-                                    @if r.ready { span.here title="Its weights are here" { " · ready" } }
+                    @if self.placed {
+                        td.place {
+                            @if let Some(p) = &r.place {
+                                a href={ "/encoders/" (r.key) } title={ "Place " (p.place) ", group " (p.group) ": encoders of a group cannot be told apart" } {
+                                    (format!("{:.1}", p.mean_rank))
+                                    @if let Some((low, high)) = p.between { span.about { (format!("{low:.0}–{high:.0}")) } }
                                 }
                             }
-                            @if placed {
-                                td.place {
-                                    @if let Some(p) = &r.place {
-                                        a href={ "/encoders/" (r.key) } title={ "Place " (p.place) ", group " (p.group) ": encoders of a group cannot be told apart" } {
-                                            (format!("{:.1}", p.mean_rank))
-                                            @if let Some((low, high)) = p.between { span.about { (low) "–" (high) } }
-                                        }
-                                    }
-                                }
-                            }
-                            @for shown in groups.iter().flat_map(|g| &g.1) {
-                                @match shown {
-                                    Shown::Task(column) => (cell(column, *row, r, base, view.show)),
-                                    Shown::Folded(category) => td class=(category.slug()) {
-                                        @if let Some(m) = r.place.as_ref().and_then(|p| p.categories[*category as usize]) { a href={ "/encoders/" (r.key) } { (format!("{m:.1}")) } }
-                                    },
-                                }
-                            }
+                        }
+                    }
+                    @for shown in self.shown() {
+                        @match shown {
+                            Shown::Task(column) => (cell(column, *row, r, base, self.view.show)),
+                            Shown::Folded(category) => td class=(category.slug()) {
+                                @if let Some(m) = r.place.as_ref().and_then(|p| p.categories[*category as usize]) { a href={ "/encoders/" (r.key) } { (format!("{m:.1}")) } }
+                            },
                         }
                     }
                 }
             }
         }
-        @if page.rows.is_empty() { p.note { "No encoder passes these filters. " a href="/" { "Show all" } } }
-        @if page.pages > 1 {
-            nav.pages aria-label="Pages" {
-                @let to = |p: usize| format!("/{}", View { page: p, ..view.clone() }.query());
-                @if page.page > 0 { a href=(to(page.page - 1)) noscroll { "← before" } }
-                span { "page " (page.page + 1) " of " (page.pages) ", " (page.found) " encoders" }
-                @if page.page + 1 < page.pages { a href=(to(page.page + 1)) noscroll { "after →" } }
+    }
+
+    /// What stands below the table.
+    pub fn after(&self) -> Markup {
+        let page = &self.page;
+        html! {
+            @if page.rows.is_empty() { p.note { "No encoder passes these filters. " a href="/" { "Show all" } } }
+            @if page.pages > 1 {
+                nav.pages aria-label="Pages" {
+                    @let to = |p: usize| format!("/{}", View { page: p, ..self.view.clone() }.query());
+                    @if page.page > 0 { a href=(to(page.page - 1)) noscroll { "← before" } }
+                    span { "page " (page.page + 1) " of " (page.pages) ", " (page.found) " encoders" }
+                    @if page.page + 1 < page.pages { a href=(to(page.page + 1)) noscroll { "after →" } }
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 use super::failed;
 use crate::api::{Content, Missing, load_content};
 use crate::browser::live::{self, Kept};
+#[cfg(feature = "hydrate")]
 use crate::browser::sheets;
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -51,12 +52,18 @@ impl FromStr for Shown {
 pub fn ContentPage() -> impl IntoView {
     let location = use_location();
     let address = move || (location.pathname.get(), location.search.get());
-    let shown = Resource::new_str(address, |(path, query)| async move {
-        // Only in the browser, once it has the numbers.
+    let kept = StoredValue::new(Kept::default());
+    let last = StoredValue::new(None::<(String, Shown)>);
+    let shown = Resource::new_str(address, move |(path, query)| async move {
+        // What is shown already is changed where it is.
         #[cfg(feature = "hydrate")]
-        if let Some(content) = sheets::content(&path, &query) {
-            return Shown::Loaded(Arc::new(content));
+        if let Some((_, before)) = last.get_value().filter(|(p, _)| *p == path)
+            && sheets::update(&path, &query)
+        {
+            return before;
         }
+        #[cfg(feature = "hydrate")]
+        kept.set_value(Kept::now());
         match load_content(path, query).await {
             Ok(content) => Shown::Loaded(Arc::new(content)),
             Err(error) => Shown::Failed(crate::api::sentence(&error)),
@@ -67,23 +74,28 @@ pub fn ContentPage() -> impl IntoView {
         navigate(&to, NavigateOptions { scroll: false, replace, ..NavigateOptions::default() });
     });
     let hash = location.hash;
-    let kept = StoredValue::new(Kept::default());
+    #[cfg(feature = "hydrate")]
     Effect::new(move |_| {
         if location.pathname.get() == "/" && !sheets::ready() {
             leptos::task::spawn_local(sheets::load());
         }
     });
     let typed = move |event: web_sys::Event| {
-        if let Some(to) = live::form_address(&event).filter(|_| live::typed(&event) && sheets::ready()) {
+        if let Some(to) = live::form_address(&event).filter(|_| live::typed(&event)) {
             go.run((to, true));
         }
     };
     Effect::new(move |_| {
-        address();
-        kept.set_value(Kept::now());
-    });
-    Effect::new(move |_| {
-        if matches!(shown.get(), Some(Shown::Loaded(_))) {
+        let Some(now) = shown.get() else { return };
+        let now = (location.pathname.get_untracked(), now);
+        if last.get_value().as_ref() == Some(&now) {
+            return;
+        }
+        #[cfg(feature = "hydrate")]
+        sheets::forget();
+        let loaded = matches!(now.1, Shown::Loaded(_));
+        last.set_value(Some(now));
+        if loaded {
             let hash = hash.get_untracked();
             request_animation_frame(move || {
                 kept.with_value(Kept::restore);
@@ -120,7 +132,10 @@ pub fn ContentPage() -> impl IntoView {
     };
     view! {
         <Transition fallback=|| view! { <p class="note" role="status">"Loading…"</p> }>
-            {move || shown.get().map(|shown| {
+            {
+                // Content that was changed where it is stays untouched.
+                let shown = Memo::new(move |_| shown.get());
+                move || shown.get().map(|shown| {
                 let (title, html) = match shown {
                     Shown::Failed(why) => return failed(&ServerFnError::ServerError(why)).into_any(),
                     Shown::Document(title) => (title, String::new()),

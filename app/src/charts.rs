@@ -4,6 +4,7 @@
 mod axis;
 mod bars;
 mod curve;
+mod dots;
 mod heat;
 mod scatter;
 mod violins;
@@ -45,6 +46,7 @@ fn draw(panel: &Panel) -> Drawing {
         Marks::Scatter(series) => scatter::draw(panel, series),
         Marks::Bars(bars) => bars::draw(panel, bars),
         Marks::Heat { rows, columns, values, low } => heat::draw(rows, columns, values, *low),
+        Marks::Dots { rows, series } => dots::draw(panel, rows, series),
         Marks::Violins(samples) => violins::draw(panel, samples),
     }
 }
@@ -56,6 +58,7 @@ pub fn figure(panel: &Panel) -> Markup {
         Marks::Scatter(_) => "scatter",
         Marks::Bars(_) => "bars",
         Marks::Heat { .. } => "heat",
+        Marks::Dots { .. } => "dots",
         Marks::Violins(_) => "violins",
     };
     let Drawing { width, height, marks } = draw(panel);
@@ -147,8 +150,12 @@ mod tests {
             values: vec![Some(0.5), None],
             low: -1.0,
         };
+        let dots = Marks::Dots {
+            rows: vec!["r".into()],
+            series: vec![("s".into(), vec![Some(1.0)]), ("t".into(), vec![None])],
+        };
         let sample = Sample { label: "g".into(), dots: (0..6).map(|i| (format!("e{i}"), f64::from(i))).collect() };
-        [Marks::Scatter(vec![series]), Marks::Bars(vec![bar(-3.0), bar(0.0)]), heat, Marks::Violins(vec![sample])]
+        [Marks::Scatter(vec![series]), Marks::Bars(vec![bar(-3.0), bar(0.0)]), heat, dots, Marks::Violins(vec![sample])]
             .into_iter()
             .map(|marks| Panel::new("T & t", "x", "y", marks))
             .collect()
@@ -166,7 +173,7 @@ mod tests {
     #[test]
     fn a_file_has_all_panels_and_is_well_formed() {
         let text = document("All", &panels());
-        assert_eq!(text.matches("T &amp; t").count(), 4);
+        assert_eq!(text.matches("T &amp; t").count(), 5);
         for name in ["g", "svg", "text", "title", "rect", "circle", "path", "line"] {
             let opened = text.matches(&format!("<{name} ")).count() + text.matches(&format!("<{name}>")).count();
             assert_eq!(opened, text.matches(&format!("</{name}>")).count(), "{name}");

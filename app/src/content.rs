@@ -2,6 +2,7 @@
 
 mod address;
 mod analyses;
+mod compare;
 mod encoder;
 mod parts;
 mod task;
@@ -52,6 +53,7 @@ pub fn content(address: &Address, facts: &Facts) -> Content {
         [] => Some((leaderboard::TITLE.to_owned(), leaderboard::page(&facts.sheets, &address.view()))),
         ["analyses"] => Some(analyses::index(address, facts)),
         ["analyses", slug] => analyses::page(slug, address, facts),
+        ["compare"] => Some(compare::page(address, facts)),
         ["encoders", key] => encoder::page(key, facts),
         ["tasks", key] => task::page(key, facts),
         _ => None,

@@ -70,6 +70,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/try") view=TryPage ssr=SsrMode::Async/>
                     <Route path=path!("/analyses") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/analyses/:slug") view=ContentPage ssr=SsrMode::Async/>
+                    <Route path=path!("/compare") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/encoders/:key") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/tasks/:key") view=ContentPage ssr=SsrMode::Async/>
                 </Routes>

@@ -66,6 +66,7 @@ fn rest() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(analyses::list_analyses))
         .routes(routes!(analyses::get_analysis))
         .routes(routes!(analyses::get_standings))
+        .routes(routes!(analyses::get_leaderboard))
         .routes(routes!(api::get_photo))
         .routes(routes!(api::get_picture))
         .split_for_parts()

@@ -10,6 +10,7 @@ pub mod error;
 pub mod estimate;
 pub mod evaluation;
 pub mod export;
+pub mod extract;
 pub mod fetch;
 pub mod heads;
 pub mod import;

@@ -5,6 +5,7 @@
 
 pub mod advice;
 pub mod claims;
+pub mod compare;
 pub mod contrast;
 pub mod figures;
 mod matrix;

@@ -4,6 +4,7 @@ mod common;
 
 use common::result;
 use virboard_core::analysis::claims::{Verdict, checks};
+use virboard_core::analysis::compare::compare;
 use virboard_core::analysis::contrast::{Factor, contrasts};
 use virboard_core::analysis::figures::{KINDS, Options};
 use virboard_core::analysis::profile::profile as profile_of;
@@ -120,4 +121,18 @@ fn a_profile_names_what_was_planted() {
     assert_eq!(profile.nearest.len(), 5);
     assert_eq!(profile_of(&matrix, "nobody"), None);
     assert_eq!(profile_of(&Matrix::of(&[], Suite::Paper, None), "SWAV_200"), None);
+}
+
+#[test]
+fn encoders_side_by_side_win_where_they_were_planted_to() {
+    let matrix = Matrix::of(&planted(), Suite::Paper, None);
+    let answer = compare(&matrix, &["SWAV_200", "MoCov2_200", "nobody", "SWAV_200"]);
+    assert_eq!(answer.table.rows.len(), 21);
+    assert_eq!(answer.table.columns.len(), 5, "each encoder once");
+    let winner = |task: &str| answer.table.rows.iter().find(|r| r[0] == task).map(|r| r[4].clone());
+    assert_eq!(winner("NYU Depth").as_deref(), Some("MoCov2 ImageNet 200"));
+    assert_eq!(winner("Pets Cls.").as_deref(), Some("SwAV ImageNet 200"));
+    assert!(answer.findings.iter().any(|f| f.contains("one thing only: method")), "{:?}", answer.findings);
+    assert!(compare(&matrix, &["SWAV_200"]).missing.is_some());
+    assert!(compare(&Matrix::of(&[], Suite::Paper, None), &["SWAV_200", "PIRL_800"]).missing.is_some());
 }

@@ -6,7 +6,7 @@ use common::result;
 use virboard_core::analysis::Suite;
 use virboard_core::catalog::encoder::{Method, Pretraining};
 use virboard_core::catalog::task::{Category, Metric};
-use virboard_core::leaderboard::{Column, PAGE, Row, Sheet, View};
+use virboard_core::leaderboard::{Column, PAGE, Row, Sheet, Show, View};
 use virboard_core::protocol::Protocol;
 use virboard_core::results::ResultCell;
 
@@ -119,4 +119,27 @@ fn two_thousand_encoders_come_in_pages() {
     let score = |r: usize| s.columns[5].scores[r].expect("a score");
     assert!(all.windows(2).all(|w| score(w[0]) >= score(w[1])));
     assert_eq!(s.page(&View { page: 999, ..View::default() }).page, 33, "beyond the end is the last");
+}
+
+#[test]
+fn an_extract_holds_what_is_seen() {
+    let s = sheet(&[
+        result("SWAV_800", "Pets", 0.5),
+        result("Supervised", "Pets", 0.4),
+        result("SWAV_800", "NYUDepth", 0.3),
+        result("Supervised", "NYUDepth", 0.4),
+    ]);
+    let view = View {
+        show: Show::Relative,
+        folded: vec![Category::PixelStructural],
+        hidden: s.columns.iter().map(|c| c.key.clone()).filter(|k| k != "Pets").collect(),
+        search: "imagenet 800 swav".into(),
+        ..View::default()
+    };
+    let extract = s.extract(&view);
+    let columns: Vec<&str> = extract.columns.iter().map(|c| c.0.as_str()).collect();
+    assert_eq!(columns, ["mean_rank", "Pets", "pixel-structural"]);
+    assert_eq!(extract.rows.len(), 1);
+    let texts: Vec<&str> = extract.rows[0].2.iter().map(|v| v.1.as_str()).collect();
+    assert_eq!(texts, ["1.0", "+25.0", "1.0"]);
 }

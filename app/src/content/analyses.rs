@@ -23,7 +23,7 @@ pub fn options(address: &Address, results: &[ResultCell]) -> (Suite, Matrix, Opt
     (suite, matrix, options)
 }
 
-fn coverage(suite: Suite, matrix: &Matrix) -> String {
+pub fn coverage(suite: Suite, matrix: &Matrix) -> String {
     let cells = matrix.encoders.len() * matrix.tasks.len();
     let other = match matrix.left_out {
         0 => String::new(),

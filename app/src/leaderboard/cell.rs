@@ -15,13 +15,7 @@ pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, sho
     };
     let (imported, virb, seen) = (column.imported(row), column.virb(row), column.seen(row));
     let spread = column.spreads.get(row).copied().flatten();
-    let signed = |v: Option<f64>, scale: f64| v.map_or_else(|| "–".to_owned(), |v| format!("{:+.1}", scale * v));
-    let text = match show {
-        Show::Score => column.metric.format(score),
-        Show::Rank => column.rank(row).to_string(),
-        Show::Relative => signed(base.and_then(|b| column.relative(row, b)), 100.0),
-        Show::Normalised => signed(column.normalised(row, base), 1.0),
-    };
+    let text = column.text(row, base, show);
     let share = format!("--share: {:.0}%", 6.0 + 52.0 * column.heat(row));
     let title = format!(
         "{} on {}: {}, rank {} of {}, {}, {} protocol{}",

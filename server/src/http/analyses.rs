@@ -2,6 +2,7 @@
 
 use super::api::Items;
 use super::problem::Problem;
+use crate::service::extract::{Format, file};
 use crate::service::{ServiceError, Virboard, export};
 use axum::Json;
 use axum::extract::{Path, Query, RawQuery, State};
@@ -115,4 +116,46 @@ pub async fn get_standings(
     let (matrix, _) = query.scores(&app, raw.as_deref()).await?;
     let standings = tokio::task::spawn_blocking(move || standings(&matrix)).await?;
     Ok(Json(json!({ "coverage": standings.coverage(), "standings": standings })))
+}
+
+/// What to take of the leaderboard: the query of its page, the suite and the format.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+pub struct LeaderboardQuery {
+    /// `paper` (the default) or `sample`.
+    suite: String,
+    /// `csv` (the default), `json`, `parquet`, `tex` or `md`.
+    format: String,
+    /// `score` (the default), `rank`, `relative` or `normalised`.
+    #[allow(dead_code, reason = "read with the rest of the address")]
+    show: String,
+    /// Columns to sort by, comma-separated; with a minus the other way round.
+    #[allow(dead_code, reason = "read with the rest of the address")]
+    sort: String,
+}
+
+/// The leaderboard as it is seen under the same query, all pages of it. CSV, JSON and Parquet
+/// have numbers (scores in the metric's own unit), LaTeX and Markdown the texts of the page.
+#[utoipa::path(
+    get, path = "/api/v1/leaderboard", tag = "results", params(LeaderboardQuery),
+    responses((status = 200, content_type = "text/csv"), (status = 400, body = Problem, content_type = "application/problem+json"))
+)]
+pub async fn get_leaderboard(
+    State(app): State<Virboard>,
+    RawQuery(raw): RawQuery,
+    Query(query): Query<LeaderboardQuery>,
+) -> Result<Response, ServiceError> {
+    let unknown = |what: &str| ServiceError::Request(format!("There is no such {what}."));
+    let name = if query.format.is_empty() { "csv" } else { &query.format };
+    let format = Format::of(name).ok_or_else(|| unknown("format"))?;
+    let suite =
+        if query.suite.is_empty() { Suite::Paper } else { Suite::of(&query.suite).ok_or_else(|| unknown("suite"))? };
+    let sheets = app.overview().await?.sheets;
+    let sheet = sheets.into_iter().find(|s| s.suite == suite).ok_or_else(|| unknown("suite"))?;
+    let view = Address::new("", raw.as_deref().unwrap_or_default()).view();
+    let made = tokio::task::spawn_blocking(move || file(&sheet.extract(&view), format)).await?;
+    let bytes = made.map_err(ServiceError::internal)?;
+    let attachment = format!("attachment; filename=\"virboard-{}.{name}\"", suite.name());
+    Ok(([(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, attachment)], bytes)
+        .into_response())
 }

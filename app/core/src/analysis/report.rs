@@ -94,6 +94,13 @@ pub enum Marks {
         /// The smallest possible value: -1 or 0.
         low: f64,
     },
+    /// Dots of several series on one line a row.
+    Dots {
+        /// Names of the rows.
+        rows: Vec<String>,
+        /// Names of the series, in the order of colours, and a value a row.
+        series: Vec<(String, Vec<Option<f64>>)>,
+    },
     /// Violins side by side, with a line at zero.
     Violins(Vec<Sample>),
 }
@@ -115,6 +122,11 @@ impl Marks {
                 format!("{} bars; the longest to the right is {longest}.", bars.len())
             }
             Self::Heat { rows, columns, .. } => format!("{} rows and {} columns of values.", rows.len(), columns.len()),
+            Self::Dots { rows, series } => format!(
+                "{} rows with the values of {}.",
+                rows.len(),
+                series.iter().map(|s| s.0.as_str()).collect::<Vec<_>>().join(", ")
+            ),
             Self::Violins(samples) => format!("{} groups of values.", samples.len()),
         }
     }
@@ -122,7 +134,11 @@ impl Marks {
     /// Whether a mark has the colour of this number.
     #[must_use]
     pub fn has_colour(&self, colour: usize) -> bool {
-        matches!(self, Self::Bars(bars) if bars.iter().any(|b| b.colour == colour))
+        match self {
+            Self::Bars(bars) => bars.iter().any(|b| b.colour == colour),
+            Self::Dots { series, .. } => colour < series.len(),
+            _ => false,
+        }
     }
 }
 

@@ -1,0 +1,197 @@
+//! What the leaderboard shows, as a file.
+
+use super::export::ExportError;
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use virboard_core::leaderboard::Extract;
+
+/// Formats of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Numbers, comma-separated, with a header line of keys.
+    Csv,
+    /// A list of objects.
+    Json,
+    /// Apache Parquet.
+    Parquet,
+    /// A LaTeX `tabular`, written as it is seen.
+    Latex,
+    /// A Markdown table, written as it is seen.
+    Markdown,
+}
+
+impl Format {
+    /// The format of a file name's ending.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "csv" => Self::Csv,
+            "json" => Self::Json,
+            "parquet" => Self::Parquet,
+            "tex" => Self::Latex,
+            "md" => Self::Markdown,
+            _ => return None,
+        })
+    }
+
+    /// The type that a browser is told.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Json => "application/json",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Latex => "application/x-tex; charset=utf-8",
+            Self::Markdown => "text/markdown; charset=utf-8",
+        }
+    }
+}
+
+/// The file's bytes.
+pub fn file(extract: &Extract, format: Format) -> Result<Vec<u8>, ExportError> {
+    match format {
+        Format::Csv => csv(extract),
+        Format::Json => Ok(serde_json::to_vec_pretty(&objects(extract))?),
+        Format::Parquet => parquet(extract),
+        Format::Latex => Ok(latex(extract).into_bytes()),
+        Format::Markdown => Ok(markdown(extract).into_bytes()),
+    }
+}
+
+fn csv(extract: &Extract) -> Result<Vec<u8>, ExportError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["encoder", "name"].into_iter().chain(extract.columns.iter().map(|c| c.0.as_str())))?;
+    for (key, name, values) in &extract.rows {
+        let numbers = values.iter().map(|v| v.0.map_or_else(String::new, |n| n.to_string()));
+        writer.write_record([key.clone(), name.clone()].into_iter().chain(numbers))?;
+    }
+    writer.into_inner().map_err(|e| ExportError::Csv(e.into_error().into()))
+}
+
+fn objects(extract: &Extract) -> Value {
+    let row = |(key, name, values): &(String, String, Vec<virboard_core::leaderboard::Value>)| {
+        let values: Map<String, Value> =
+            extract.columns.iter().zip(values).map(|(c, v)| (c.0.clone(), json!(v.0))).collect();
+        json!({ "encoder": key, "name": name, "values": values })
+    };
+    Value::Array(extract.rows.iter().map(row).collect())
+}
+
+fn parquet(extract: &Extract) -> Result<Vec<u8>, ExportError> {
+    // Names in the schema's language cannot hold hyphens.
+    let plain = |key: &str| key.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let fields: Vec<String> = extract.columns.iter().map(|c| format!("optional double {};", plain(&c.0))).collect();
+    let schema = format!(
+        "message leaderboard {{ required binary encoder (UTF8); required binary name (UTF8); {} }}",
+        fields.join(" ")
+    );
+    let schema = Arc::new(parse_message_type(&schema)?);
+    let mut out = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut out, schema, Arc::new(WriterProperties::default()))?;
+    let mut group = writer.next_row_group()?;
+    let texts = [
+        extract.rows.iter().map(|r| ByteArray::from(r.0.as_str())).collect::<Vec<_>>(),
+        extract.rows.iter().map(|r| ByteArray::from(r.1.as_str())).collect(),
+    ];
+    for text in texts {
+        let Some(mut column) = group.next_column()? else { break };
+        column.typed::<ByteArrayType>().write_batch(&text, None, None)?;
+        column.close()?;
+    }
+    for i in 0..extract.columns.len() {
+        let Some(mut column) = group.next_column()? else { break };
+        let values: Vec<f64> = extract.rows.iter().filter_map(|r| r.2[i].0).collect();
+        let levels: Vec<i16> = extract.rows.iter().map(|r| i16::from(r.2[i].0.is_some())).collect();
+        column.typed::<DoubleType>().write_batch(&values, Some(&levels), None)?;
+        column.close()?;
+    }
+    group.close()?;
+    writer.close()?;
+    Ok(out)
+}
+
+fn latex(extract: &Extract) -> String {
+    let safe = |text: &str| {
+        let mut out = String::new();
+        for c in text.chars() {
+            match c {
+                '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', c]),
+                '~' => out.push_str("\\textasciitilde{}"),
+                '^' => out.push_str("\\textasciicircum{}"),
+                '\\' => out.push_str("\\textbackslash{}"),
+                '–' => out.push_str("--"),
+                '½' => out.push_str("$\\frac12$"),
+                '¼' => out.push_str("$\\frac14$"),
+                c => out.push(c),
+            }
+        }
+        out
+    };
+    let line = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
+    let head = std::iter::once("Encoder".to_owned()).chain(extract.columns.iter().map(|c| safe(&c.1))).collect();
+    let rows = extract
+        .rows
+        .iter()
+        .map(|(_, name, values)| line(std::iter::once(safe(name)).chain(values.iter().map(|v| safe(&v.1))).collect()));
+    format!(
+        "\\begin{{tabular}}{{l{}}}\n\\hline\n{}\\hline\n{}\\hline\n\\end{{tabular}}\n",
+        "r".repeat(extract.columns.len()),
+        line(head),
+        rows.collect::<String>()
+    )
+}
+
+fn markdown(extract: &Extract) -> String {
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let safe = |text: &str| text.replace('|', "\\|");
+    let head = std::iter::once("Encoder".to_owned()).chain(extract.columns.iter().map(|c| safe(&c.1))).collect();
+    let rule = std::iter::once("---".to_owned()).chain(extract.columns.iter().map(|_| "---:".to_owned())).collect();
+    let rows = extract
+        .rows
+        .iter()
+        .map(|(_, name, values)| line(std::iter::once(safe(name)).chain(values.iter().map(|v| safe(&v.1))).collect()));
+    format!("{}{}{}", line(head), line(rule), rows.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::RowAccessor;
+
+    fn extract() -> Extract {
+        let value = |v: Option<f64>| (v, v.map_or_else(String::new, |v| format!("{v:.1}")));
+        Extract {
+            columns: vec![("mean_rank".into(), "mean rank".into()), ("CIFAR-100".into(), "CIFAR-100 Cls.: %".into())],
+            rows: vec![
+                ("SWAV_800".into(), "SwAV | 800".into(), vec![value(Some(1.5)), value(None)]),
+                ("Random".into(), "Random".into(), vec![value(Some(2.0)), value(Some(0.25))]),
+            ],
+        }
+    }
+
+    #[test]
+    fn numbers_survive_every_format() {
+        let text = |format| String::from_utf8(file(&extract(), format).expect("a file")).expect("text");
+        assert_eq!(
+            text(Format::Csv),
+            "encoder,name,mean_rank,CIFAR-100\nSWAV_800,SwAV | 800,1.5,\nRandom,Random,2,0.25\n"
+        );
+        let json: Value = serde_json::from_str(&text(Format::Json)).expect("JSON");
+        assert_eq!(json[1]["values"]["CIFAR-100"], 0.25);
+        assert!(json[0]["values"]["CIFAR-100"].is_null());
+        assert!(text(Format::Markdown).contains("| SwAV \\| 800 | 1.5 |  |\n"));
+        let latex = text(Format::Latex);
+        assert!(latex.contains("CIFAR-100 Cls.: \\%") && latex.contains("{lrr}"), "{latex}");
+        let bytes = axum::body::Bytes::from(file(&extract(), Format::Parquet).expect("a file"));
+        let reader = SerializedFileReader::new(bytes).expect("Parquet");
+        let rows: Vec<_> = reader.get_row_iter(None).expect("rows").map(|r| r.expect("a row")).collect();
+        assert_eq!((rows.len(), rows[1].get_double(3).expect("a number")), (2, 0.25));
+        let hole = rows[0].get_column_iter().nth(3).map(|(_, field)| field);
+        assert_eq!(hole, Some(&parquet::record::Field::Null));
+    }
+}

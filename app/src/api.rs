@@ -1,8 +1,10 @@
 //! What pages ask the server for. The functions here are thin: the server hands in a
 //! [`Backend`] that does the work.
 
+mod carried;
 mod functions;
 
+pub use carried::Carried;
 pub use functions::{load_content, load_overview, load_predictions, load_samples};
 
 use leptos::prelude::*;

@@ -18,7 +18,7 @@ use components::header::{Footer, Header};
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::SsrMode;
-use leptos_router::components::{Route, Router, Routes};
+use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::path;
 use pages::content::ContentPage;
 use pages::not_found::NotFound;
@@ -65,7 +65,7 @@ pub fn App() -> impl IntoView {
             <a class="skip" href="#main">"Skip to content"</a>
             <Header/>
             <main id="main">
-                <Routes fallback=NotFound>
+                <FlatRoutes fallback=NotFound>
                     <Route path=path!("/") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/try") view=TryPage ssr=SsrMode::Async/>
                     <Route path=path!("/analyses") view=ContentPage ssr=SsrMode::Async/>
@@ -73,7 +73,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/compare") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/encoders/:key") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/tasks/:key") view=ContentPage ssr=SsrMode::Async/>
-                </Routes>
+                </FlatRoutes>
             </main>
             <Footer/>
         </Router>

@@ -4,15 +4,21 @@ pub mod content;
 pub mod not_found;
 pub mod try_photo;
 
-use crate::api::{Overview, load_overview};
+use crate::api::{Carried, Overview, load_overview};
 use leptos::prelude::*;
+use leptos::server::codee::string::FromToStringCodec;
 
 /// The leaderboard's numbers and availability for a page.
-fn overview_resource() -> Resource<Result<Overview, ServerFnError>> {
-    Resource::new(|| (), |()| load_overview())
+fn overview_resource() -> Resource<Carried<Overview>, FromToStringCodec> {
+    Resource::new_str(|| (), |()| async { carried(load_overview().await) })
+}
+
+/// The answer, or the sentence about why there is none.
+fn carried<T>(answer: Result<T, ServerFnError>) -> Carried<T> {
+    Carried(answer.map_err(|e| crate::api::sentence(&e)))
 }
 
 /// What a page says when the server failed.
-fn failed(error: &ServerFnError) -> impl IntoView + use<> {
-    view! { <p class="problem" role="alert">{crate::api::sentence(error)}</p> }
+fn failed(sentence: String) -> impl IntoView + use<> {
+    view! { <p class="problem" role="alert">{sentence}</p> }
 }

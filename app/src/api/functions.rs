@@ -5,22 +5,23 @@
 use super::backend;
 use super::{Content, Overview, SamplePhoto};
 use leptos::prelude::*;
+use leptos::server_fn::codec::Json;
 use virboard_core::prediction::Predictions;
 
 /// The leaderboard's numbers and availability.
-#[server(prefix = "/rpc")]
+#[server(prefix = "/rpc", input = Json)]
 pub async fn load_overview() -> Result<Overview, ServerFnError> {
     backend()?.overview().await.map_err(ServerFnError::new)
 }
 
 /// Photographs that one can try.
-#[server(prefix = "/rpc")]
+#[server(prefix = "/rpc", input = Json)]
 pub async fn load_samples() -> Result<Vec<SamplePhoto>, ServerFnError> {
     backend()?.samples().await.map_err(ServerFnError::new)
 }
 
 /// Predictions of an encoder for a stored image, and for the motion to a second one.
-#[server(prefix = "/rpc")]
+#[server(prefix = "/rpc", input = Json)]
 pub async fn load_predictions(
     image: String,
     second: Option<String>,
@@ -30,7 +31,7 @@ pub async fn load_predictions(
 }
 
 /// The content of a page that is only read.
-#[server(prefix = "/rpc")]
+#[server(prefix = "/rpc", input = Json)]
 pub async fn load_content(path: String, query: String) -> Result<Content, ServerFnError> {
     backend()?.content(path, query).await.map_err(ServerFnError::new)
 }

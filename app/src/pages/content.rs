@@ -137,7 +137,7 @@ pub fn ContentPage() -> impl IntoView {
                 let shown = Memo::new(move |_| shown.get());
                 move || shown.get().map(|shown| {
                 let (title, html) = match shown {
-                    Shown::Failed(why) => return failed(&ServerFnError::ServerError(why)).into_any(),
+                    Shown::Failed(why) => return failed(why).into_any(),
                     Shown::Document(title) => (title, String::new()),
                     Shown::Loaded(content) => {
                         if let (false, Some(Missing(tell))) = (content.found, use_context::<Missing>()) {

@@ -1,13 +1,14 @@
 //! A photo in, outputs out. All state is in the address, so that a result can be shared.
 
-use super::{failed, overview_resource};
-use crate::api::{Overview, load_predictions, load_samples, sentence};
+use super::{carried, failed, overview_resource};
+use crate::api::{Carried, Overview, load_predictions, load_samples};
 use crate::browser::TOO_LARGE;
 use crate::components::outputs::Outputs;
 use crate::components::picker::EncoderPicker;
 use crate::components::second::SecondPhoto;
 use crate::components::upload::Upload;
 use leptos::prelude::*;
+use leptos::server::codee::string::FromToStringCodec;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_navigate, use_query_map};
 use virboard_core::prediction::Predictions;
@@ -54,7 +55,7 @@ pub fn TryPage() -> impl IntoView {
     let with = Memo::new(move |_| Some(known("with")).filter(|k| *k != chosen.get()).unwrap_or_default());
     let problem = RwSignal::new(Some(get("problem")).filter(|p| !p.is_empty()).map(|p| told(&p).to_owned()));
     let board = overview_resource();
-    let photos = Resource::new(|| (), |()| load_samples());
+    let photos = Resource::new_str(|| (), |()| async { carried(load_samples().await) });
     let navigate = use_navigate();
     let go = Callback::new(move |to: String| {
         problem.set(None);
@@ -78,7 +79,7 @@ pub fn TryPage() -> impl IntoView {
             <Upload encoders done problem/>
             <Suspense>
                 {move || board.get().map(|loaded| {
-                    let states = loaded.map(|b| b.encoders).unwrap_or_default();
+                    let states = loaded.0.map(|b| b.encoders).unwrap_or_default();
                     view! {
                         <div class="pickers">
                             <label>"Encoder "
@@ -98,7 +99,7 @@ pub fn TryPage() -> impl IntoView {
         <section class="samples" aria-label="Sample photographs">
             <h2>"Or one of these"</h2>
             <Suspense>
-                {move || photos.get().map(|loaded| loaded.unwrap_or_default().into_iter().map(|p| {
+                {move || photos.get().map(|loaded| loaded.0.unwrap_or_default().into_iter().map(|p| {
                     let (sha, pair) = (p.sha256.clone(), p.second.clone().unwrap_or_default());
                     let current = p.sha256.clone();
                     let (title, alt) = (format!("{} ({})", p.title, p.credit), p.title.clone());
@@ -144,27 +145,27 @@ fn Column(
     image: Memo<String>,
     second: Memo<String>,
     key: Memo<String>,
-    board: Resource<Result<Overview, ServerFnError>>,
+    board: Resource<Carried<Overview>, FromToStringCodec>,
 ) -> impl IntoView {
-    let answer = Resource::new(
+    let answer = Resource::new_str(
         move || (image.get(), second.get(), key.get()),
         |(image, second, key)| async move {
             if image.is_empty() {
-                return None;
+                return Carried(Ok(None));
             }
-            Some(load_predictions(image, Some(second).filter(|s| !s.is_empty()), key).await)
+            carried(load_predictions(image, Some(second).filter(|s| !s.is_empty()), key).await.map(Some))
         },
     );
     view! {
         <Transition fallback=|| view! { <p class="working" role="status">"Looking at the photo…"</p> }>
             {move || {
                 let (answer, board) = (answer.get(), board.get());
-                answer.flatten().zip(board).map(|(answer, board)| match (answer, board) {
-                    (Ok(predictions), Ok(board)) => {
+                answer.zip(board).map(|(answer, board)| match (answer.0, board.0) {
+                    (Ok(None), _) => ().into_any(),
+                    (Ok(Some(predictions)), Ok(board)) => {
                         view! { <Outputs key=key.get_untracked() predictions board/> }.into_any()
                     }
-                    (Err(error), _) => view! { <p class="problem" role="alert">{sentence(&error)}</p> }.into_any(),
-                    (_, Err(error)) => failed(&error).into_any(),
+                    (Err(sentence), _) | (_, Err(sentence)) => failed(sentence).into_any(),
                 })
             }}
         </Transition>

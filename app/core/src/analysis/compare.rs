@@ -66,7 +66,8 @@ pub fn compare(matrix: &Matrix, keys: &[&str]) -> Analysis {
         let both = |t: &usize| Some(matrix.good(b, *t)? - matrix.good(a, *t)?);
         let differences: Vec<f64> = tasks.iter().filter_map(both).collect();
         if let Some(s) = sign_test(&differences) {
-            let firm = if s.two_sided < 0.05 { "more than chance would give" } else { "no more than chance would give" };
+            let firm =
+                if s.two_sided < 0.05 { "more than chance would give" } else { "no more than chance would give" };
             findings.push(format!(
                 "{} is better on {} and worse on {} tasks (sign test {}): {firm}.",
                 name(b),

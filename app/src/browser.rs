@@ -20,7 +20,8 @@ pub async fn send_photo(form: FormData) -> Result<Predictions, String> {
     let response = fetch("/api/v1/predictions", &request).await?;
     let text = text(&response).await?;
     if response.ok() {
-        return serde_json::from_slice(text.as_bytes()).map_err(|_| "The answer could not be read. Reload the page.".to_owned());
+        return serde_json::from_slice(text.as_bytes())
+            .map_err(|_| "The answer could not be read. Reload the page.".to_owned());
     }
     match serde_json::from_slice::<Problem>(text.as_bytes()) {
         Ok(problem) => Err(problem.detail),

@@ -11,10 +11,10 @@ pub use address::Address;
 pub use analyses::options;
 
 use crate::api::{Content, EncoderState, RunDetail};
-use crate::leaderboard;
+use crate::{choose, leaderboard};
 use maud::{Markup, html};
 use std::sync::Arc;
-use virboard_core::leaderboard::Sheet;
+use virboard_core::leaderboard::{Sheet, Wish};
 use virboard_core::results::ResultCell;
 
 /// Scores and what can be run.
@@ -53,6 +53,7 @@ pub fn content(address: &Address, facts: &Facts) -> Content {
         [] => Some((leaderboard::TITLE.to_owned(), leaderboard::page(&facts.sheets, &address.view()))),
         ["analyses"] => Some(analyses::index(address, facts)),
         ["analyses", slug] => analyses::page(slug, address, facts),
+        ["choose"] => choose_page(address, facts),
         ["compare"] => Some(compare::page(address, facts)),
         ["encoders", key] => encoder::page(key, facts),
         ["tasks", key] => task::page(key, facts),
@@ -65,6 +66,13 @@ pub fn content(address: &Address, facts: &Facts) -> Content {
 
 /// Title and body of a page.
 type Page = (String, Markup);
+
+fn choose_page(address: &Address, facts: &Facts) -> Option<Page> {
+    let asked = facts.sheets.iter().find(|s| Some(s.suite.name()) == address.get("suite"));
+    let sheet = asked.or(facts.sheets.first())?;
+    let wish = Wish::from_query(sheet, |key| address.get(key).map(str::to_owned));
+    Some((choose::TITLE.to_owned(), choose::page(&facts.sheets, sheet, &wish)))
+}
 
 fn nothing() -> Page {
     let body = html! {

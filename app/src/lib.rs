@@ -7,6 +7,7 @@ pub mod assets;
 pub mod browser;
 #[cfg(feature = "ssr")]
 pub mod charts;
+pub mod choose;
 pub mod components;
 #[cfg(feature = "ssr")]
 pub mod content;
@@ -70,6 +71,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/try") view=TryPage ssr=SsrMode::Async/>
                     <Route path=path!("/analyses") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/analyses/:slug") view=ContentPage ssr=SsrMode::Async/>
+                    <Route path=path!("/choose") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/compare") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/encoders/:key") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/tasks/:key") view=ContentPage ssr=SsrMode::Async/>

@@ -2,7 +2,19 @@
 import AxeBuilder from "@axe-core/playwright";
 import { expect, open, sample, test } from "./page.mjs";
 
-const pages = ["/", "/try", "/encoders/SWAV_800", "/encoders/OpenNsfw", "/tasks/NYUDepth", "/tasks/SceneSegmentation"];
+const pages = [
+  "/",
+  "/?fold=image-semantic&hide=SceneCount&sort=-name,place&show=normalised",
+  "/choose",
+  "/compare?suite=sample&e=EfficientNetLite0,OpenNsfw",
+  "/analyses",
+  ...["claims", "imagenet", "correlation", "supervised", "first", "contrasts", "few"].map((s) => `/analyses/${s}`),
+  "/try",
+  "/encoders/SWAV_800",
+  "/encoders/OpenNsfw",
+  "/tasks/NYUDepth",
+  "/tasks/SceneSegmentation",
+];
 
 async function check(page, address) {
   const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]).analyze();
@@ -14,12 +26,25 @@ for (const colorScheme of ["light", "dark"]) {
   test.describe(colorScheme, () => {
     test.use({ colorScheme });
 
-    test("pages are accessible", async ({ page }) => {
-      for (const address of pages) {
-        await open(page, address);
-        await check(page, address);
-      }
-    });
+    for (const width of [390, 1440]) {
+      test(`pages of ${width} pixels are accessible and stand still`, async ({ page }) => {
+        test.setTimeout(240_000);
+        await page.setViewportSize({ width, height: 900 });
+        await page.addInitScript(() => {
+          window.shift = 0;
+          new PerformanceObserver((list) => {
+            for (const e of list.getEntries()) if (!e.hadRecentInput) window.shift += e.value;
+          }).observe({ type: "layout-shift", buffered: true });
+        });
+        for (const address of pages) {
+          await open(page, address);
+          await check(page, address);
+          expect(await page.evaluate(() => window.shift), `layout shift of ${address}`).toBeLessThan(0.05);
+          const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+          expect(over, `${address} is too wide`).toBeLessThanOrEqual(0);
+        }
+      });
+    }
 
     test("a result is accessible", async ({ page }) => {
       await open(page, "/try");

@@ -3,7 +3,6 @@
 //! Everything starts from a [`Matrix`] and ends in an [`Analysis`]: what was asked, panels to
 //! draw, sentences that follow from the numbers, and the numbers themselves.
 
-pub mod advice;
 pub mod claims;
 pub mod compare;
 pub mod contrast;

@@ -3,14 +3,16 @@
 //! The server builds a [`Sheet`] a suite; server and browser alike order and show it by a
 //! [`View`], which is the query of the page's address.
 
+mod advice;
 mod extract;
 mod order;
 mod seen;
 mod sheet;
 mod view;
 
+pub use advice::{Advice, Candidate, MOST, Wish};
 pub use extract::{Extract, Value};
-pub use order::{PAGE, Page};
+pub use order::Page;
 pub use seen::seen;
 pub use sheet::{Column, Place, Row, Sheet, Spread};
 pub use view::{Show, View};

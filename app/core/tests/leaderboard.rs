@@ -6,7 +6,7 @@ use common::result;
 use virboard_core::analysis::Suite;
 use virboard_core::catalog::encoder::{Method, Pretraining};
 use virboard_core::catalog::task::{Category, Metric};
-use virboard_core::leaderboard::{Column, PAGE, Row, Sheet, Show, View};
+use virboard_core::leaderboard::{Column, Row, Sheet, Show, View, Wish};
 use virboard_core::protocol::Protocol;
 use virboard_core::results::ResultCell;
 
@@ -113,12 +113,12 @@ fn two_thousand_encoders_come_in_pages() {
         columns: (0..100).map(column).collect(),
         coverage: String::new(),
     };
-    let page = s.page(&View { page: 33, ..sorted("t5", false) });
-    assert_eq!((page.found, page.pages, page.page, page.rows.len()), (n, 34, 33, n - 33 * PAGE));
+    let page = s.page(&View { page: 83, ..sorted("t5", false) });
+    assert_eq!((page.found, page.pages, page.page, page.rows.len()), (n, 84, 83, n - 83 * 24));
     let all = s.ordered(&sorted("t5", false));
     let score = |r: usize| s.columns[5].scores[r].expect("a score");
     assert!(all.windows(2).all(|w| score(w[0]) >= score(w[1])));
-    assert_eq!(s.page(&View { page: 999, ..View::default() }).page, 33, "beyond the end is the last");
+    assert_eq!(s.page(&View { page: 999, ..View::default() }).page, 83, "beyond the end is the last");
 }
 
 #[test]
@@ -142,4 +142,38 @@ fn an_extract_holds_what_is_seen() {
     assert_eq!(extract.rows.len(), 1);
     let texts: Vec<&str> = extract.rows[0].2.iter().map(|v| v.1.as_str()).collect();
     assert_eq!(texts, ["1.0", "+25.0", "1.0"]);
+}
+
+#[test]
+fn advice_follows_the_wish() {
+    let mut results = Vec::new();
+    // SwAV names things better, MoCo measures depth better; Random does neither.
+    for (encoder, things, depth) in
+        [("SWAV_800", 0.8, 0.5), ("MoCov2_800", 0.7, 0.3), ("Supervised", 0.75, 0.45), ("Random", 0.1, 0.9)]
+    {
+        for task in ["Pets", "CalTech-101", "dtd", "Eurosat"] {
+            results.push(result(encoder, task, things));
+        }
+        for task in ["NYUDepth", "THORDepth", "TaskonomyDepth"] {
+            results.push(result(encoder, task, depth));
+        }
+    }
+    results.push(result("PIRL_800", "Pets", 0.9));
+    let s = sheet(&results);
+    let first = |query: &[(&str, &str)]| {
+        let get = |key: &str| query.iter().find(|q| q.0 == key).map(|q| q.1.to_owned());
+        let advice = s.advise(&Wish::from_query(&s, get));
+        let best = &advice.candidates[0];
+        (s.rows[best.row].key.clone(), best.wins, advice)
+    };
+    let (semantic, wins, advice) = first(&[("pixel-structural", "0")]);
+    assert_eq!((semantic.as_str(), advice.tasks.len(), advice.incomplete), ("SWAV_800", 4, 1));
+    assert!((wins - 1.0).abs() < 1e-9, "it is best on every one of these tasks");
+    assert_eq!(first(&[("image-semantic", "0"), ("pixel-structural", "4")]).0, "MoCov2_800");
+    assert_eq!(first(&[("image-semantic", "0"), ("method", "swav")]).0, "SWAV_800");
+    let one = [("pixel-structural", "0"), ("task-CalTech-101", "0"), ("task-dtd", "0"), ("task-Eurosat", "0")];
+    assert_eq!(first(&one).0, "PIRL_800", "with Pets alone all have what counts");
+    let none = s.advise(&Wish { categories: [0; 4], ..Wish::default() });
+    assert!(none.candidates.is_empty());
+    assert!(sheet(&[]).advise(&Wish::default()).candidates.is_empty());
 }

@@ -15,7 +15,13 @@ pub fn form_address(event: &Event) -> Option<String> {
     let form: HtmlFormElement = target(event)?.closest("form.live").ok()??.dyn_into().ok()?;
     let data = FormData::new_with_form(&form).ok()?;
     let all = String::from(UrlSearchParams::new_with_str_sequence_sequence(&data).ok()?.to_string());
-    let filled: Vec<&str> = all.split('&').filter(|p| !p.ends_with('=')).collect();
+    // Sliders at rest say nothing.
+    let rests = |pair: &str| {
+        let Some((name, value)) = pair.split_once('=') else { return true };
+        let field = form.query_selector(&format!("[name=\"{name}\"][data-default=\"{value}\"]"));
+        value.is_empty() || field.is_ok_and(|f| f.is_some())
+    };
+    let filled: Vec<&str> = all.split('&').filter(|p| !rests(p)).collect();
     let path = form.get_attribute("action")?;
     Some(if filled.is_empty() { path } else { format!("{path}?{}", filled.join("&")) })
 }
@@ -24,7 +30,8 @@ pub fn form_address(event: &Event) -> Option<String> {
 #[must_use]
 pub fn typed(event: &Event) -> bool {
     #[cfg(feature = "hydrate")]
-    return super::sheets::ready() && target(event).is_some_and(|t| t.matches("input[type=search]").unwrap_or(false));
+    return super::sheets::ready()
+        && target(event).is_some_and(|t| t.matches("input[type=search], input[type=range]").unwrap_or(false));
     #[cfg(not(feature = "hydrate"))]
     return target(event).is_none();
 }

@@ -2,11 +2,12 @@
 //! itself, and only those parts of it that differ.
 
 use crate::api::load_overview;
+use crate::choose::answer;
 use crate::leaderboard::{Parts, chips, fields, linked};
 use leptos::prelude::document;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use virboard_core::leaderboard::{Sheet, View};
+use virboard_core::leaderboard::{Sheet, View, Wish};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlInputElement, HtmlSelectElement, UrlSearchParams};
 
@@ -42,7 +43,39 @@ pub fn forget() {
 /// address. `false` leaves it to the server.
 #[must_use]
 pub fn update(path: &str, query: &str) -> bool {
-    path == "/" && ready() && changed(query).is_some()
+    ready()
+        && match path {
+            "/" => changed(query).is_some(),
+            "/choose" => chosen(query).is_some(),
+            _ => false,
+        }
+}
+
+/// Whether a page is written here once the numbers are.
+#[must_use]
+pub fn used_by(path: &str) -> bool {
+    matches!(path, "/" | "/choose")
+}
+
+/// The answer to a wish, and its sliders, which a preset may have moved.
+fn chosen(query: &str) -> Option<()> {
+    let params = UrlSearchParams::new_with_str(query).ok()?;
+    let form = find("choose")?;
+    SHEETS.with(|sheets| {
+        let sheets = sheets.borrow();
+        let asked = params.get("suite").unwrap_or_else(|| sheets.first().map_or("", |s| s.suite.name()).to_owned());
+        let sheet = sheets.iter().find(|s| s.suite.name() == asked)?;
+        // Another suite has other sliders: then the server writes the page.
+        form.query_selector(&format!("[name=\"task-{}\"]", sheet.columns.first()?.key)).ok()??;
+        let wish = Wish::from_query(sheet, |key| params.get(key));
+        find("answer")?.set_inner_html(&answer(sheet, &wish).into_string());
+        let sliders = form.query_selector_all("input[type=range]").ok()?;
+        for i in 0..sliders.length() {
+            let Some(slider) = sliders.get(i).and_then(|n| n.dyn_into::<HtmlInputElement>().ok()) else { continue };
+            slider.set_value(&params.get(&slider.name()).unwrap_or_else(|| "1".to_owned()));
+        }
+        Some(())
+    })
 }
 
 fn find(id: &str) -> Option<Element> {

@@ -21,6 +21,7 @@ pub fn Header() -> impl IntoView {
             </a>
             <nav aria-label="Main">
                 <A href="/" exact=true>"Leaderboard"</A>
+                <A href="/choose">"Choose"</A>
                 <A href="/analyses">"Analyses"</A>
                 <A href="/try">"Try a photo"</A>
             </nav>

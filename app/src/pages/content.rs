@@ -76,7 +76,7 @@ pub fn ContentPage() -> impl IntoView {
     let hash = location.hash;
     #[cfg(feature = "hydrate")]
     Effect::new(move |_| {
-        if location.pathname.get() == "/" && !sheets::ready() {
+        if sheets::used_by(&location.pathname.get()) && !sheets::ready() {
             leptos::task::spawn_local(sheets::load());
         }
     });

@@ -4,8 +4,10 @@ use super::{Sheet, View};
 use crate::catalog::task::Category;
 use std::cmp::Ordering;
 
-/// Rows of a page.
-pub const PAGE: usize = 60;
+/// Most rows of a page.
+const ROWS: usize = 60;
+/// Cells that a browser lays out in no noticeable time.
+const CELLS: usize = 2400;
 
 /// The rows that are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +29,16 @@ impl Sheet {
     pub fn page(&self, view: &View) -> Page {
         let rows = self.ordered(view);
         let found = rows.len();
-        let pages = found.div_ceil(PAGE).max(1);
+        let size = self.page_rows();
+        let pages = found.div_ceil(size).max(1);
         let page = view.page.min(pages - 1);
-        Page { rows: rows.into_iter().skip(page * PAGE).take(PAGE).collect(), found, page, pages }
+        Page { rows: rows.into_iter().skip(page * size).take(size).collect(), found, page, pages }
+    }
+
+    /// Rows of a page: fewer where there are many columns.
+    #[must_use]
+    pub fn page_rows(&self) -> usize {
+        (CELLS / self.columns.len().max(1)).clamp(20, ROWS)
     }
 
     /// All rows that pass the filters, in order.

@@ -89,8 +89,10 @@ struct Derived {
     ranks: Vec<usize>,
     heat: Vec<f64>,
     of: [usize; 2],
+    /// Of the scores by the protocol that has more of them.
     mean: f64,
     deviation: f64,
+    virb: bool,
 }
 
 impl Column {
@@ -165,11 +167,14 @@ impl Column {
         (base != 0.0).then_some((self.good(row)? - base) / base.abs())
     }
 
-    /// How many standard deviations better than row `base`, or than the mean without one.
+    /// How many standard deviations better than row `base`, or than the mean without one, over
+    /// the scores by the protocol that has more of them; others cannot be compared with those.
     #[must_use]
     pub fn normalised(&self, row: usize, base: Option<usize>) -> Option<f64> {
-        let zero = base.and_then(|b| self.good(b)).unwrap_or(self.derived().mean);
-        (self.derived().deviation > 0.0).then_some((self.good(row)? - zero) / self.derived().deviation)
+        let comparable = |r: &usize| self.virb(*r) == self.derived().virb;
+        let zero = base.filter(comparable).and_then(|b| self.good(b)).unwrap_or(self.derived().mean);
+        (comparable(&row) && self.derived().deviation > 0.0)
+            .then_some((self.good(row)? - zero) / self.derived().deviation)
     }
 
     fn derived(&self) -> &Derived {
@@ -194,7 +199,8 @@ impl Column {
                 d.heat[*row] = if best > worst { (score - worst) / (best - worst) } else { 1.0 };
             }
         }
-        let good: Vec<f64> = (0..n).filter_map(|r| self.good(r)).collect();
+        d.virb = d.of[1] > d.of[0];
+        let good: Vec<f64> = (0..n).filter(|r| self.virb(*r) == d.virb).filter_map(|r| self.good(r)).collect();
         if !good.is_empty() {
             d.mean = good.iter().sum::<f64>() / good.len() as f64;
             d.deviation = (good.iter().map(|g| (g - d.mean).powi(2)).sum::<f64>() / good.len() as f64).sqrt();

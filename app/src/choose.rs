@@ -111,7 +111,7 @@ pub fn answer(sheet: &Sheet, wish: &Wish) -> Markup {
     };
     let name = |row: usize| &sheet.rows[row].name;
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-    let last = advice.candidates.iter().take(SHOWN).last().map_or(0.0, |c| c.score);
+    let last = advice.candidates.iter().take(SHOWN).next_back().map_or(0.0, |c| c.score);
     let bar = |score: f64| 8.0 + 92.0 * (score - last) / (best.score - last).max(0.1);
     html! {
         h2.hidden { "Answer" }

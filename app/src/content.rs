@@ -14,6 +14,7 @@ use crate::api::{Content, EncoderState, RunDetail};
 use crate::{choose, leaderboard};
 use maud::{Markup, html};
 use std::sync::Arc;
+use virboard_core::analysis::Alignment;
 use virboard_core::leaderboard::{Sheet, Wish};
 use virboard_core::results::ResultCell;
 
@@ -24,6 +25,8 @@ pub struct Board {
     pub results: Vec<ResultCell>,
     /// What is here of each encoder.
     pub encoders: Vec<EncoderState>,
+    /// What is measured of how alike layers are.
+    pub alignments: Arc<Vec<Alignment>>,
 }
 
 impl Board {

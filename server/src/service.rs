@@ -1,5 +1,6 @@
 //! Use cases: what the pages, the REST interface and the command line all call.
 
+pub mod alignments;
 pub mod backend;
 pub mod batcher;
 pub mod blobs;
@@ -125,6 +126,7 @@ pub struct Virboard {
     uploads: Arc<tokio::sync::Semaphore>,
     photos: Arc<Vec<SamplePhoto>>,
     contents: Arc<contents::Contents>,
+    alignments: PathBuf,
 }
 
 impl Virboard {
@@ -147,6 +149,7 @@ impl Virboard {
             uploads: Arc::new(tokio::sync::Semaphore::new(UPLOADS)),
             photos: Arc::default(),
             contents: Arc::default(),
+            alignments: alignments::folder(&settings.data),
         };
         samples::import_scores(&app.store, &settings.samples).await;
         app.photos = Arc::new(app.import_sample_photos(&settings.public.join("samples")).await);

@@ -3,6 +3,7 @@
 //! Everything starts from a [`Matrix`] and ends in an [`Analysis`]: what was asked, panels to
 //! draw, sentences that follow from the numbers, and the numbers themselves.
 
+mod alignment;
 pub mod claims;
 pub mod compare;
 pub mod contrast;
@@ -13,5 +14,6 @@ pub mod profile;
 mod report;
 pub mod standing;
 
+pub use alignment::Alignment;
 pub use matrix::{Matrix, Suite};
 pub use report::{Analysis, Bar, Dot, Marks, Panel, Sample, Series, Table};

@@ -1,25 +1,29 @@
 //! The list of analyses, and each of them.
 
 use super::parts::{choice, crumbs, suite_name, table};
-use super::{Address, Facts, Page};
+use super::{Address, Board, Facts, Page};
 use crate::charts::figure;
 use maud::{Markup, html};
 use virboard_core::analysis::figures::{KINDS, Kind, Options, kind};
 use virboard_core::analysis::{Matrix, Suite};
 use virboard_core::protocol::Protocol;
-use virboard_core::results::ResultCell;
 
 /// The scores that an address asks for, and how to look at them.
 #[must_use]
-pub fn options(address: &Address, results: &[ResultCell]) -> (Suite, Matrix, Options) {
+pub fn options(address: &Address, board: &Board) -> (Suite, Matrix, Options) {
+    let results = &board.results;
     let suite = address.get("suite").and_then(Suite::of).unwrap_or_else(|| Suite::with_scores(results));
     let protocol = address.get("protocol").and_then(Protocol::of);
     let on = |key: &str| matches!(address.get(key), Some("1" | "true"));
     let matrix = Matrix::of(results, suite, protocol);
     // Without scores the published points are all there is to see.
     let reference = on("reference") || (matrix.filled() == 0 && address.get("reference").is_none());
-    let options =
-        Options { x: address.get("x").unwrap_or_default().to_owned(), ranks: on("ranks"), reference, layers: None };
+    let options = Options {
+        x: address.get("x").unwrap_or_default().to_owned(),
+        ranks: on("ranks"),
+        reference,
+        alignments: board.alignments.clone(),
+    };
     (suite, matrix, options)
 }
 
@@ -48,7 +52,7 @@ fn scores_of(suite: Suite, matrix: &Matrix) -> Markup {
 
 /// The list.
 pub fn index(address: &Address, facts: &Facts) -> Page {
-    let (suite, matrix, _) = options(address, &facts.board.results);
+    let (suite, matrix, _) = options(address, &facts.board);
     let query = address.query_with("", "");
     let body = html! {
         h1 { "Analyses" }
@@ -74,7 +78,7 @@ pub fn index(address: &Address, facts: &Facts) -> Page {
 /// One of them.
 pub fn page(slug: &str, address: &Address, facts: &Facts) -> Option<Page> {
     let k = kind(slug)?;
-    let (suite, matrix, options) = options(address, &facts.board.results);
+    let (suite, matrix, options) = options(address, &facts.board);
     let answer = (k.compute)(&matrix, &options);
     let file = |format: &str| format!("/api/v1/analyses/{slug}{}", address.query_with("format", format));
     let body = html! {

@@ -10,7 +10,7 @@ use virboard_core::analysis::compare::{MOST, compare};
 
 /// The page.
 pub fn page(address: &Address, facts: &Facts) -> Page {
-    let (suite, matrix, _) = options(address, &facts.board.results);
+    let (suite, matrix, _) = options(address, &facts.board);
     let keys: Vec<&str> = address.get("e").unwrap_or_default().split(',').filter(|k| !k.is_empty()).collect();
     let known: Vec<&str> = keys.iter().copied().filter(|k| matrix.encoder(k).is_some()).take(MOST).collect();
     let strangers: Vec<&str> = keys.iter().copied().filter(|k| matrix.encoder(k).is_none()).collect();

@@ -2,16 +2,17 @@
 
 use super::Failure;
 use super::bars::Bars;
-use crate::service::Settings;
+use crate::service::{Settings, alignments};
 use clap::Args;
 use std::path::PathBuf;
+use virboard_core::analysis::Alignment;
 use virboard_engine::cka::layers;
 use virboard_engine::encode::pictures;
 
 /// Options of the comparison.
 #[derive(Debug, Args)]
 pub struct Cka {
-    /// Keys of two encoders, or of one to compare with itself
+    /// Keys of two encoders, or of one to compare with itself; of more, each is compared with itself
     #[arg(long, value_delimiter = ',', required = true)]
     encoders: Vec<String>,
     /// Folder of pictures
@@ -26,20 +27,25 @@ pub struct Cka {
     /// Print as JSON
     #[arg(long)]
     json: bool,
+    /// Keep the result in the data folder, where the page of analyses finds it
+    #[arg(long)]
+    keep: bool,
 }
 
 impl Cka {
     /// Prints the alignment of every layer of the first with every layer of the second encoder.
     pub async fn run(self, settings: Settings) -> Result<(), Failure> {
-        let (first, second) = match &self.encoders[..] {
-            [one] => (one.clone(), one.clone()),
-            [one, other] => (one.clone(), other.clone()),
-            _ => return Err("name one or two encoders".into()),
+        let mut pairs: Vec<(String, String)> = match &self.encoders[..] {
+            [one, other] => vec![(one.clone(), other.clone())],
+            several => several.iter().map(|e| (e.clone(), e.clone())).collect(),
         };
+        pairs.dedup();
         if self.side.is_some_and(|s| !(32..=1024).contains(&s)) {
             return Err("--side is from 32 to 1024 pixels".into());
         }
-        let work = move || -> Result<_, virboard_engine::Error> {
+        let folder = alignments::folder(&settings.data);
+        let (json, keep) = (self.json, self.keep);
+        let work = move || -> Result<Vec<Alignment>, virboard_engine::Error> {
             let registry = settings.registry()?;
             let mut files = pictures(&self.images)?;
             files.truncate(self.limit.max(2));
@@ -48,25 +54,41 @@ impl Cka {
             }
             let bars = Bars::default();
             let of = |key: &str| layers(&*registry.get(key)?, &files, self.side, registry.device(), &bars);
-            let a = of(&first)?;
-            let b = if first == second { None } else { Some(of(&second)?) };
-            let b = b.as_ref().unwrap_or(&a);
-            let values: Vec<Vec<f64>> = a.grams.iter().map(|x| b.grams.iter().map(|y| x.cka(y)).collect()).collect();
-            Ok((a.names.clone(), b.names.clone(), values, files.len(), first, second))
+            let one = |(first, second): (String, String)| {
+                let a = of(&first)?;
+                let b = if first == second { None } else { Some(of(&second)?) };
+                let b = b.as_ref().unwrap_or(&a);
+                Ok(Alignment {
+                    encoders: (first, second),
+                    images: files.len(),
+                    rows: a.names.clone(),
+                    columns: b.names.clone(),
+                    cka: a.grams.iter().map(|x| b.grams.iter().map(|y| x.cka(y)).collect()).collect(),
+                })
+            };
+            pairs.into_iter().map(one).collect()
         };
-        let (rows, columns, values, images, first, second) = tokio::task::spawn_blocking(work).await??;
-        if self.json {
-            let json = serde_json::json!({
-                "encoders": [first, second], "images": images, "rows": rows, "columns": columns, "cka": values,
-            });
-            println!("{}", serde_json::to_string_pretty(&json)?);
-            return Ok(());
-        }
-        println!("linear CKA over {images} pictures; rows {first}, columns {second}");
-        println!("{:>10} {}", "", columns.iter().map(|c| format!("{c:>10}")).collect::<Vec<_>>().concat());
-        for (name, row) in rows.iter().zip(values) {
-            println!("{name:>10} {}", row.iter().map(|v| format!("{v:>10.4}")).collect::<Vec<_>>().concat());
+        for alignment in tokio::task::spawn_blocking(work).await?? {
+            print(&alignment, json)?;
+            if keep {
+                let path = alignments::keep(&folder, &alignment)?;
+                eprintln!("kept in {}", path.display());
+            }
         }
         Ok(())
     }
+}
+
+fn print(a: &Alignment, json: bool) -> Result<(), Failure> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(a)?);
+        return Ok(());
+    }
+    let (first, second) = &a.encoders;
+    println!("linear CKA over {} pictures; rows {first}, columns {second}", a.images);
+    println!("{:>10} {}", "", a.columns.iter().map(|c| format!("{c:>10}")).collect::<Vec<_>>().concat());
+    for (name, row) in a.rows.iter().zip(&a.cka) {
+        println!("{name:>10} {}", row.iter().map(|v| format!("{v:>10.4}")).collect::<Vec<_>>().concat());
+    }
+    Ok(())
 }

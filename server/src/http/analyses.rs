@@ -49,7 +49,7 @@ impl AnalysisQuery {
         known(self.protocol.is_empty() || Protocol::of(&self.protocol).is_some(), "protocol")?;
         known(["", "json", "csv", "svg"].contains(&self.format.as_str()), "format")?;
         let board = app.board().await?;
-        let (_, matrix, options) = options(&Address::new("", query.unwrap_or_default()), &board.results);
+        let (_, matrix, options) = options(&Address::new("", query.unwrap_or_default()), &board);
         Ok((matrix, options))
     }
 }

@@ -1,7 +1,7 @@
 //! Pages that are only read, and what they are made of, kept until a score changes.
 
 use super::error::Result;
-use super::{ServiceError, Virboard};
+use super::{ServiceError, Virboard, alignments};
 use crate::store::Epoch;
 use moka::future::Cache;
 use std::sync::{Arc, RwLock};
@@ -65,8 +65,9 @@ impl Virboard {
         let results = self.store.current_results().await?;
         let app = self.clone();
         // Looks for files.
-        let encoders = tokio::task::spawn_blocking(move || app.encoders()).await?;
-        let board = Board { results, encoders };
+        let (encoders, alignments) =
+            tokio::task::spawn_blocking(move || (app.encoders(), alignments::read(&app.alignments))).await?;
+        let board = Board { results, encoders, alignments: Arc::new(alignments) };
         let generation = last.as_ref().map_or(0, |s| s.generation);
         let (board, sheets, generation) = match last {
             Some(s) if *s.board == board => (s.board.clone(), s.sheets.clone(), generation),

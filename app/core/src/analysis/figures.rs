@@ -7,10 +7,11 @@ mod pairs;
 mod scale;
 
 use super::report::Analysis;
-use super::{Matrix, claims, contrast, order};
+use super::{Alignment, Matrix, alignment, claims, contrast, order};
 pub use correlation::matrix as correlations;
 pub(super) use imbalance::{SIMILAR, changes};
 pub(super) use pairs::{best_against_supervised, comparable, method_change};
+use std::sync::Arc;
 
 /// What a reader may turn on an analysis.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,8 +22,8 @@ pub struct Options {
     pub ranks: bool,
     /// Whether the published figure's points are drawn too.
     pub reference: bool,
-    /// Mean agreement of early and late layers of MoCo v2 and of SwAV encoders, if measured.
-    pub layers: Option<(f64, f64)>,
+    /// What is measured of how alike layers are.
+    pub alignments: Arc<Vec<Alignment>>,
 }
 
 /// An analysis that can be asked for.
@@ -44,7 +45,7 @@ pub struct Kind {
 }
 
 /// All analyses, in the order in which they are listed.
-pub static KINDS: [Kind; 15] = [
+pub static KINDS: [Kind; 16] = [
     Kind {
         slug: "claims",
         title: "The paper’s claims, checked",
@@ -52,7 +53,7 @@ pub static KINDS: [Kind; 15] = [
         definition: "Each claim is a test on the present scores. Its verdict is supported, contradicted, or not enough data, with the numbers behind it.",
         source: "The authors’ text",
         options: &[],
-        compute: |m, o| claims::analysis(m, o.layers),
+        compute: |m, o| claims::analysis(m, alignment::early_late(&o.alignments)),
     },
     Kind {
         slug: "imagenet",
@@ -152,6 +153,15 @@ pub static KINDS: [Kind; 15] = [
         source: "Supplement",
         options: &[],
         compute: pairs::first,
+    },
+    Kind {
+        slug: "layers",
+        title: "Which layers are alike?",
+        question: "Do encoders compute the same things, and how early?",
+        definition: "Linear CKA of centred features, |Y’X|² / (|X’X| |Y’Y|) in Frobenius norms, of every layer with every other, on the same pictures; within an encoder, between two, and averaged over a method’s encoders. Unlike ViRB’s, both halves of a picture of two encoders are computed.",
+        source: "Supplement",
+        options: &[],
+        compute: |_, o| alignment::analysis(&o.alignments),
     },
     Kind {
         slug: "contrasts",

@@ -1,0 +1,73 @@
+//! Measured alignments of layers, a file each in the data folder.
+
+use std::path::{Path, PathBuf};
+use virboard_core::analysis::Alignment;
+
+/// Where they lie.
+#[must_use]
+pub fn folder(data: &Path) -> PathBuf {
+    data.join("alignments")
+}
+
+/// Keeps an alignment; one of the same encoders is replaced.
+pub fn keep(folder: &Path, alignment: &Alignment) -> std::io::Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
+    let (a, b) = &alignment.encoders;
+    let path = folder.join(format!("{a}--{b}.json"));
+    // Whole or not at all, whenever the process ends.
+    let file = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&file, alignment)?;
+    file.persist(&path)?;
+    Ok(path)
+}
+
+/// All of them, by name. What cannot be read is told in the log and left out.
+#[must_use]
+pub fn read(folder: &Path) -> Vec<Alignment> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let json = |p: &PathBuf| p.extension().is_some_and(|e| e == "json");
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(json).collect();
+    paths.sort();
+    let one = |path: PathBuf| {
+        let read = std::fs::read(&path).map_err(|e| e.to_string());
+        let alignment: Result<Alignment, String> =
+            read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| e.to_string()));
+        match alignment {
+            Ok(a) if a.is_sound() => Some(a),
+            Ok(_) => {
+                tracing::warn!(path = %path.display(), "is no whole table of an alignment");
+                None
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), error, "could not be read");
+                None
+            }
+        }
+    };
+    paths.into_iter().filter_map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_read_and_rubbish_is_left_out() {
+        let data = tempfile::tempdir().expect("a folder");
+        let folder = folder(data.path());
+        assert!(read(&folder).is_empty());
+        let alignment = Alignment {
+            encoders: ("SWAV_200".into(), "Random".into()),
+            images: 3,
+            rows: vec!["conv".into()],
+            columns: vec!["conv".into(), "embedding".into()],
+            cka: vec![vec![0.5, 0.25]],
+        };
+        let path = keep(&folder, &alignment).expect("written");
+        assert!(path.ends_with("SWAV_200--Random.json"));
+        std::fs::write(folder.join("a.json"), "{").expect("written");
+        let broken = Alignment { cka: Vec::new(), encoders: ("x".into(), "y".into()), ..alignment.clone() };
+        keep(&folder, &broken).expect("written");
+        assert_eq!(read(&folder), [alignment]);
+    }
+}

@@ -83,7 +83,7 @@ pub fn figure(panel: &Panel) -> Markup {
 /// Colours and sizes of a picture that stands alone.
 const STYLE: &str = "svg{background:#fff;color:#1d1b18;font:12px system-ui,sans-serif}\
 text{fill:#1d1b18}.soft{fill:#5f5a52}.title{font-weight:600;font-size:13px}.grid{stroke:#e3dfd8}.zero{stroke:#5f5a52}\
-.dot{fill:#1f5f99;fill-opacity:.75}.ghost{fill:none;stroke:#5f5a52}.fit{stroke:#a3261d;stroke-width:1.5;fill:none}\
+.dot{fill:#1f5f99;fill-opacity:.75}.ghost{fill:none;stroke:#5f5a52}.known{stroke:#b25e00;stroke-width:2}.fit{stroke:#a3261d;stroke-width:1.5;fill:none}\
 .band{fill:#a3261d;fill-opacity:.12}.whisker{stroke:#1d1b18}.violin{fill:#1f5f99;fill-opacity:.2;stroke:#1f5f99}\
 .c0{fill:#4477aa}.c1{fill:#cc6677}.c2{fill:#228833}.c3{fill:#b8860b}.c4{fill:#3a9fbf}.c5{fill:#aa3377}.c6{fill:#777}.c7{fill:#aaa}";
 
@@ -135,7 +135,13 @@ mod tests {
 
     fn panels() -> Vec<Panel> {
         let dots = (0..5).map(|i| Dot { key: "SWAV_200", label: "A <b>".into(), x: f64::from(i), y: 1.0 });
-        let series = Series { name: "s".into(), dots: dots.collect(), line: None, reference: vec![(2.0, 3.0)] };
+        let series = Series {
+            name: "s".into(),
+            dots: dots.collect(),
+            line: None,
+            reference: vec![(2.0, 3.0)],
+            supervised: Some((2.0, 3.0)),
+        };
         let bar = |value| Bar {
             key: String::new(),
             label: "b".into(),

@@ -104,7 +104,9 @@ pub fn answer(sheet: &Sheet, wish: &Wish) -> Markup {
             (0, _) => {
                 "There are no scores yet to choose by. Import some with “virboard import”, measure some with “virboard evaluate”, or look at the sample suite."
             }
-            (_, 0) => "Nothing counts, or no encoder passes: give a kind of task some weight, or allow more encoders.",
+            (_, 0) => {
+                "Nothing counts: give a kind of task some weight, allow more encoders, or measure a second encoder on the same tasks."
+            }
             _ => "No allowed encoder has a score on every task that counts. Give less weight to tasks with few scores.",
         };
         return html! { p.caveat { (why) } };

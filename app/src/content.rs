@@ -84,3 +84,59 @@ fn nothing() -> Page {
     };
     ("Not found".to_owned(), body)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use virboard_core::analysis::Suite;
+    use virboard_core::analysis::figures::KINDS;
+    use virboard_core::catalog::{ENCODERS, TASKS};
+
+    /// What a reader is told where there is nothing to show.
+    const EXPLAINED: [&str; 6] = [
+        "not measured",
+        "No cell is filled",
+        "class=\"caveat\"",
+        "Not measured yet",
+        "No encoder has been measured",
+        "virboard",
+    ];
+
+    #[test]
+    fn with_nothing_stored_every_page_explains_itself() {
+        let sheets = [Suite::Paper, Suite::Sample].map(|s| Sheet::of(&[], &[], s, |_| false));
+        let facts = Facts { sheets: Arc::new(sheets.to_vec()), ..Facts::default() };
+        let mut paths: Vec<String> = ["/", "/analyses", "/choose", "/compare"].map(str::to_owned).to_vec();
+        paths.extend(KINDS.iter().map(|k| format!("/analyses/{}", k.slug)));
+        paths.extend(ENCODERS.iter().map(|e| format!("/encoders/{}", e.key)));
+        paths.extend(TASKS.iter().map(|t| format!("/tasks/{}", t.key)));
+        for path in paths {
+            for query in ["", "suite=sample", "suite=paper&reference=0&ranks=1&x=NYUDepth&show=rank&e=Random,SWAV_200"]
+            {
+                let made = content(&Address::new(&path, query), &facts);
+                assert!(made.found && !made.title.is_empty(), "{path}?{query}");
+                assert!(!made.html.contains("NaN") && !made.html.contains("inf "), "{path}?{query}");
+                let explained = path == "/analyses" || EXPLAINED.iter().any(|e| made.html.contains(e));
+                assert!(explained, "{path}?{query} does not explain itself: {}", made.html);
+            }
+        }
+        for path in ["/nowhere", "/encoders/nobody", "/tasks/none", "/analyses/none", "/encoders"] {
+            assert!(!content(&Address::new(path, ""), &facts).found, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_a_reader_sends_is_never_markup() {
+        let sheets = [Suite::Paper, Suite::Sample].map(|s| Sheet::of(&[], &[], s, |_| false));
+        let facts = Facts { sheets: Arc::new(sheets.to_vec()), ..Facts::default() };
+        let attack = "%3Cscript%3E%22'onload=1";
+        for path in ["/", "/analyses", "/analyses/imagenet", "/choose", "/compare", "/tasks/Pets"] {
+            let query =
+                ["q", "x", "e", "sort", "hide", "fold", "suite", "show", "method", "epochs", "page", "task-Pets"]
+                    .map(|k| format!("{k}={attack}"))
+                    .join("&");
+            let made = content(&Address::new(path, &query), &facts);
+            assert!(!made.html.contains("<script>") && !made.html.contains("\"'onload"), "{path}");
+        }
+    }
+}

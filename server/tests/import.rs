@@ -61,6 +61,21 @@ async fn a_virb_tree_is_imported_and_its_linear_head_predicts() {
     assert!((depth.score - 0.41).abs() < 1e-12);
 
     let router = virboard::http::router(app, Path::new("no-site"), root().join("public"));
+    for (path, wanted) in [
+        ("/", "91.0"),
+        ("/encoders/SWAV_800", "imported"),
+        ("/tasks/NYUDepth", "0.410"),
+        ("/analyses/first", "all by the virb protocol"),
+        ("/choose?suite=paper", "measure a second encoder"),
+        ("/compare?suite=paper&e=SWAV_800,PIRL_800", "no task on which all of them"),
+        ("/api/v1/leaderboard?format=csv", "0.91"),
+    ] {
+        let request = axum::http::Request::get(path).body(axum::body::Body::empty()).expect("a request");
+        let response = tower::ServiceExt::oneshot(router.clone(), request).await.expect("an answer");
+        assert!(response.status().is_success(), "{path}: {}", response.status());
+        let page = String::from_utf8(common::bytes(response).await.to_vec()).expect("text");
+        assert!(page.contains(wanted), "{path} lacks {wanted}");
+    }
     let photo = sample("coffee.png");
     let request = form("/api/v1/predictions", &photo, &[("encoder", "SWAV_800"), ("task", "Eurosat")]);
     let response = tower::ServiceExt::oneshot(router, request).await.expect("an answer");

@@ -41,6 +41,11 @@ pub fn draw(panel: &Panel, series: &[Series]) -> Drawing {
                     title { "published point: " (number(*px)) ", " (number(*py)) }
                 }
             }
+            @if let Some((px, py)) = one.supervised {
+                circle.ghost.known cx=(at(x.at(px))) cy=(at(y.at(py))) r="5.5" {
+                    title { "published Supervised: " (number(px)) ", " (number(py)) }
+                }
+            }
             @for dot in &one.dots {
                 circle.dot cx=(at(x.at(dot.x))) cy=(at(y.at(dot.y))) r="4" data-key=[(!dot.key.is_empty()).then_some(dot.key)] {
                     title { (dot.label) ": " (number(dot.x)) ", " (number(dot.y)) }

@@ -99,7 +99,7 @@ pub fn page(slug: &str, address: &Address, facts: &Facts) -> Option<Page> {
         @if !answer.panels.is_empty() {
             section {
                 h2.hidden { "Pictures" }
-                @if options.reference { p.note { i.ring {} " published points: read off the paper’s figure, anonymous, a reference and no scores of this server" } }
+                @if options.reference { p.note { i.ring {} " published points: read off the paper’s figure, anonymous, a reference and no scores of this server; " i.ring.known {} " the one that is known, Supervised" } }
                 div.charts { @for panel in &answer.panels { (figure(panel)) } }
             }
         }

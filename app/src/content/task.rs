@@ -147,6 +147,7 @@ fn reference(t: &Task, p: &Published) -> Markup {
         dots: Vec::new(),
         line: None,
         reference: p.points.iter().map(|(v, x)| (*x, *v)).collect(),
+        supervised: p.supervised_point().map(|(v, x)| (x, v)),
     };
     let (low, high) = p.range();
     let mut facts = Table::new(&["", t.metric.name()]);
@@ -158,7 +159,7 @@ fn reference(t: &Task, p: &Published) -> Markup {
     let title = format!("{} published points", p.points.len());
     let panel = Panel::new(title, "ImageNet top-1 of the same encoder", t.metric.name(), Marks::Scatter(vec![series]));
     html! {
-        p.note { "Points read off the paper’s figure. Which point is whose was not published, but for the supervised baseline." }
+        p.note { "Points read off the paper’s figure. Which point is whose was not published, but for the supervised baseline (the thick ring). Reading quality " (p.quality) " of A to C." }
         div.charts { (figure(&panel)) div { (table(&facts, "Published range")) } }
     }
 }

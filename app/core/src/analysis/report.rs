@@ -48,6 +48,8 @@ pub struct Series {
     pub line: Option<Line>,
     /// Points of the published figure, whose encoders are not known.
     pub reference: Vec<(f64, f64)>,
+    /// The one of these that is known: Supervised's.
+    pub supervised: Option<(f64, f64)>,
 }
 
 /// A bar.

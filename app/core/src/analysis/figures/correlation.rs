@@ -26,6 +26,12 @@ fn reference(task: &Task) -> Vec<(f64, f64)> {
     published(task.key).map_or_else(Vec::new, |p| p.points.iter().map(|(v, x)| (*x, sign * v)).collect())
 }
 
+/// Supervised's point among them.
+fn supervised(task: &Task) -> Option<(f64, f64)> {
+    let sign = if task.metric.higher_is_better() { 1.0 } else { -1.0 };
+    published(task.key)?.supervised_point().map(|(v, x)| (x, sign * v))
+}
+
 /// Every task against one.
 pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
     let Some(x) = axis(matrix, options) else {
@@ -75,7 +81,8 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
                 |c| format!("{}: r = {:.2}, {}", task.name, c.r, probability(c.p)),
             );
             let reference = if options.reference && imagenet { reference(task) } else { Vec::new() };
-            series.push(Series { name, dots: dots.collect(), line: fitted, reference });
+            let supervised = supervised(task).filter(|_| !reference.is_empty());
+            series.push(Series { name, dots: dots.collect(), line: fitted, reference, supervised });
         }
         for one in series {
             panels.push(Panel::new(
@@ -108,7 +115,7 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
 
 /// With no scores at all: the published points alone.
 fn published_only(matrix: &Matrix) -> Analysis {
-    let mut table = Table::new(&["task", "category", "published points", "Pearson r", "p"]);
+    let mut table = Table::new(&["task", "category", "published points", "reading quality", "Pearson r", "p"]);
     let mut panels = Vec::new();
     for task in &matrix.tasks {
         let points = reference(task);
@@ -118,11 +125,18 @@ fn published_only(matrix: &Matrix) -> Analysis {
             task.name.to_owned(),
             task.category.name().to_owned(),
             points.len().to_string(),
+            published(task.key).map_or_else(String::new, |p| p.quality.to_string()),
             format!("{:.4}", c.r),
             format!("{:.4}", c.p),
         ]);
         let title = format!("{} · {}: r = {:.2} of published points", task.category.name(), task.name, c.r);
-        let one = Series { name: task.name.to_owned(), dots: Vec::new(), line: None, reference: points };
+        let one = Series {
+            name: task.name.to_owned(),
+            dots: Vec::new(),
+            line: None,
+            reference: points,
+            supervised: supervised(task),
+        };
         panels.push(Panel::new(title, "ImageNet Cls.", "better →", Marks::Scatter(vec![one])));
     }
     let missing =

@@ -109,7 +109,11 @@ pub fn versions(matrix: &Matrix, options: &Options) -> Analysis {
     let (px, py): (Vec<f64>, Vec<f64>) = reference.iter().copied().unzip();
     findings.extend(pearson(&px, &py).map(|c| format!("Reference: r = {:.3} of {} published points.", c.r, c.n)));
     let fitted = line(&x, &y);
-    let one = Series { name: "encoders".to_owned(), dots, line: fitted, reference };
+    let supervised = published("Imagenetv2")
+        .and_then(|p| p.supervised_point())
+        .map(|(v, x)| (x, v))
+        .filter(|_| !reference.is_empty());
+    let one = Series { name: "encoders".to_owned(), dots, line: fitted, reference, supervised };
     let missing = rows
         .is_empty()
         .then(|| "No encoder has both scores here: these are the anonymous published points.".to_owned());

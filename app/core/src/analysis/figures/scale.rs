@@ -4,7 +4,7 @@ use super::Options;
 use crate::analysis::Matrix;
 use crate::analysis::report::{Analysis, Bar, Dot, Marks, Panel, Series, Table, percent, probability};
 use crate::catalog::encoder::{Encoder, Method, Pretraining};
-use crate::catalog::published::published;
+use crate::catalog::published::{Published, published};
 use crate::statistics::{Correlation, line, mean, pearson, spearman};
 
 fn method(e: &Encoder) -> bool {
@@ -110,7 +110,7 @@ pub fn versions(matrix: &Matrix, options: &Options) -> Analysis {
     findings.extend(pearson(&px, &py).map(|c| format!("Reference: r = {:.3} of {} published points.", c.r, c.n)));
     let fitted = line(&x, &y);
     let supervised = published("Imagenetv2")
-        .and_then(|p| p.supervised_point())
+        .and_then(Published::supervised_point)
         .map(|(v, x)| (x, v))
         .filter(|_| !reference.is_empty());
     let one = Series { name: "encoders".to_owned(), dots, line: fitted, reference, supervised };

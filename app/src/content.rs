@@ -4,18 +4,20 @@ mod address;
 mod analyses;
 mod compare;
 mod encoder;
+mod examples;
 mod parts;
 mod task;
 
 pub use address::Address;
 pub use analyses::options;
 
-use crate::api::{Content, EncoderState, RunDetail};
+use crate::api::{Content, EncoderState, RunDetail, SamplePhoto};
 use crate::{choose, leaderboard};
 use maud::{Markup, html};
 use std::sync::Arc;
 use virboard_core::analysis::Alignment;
 use virboard_core::leaderboard::{Sheet, Wish};
+use virboard_core::prediction::Prediction;
 use virboard_core::results::ResultCell;
 
 /// Scores and what can be run.
@@ -46,6 +48,17 @@ pub struct Facts {
     pub sheets: Arc<Vec<Sheet>>,
     /// Runs behind the scores of the encoder that the page is about, by task.
     pub runs: Vec<(String, RunDetail)>,
+    /// What encoders say of sample photographs about the task that the page is about.
+    pub examples: Vec<Example>,
+}
+
+/// A sample photograph, and what the best and the worst encoder say of it.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// The photograph.
+    pub photo: SamplePhoto,
+    /// An encoder each, the best first.
+    pub predictions: Vec<Prediction>,
 }
 
 /// The page at an address. Computes what it shows, which can take a second.

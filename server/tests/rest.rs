@@ -84,11 +84,22 @@ async fn pages_read_well_without_webassembly() {
         ("/encoders/OpenNsfw", "Sample Photos"),
         ("/tasks/NYUDepth", "Predict the distance"),
         ("/tasks/SceneDepth", "OpenNsfw"),
+        ("/tasks/SceneDepth", "shown.png"),
+        ("/tasks/SceneFlow", "shown.png"),
+        ("/tasks/SamplePhotos", "side by side"),
     ] {
         let (status, body) = server.get(path).await;
         let body = String::from_utf8_lossy(&body);
         assert_eq!(status, StatusCode::OK, "{path}");
         assert!(body.contains(text), "{path} lacks {text}");
+    }
+    // Nobody has looked at the sample photographs before: their pictures are there all the same.
+    let (_, page) = server.get("/tasks/SceneSegmentation").await;
+    let page = String::from_utf8_lossy(&page).into_owned();
+    let overlays: Vec<&str> = page.split('"').filter(|a| a.ends_with("/overlay.png")).collect();
+    assert!(overlays.len() >= 2, "the best and the worst encoder");
+    for overlay in overlays {
+        assert_eq!(server.get(overlay).await.0, StatusCode::OK, "{overlay}");
     }
     let (_, filtered) = server.get("/?method=pirl").await;
     assert!(!String::from_utf8_lossy(&filtered).contains("/encoders/SWAV_800\""));

@@ -33,6 +33,7 @@ pub fn page(key: &str, facts: &Facts) -> Option<Page> {
                 @if results.len() > 2 { div.charts { (figure(&distribution(t, &results))) } }
             }
         }
+        (super::examples::section(t, facts))
         (related(t, suite, facts))
         @if let Some(p) = published(t.key) { section { h2 { "Published" } (reference(t, p)) } }
         (data(t))

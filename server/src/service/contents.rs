@@ -6,14 +6,18 @@ use crate::store::Epoch;
 use moka::future::Cache;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
-use virboard_app::api::{Content, EpochPoint, Opinion, Overview, RunDetail};
-use virboard_app::content::{Address, Board, Facts, content};
+use virboard_app::api::{Content, EpochPoint, Opinion, Overview, RunDetail, SamplePhoto};
+use virboard_app::content::{Address, Board, Example, Facts, content};
 use virboard_core::analysis::Suite;
+use virboard_core::catalog::task;
+use virboard_core::catalog::task::TaskRole;
 use virboard_core::leaderboard::{Sheet, Spread};
 use virboard_core::results::ResultCell;
 
 /// Pages that are kept; one has about 100 kB.
 const PAGES: u64 = 300;
+/// Photographs on the page of a task.
+const EXAMPLES: usize = 2;
 /// How long the presence of weights and heads is believed.
 const BELIEVED: Duration = Duration::from_secs(2);
 
@@ -106,11 +110,45 @@ impl Virboard {
                 Some(encoder) => self.runs_of(encoder, &snapshot.board).await?,
                 None => Vec::new(),
             };
-            let facts = Facts { board: snapshot.board.clone(), sheets: snapshot.sheets.clone(), runs };
+            let examples = match address.path.strip_prefix("/tasks/") {
+                Some(task) => self.examples(task, &snapshot).await,
+                None => Vec::new(),
+            };
+            let facts = Facts { board: snapshot.board.clone(), sheets: snapshot.sheets.clone(), runs, examples };
             let made = tokio::task::spawn_blocking(move || content(&address, &facts)).await?;
             Ok::<_, ServiceError>(Arc::new(made))
         });
         made.await.map_err(ServiceError::internal)
+    }
+
+    /// What the best and the worst encoder with a head say of sample photographs about a task.
+    /// A page goes without them where the device is busy.
+    async fn examples(&self, key: &str, snapshot: &Snapshot) -> Vec<Example> {
+        let Some(task) = task(key) else { return Vec::new() };
+        let head = |e: &str| snapshot.board.state(e).is_some_and(|s| s.heads.iter().any(|h| h == key));
+        let mut ranked: Vec<(usize, &str)> = snapshot
+            .sheets
+            .iter()
+            .filter_map(|s| Some((s, s.columns.iter().find(|c| c.key == key)?)))
+            .flat_map(|(s, c)| s.rows.iter().enumerate().map(move |(r, row)| (c.rank(r), row.key.as_str())))
+            .filter(|(rank, e)| *rank > 0 && head(e))
+            .collect();
+        ranked.sort_unstable();
+        let [(_, best), .., (_, worst)] = ranked[..] else { return Vec::new() };
+        let rendered = task.role == TaskRole::Sample && key != "SamplePhotos";
+        // The scenes among the samples are our own pictures.
+        let fits =
+            |p: &&SamplePhoto| p.credit.starts_with("Virboard") == rendered && (task.images == 1 || p.second.is_some());
+        let mut examples = Vec::new();
+        for photo in self.photos.iter().filter(fits).take(EXAMPLES) {
+            let second = photo.second.as_deref().filter(|_| task.images > 1);
+            let encoders = [best.to_owned(), worst.to_owned()];
+            match self.predict_stored(&photo.sha256, second, &encoders, &[key.to_owned()]).await {
+                Ok(answer) => examples.push(Example { photo: photo.clone(), predictions: answer.outputs }),
+                Err(error) => tracing::warn!(task = key, %error, "no example"),
+            }
+        }
+        examples
     }
 
     /// The runs behind an encoder's scores.

@@ -118,10 +118,9 @@ impl Virboard {
                 self.blobs.get(&format!("{folder}/{file}")).await
             }
             "overlay.png" => {
-                let (photo, mask) = (
-                    self.blobs.get(&shown(&info.sha256)).await?,
-                    self.blobs.get(&format!("{folder}/shown.png")).await?,
-                );
+                let mask = self.blobs.get(&format!("{folder}/shown.png")).await?;
+                // Nobody may have looked at the photo itself yet.
+                let photo = self.shown_photo(image).await?;
                 tokio::task::spawn_blocking(move || pictures::overlay(&photo, &mask, 0.55)).await?
             }
             _ => Err(ServiceError::NotFound("There is no such picture of this prediction.")),

@@ -8,7 +8,10 @@ const pages = [
   "/choose",
   "/compare?suite=sample&e=EfficientNetLite0,OpenNsfw",
   "/analyses",
-  ...["claims", "imagenet", "correlation", "supervised", "first", "contrasts", "few"].map((s) => `/analyses/${s}`),
+  ...[
+    "claims", "imagenet", "correlation", "supervised", "methods", "categories", "datasets", "similar", "balance", "training",
+    "imagenet-v2", "first", "layers", "contrasts", "order", "few",
+  ].map((s) => `/analyses/${s}`),
   "/try",
   "/encoders/SWAV_800",
   "/encoders/OpenNsfw",

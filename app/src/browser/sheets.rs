@@ -21,6 +21,13 @@ thread_local! {
 pub async fn load() {
     if let Ok(overview) = load_overview().await {
         SHEETS.with(|s| *s.borrow_mut() = overview.sheets);
+        // The server has shown the same numbers: a first sorting only moves rows, too.
+        if let Some(location) = web_sys::window().map(|w| w.location())
+            && location.pathname().is_ok_and(|p| p == "/")
+        {
+            let view = location.search().ok().and_then(|q| view_of(&q));
+            LAST.with(|l| *l.borrow_mut() = view);
+        }
         // Tests can tell that the page reacts at once.
         if let Some(root) = document().document_element() {
             let _ = root.set_attribute("data-sheets", "");
@@ -78,13 +85,17 @@ fn chosen(query: &str) -> Option<()> {
     })
 }
 
+fn view_of(query: &str) -> Option<View> {
+    let params = UrlSearchParams::new_with_str(query).ok()?;
+    Some(View::from_query(|key| params.get(key)))
+}
+
 fn find(id: &str) -> Option<Element> {
     document().get_element_by_id(id)
 }
 
 fn changed(query: &str) -> Option<()> {
-    let params = UrlSearchParams::new_with_str(query).ok()?;
-    let view = View::from_query(|key| params.get(key));
+    let view = view_of(query)?;
     let last = LAST.with(|l| l.borrow().clone());
     // Only the order differs: rows are moved.
     let order = last.is_some_and(|l| View { sort: view.sort.clone(), ..l } == view);

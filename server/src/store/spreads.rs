@@ -33,3 +33,52 @@ impl Store {
         rows.iter().map(spread).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoredResult;
+    use virboard_core::protocol::Protocol;
+    use virboard_core::results::{Probe, Provenance, ResultCell, Source};
+
+    fn stored(task: &str, seed: u64, score: f64, configuration: &str) -> StoredResult {
+        let provenance = Provenance {
+            source: Source::Measured,
+            encoder_sha256: "e".into(),
+            dataset_sha256: "d".into(),
+            probe: Probe::Head,
+            protocol: Protocol::Standard,
+            selected: true,
+            configuration: configuration.into(),
+            seed,
+            device: "cpu".into(),
+            version: "0".into(),
+            finished_at: 1,
+            seconds: 0.0,
+            test_samples: 9,
+        };
+        let result = ResultCell { encoder: "SWAV_800".into(), task: task.into(), score, constant: None, provenance };
+        StoredResult { run: None, result, head: String::new(), predictions: String::new() }
+    }
+
+    #[tokio::test]
+    async fn seeds_of_one_configuration_have_a_spread_and_a_change_has_a_revision() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("virboard.db")).await.expect("opened");
+        assert!(store.spreads().await.expect("read").is_empty());
+        let before = store.revision().await.expect("read");
+        let results = [
+            stored("Pets", 0, 0.5, "{\"lr\":1,\"seed\":0}"),
+            stored("Pets", 1, 0.6, "{\"lr\":1,\"seed\":1}"),
+            stored("Pets", 2, 0.7, "{\"lr\":1,\"seed\":2}"),
+            // Another configuration, and one that is no JSON, stand alone.
+            stored("Pets", 3, 0.1, "{\"lr\":2,\"seed\":3}"),
+            stored("dtd", 0, 0.4, "adam-0.0001"),
+        ];
+        store.add_results(&results.map(|r| (r, Vec::new()))).await.expect("stored");
+        assert!(store.revision().await.expect("read") > before);
+        let spreads = store.spreads().await.expect("read");
+        assert_eq!((spreads.len(), spreads[0].task.as_str(), spreads[0].seeds), (1, "Pets", 3));
+        assert!((spreads[0].deviation - 0.1).abs() < 1e-9, "{spreads:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! "Which one should I use?": weights and constraints, and an answer that follows them. Written
 //! by the server, and by the browser while sliders move.
 
+use crate::form::choice;
 use maud::{Markup, html};
 use virboard_core::catalog::encoder::{Method, Pretraining};
 use virboard_core::catalog::task::Category;
@@ -53,7 +54,7 @@ pub fn page(sheets: &[Sheet], sheet: &Sheet, wish: &Wish) -> Markup {
                     legend { "Only encoders …" }
                     (choice("method", "trained by", wish.method.map_or("", Method::slug), std::iter::once(("", "any method")).chain(methods)))
                     (choice("dataset", "trained on", wish.pretraining.map_or("", Pretraining::slug), std::iter::once(("", "any data")).chain(data)))
-                    (choice("epochs", "for at most", &epochs, [("", "any number of epochs"), ("100", "100 epochs"), ("200", "200 epochs"), ("500", "500 epochs")].into_iter()))
+                    (choice("epochs", "for at most", &epochs, [("", "any number of epochs"), ("100", "100 epochs"), ("200", "200 epochs"), ("500", "500 epochs")]))
                     label.tick { input type="checkbox" name="ready" value="1" checked[wish.ready]; " whose weights are here" }
                     @if sheets.len() > 1 {
                         (choice("suite", "by the scores of", suite, sheets.iter().map(|s| (s.suite.name(), if s.suite.name() == "paper" { "ViRB" } else { "the sample suite" }))))
@@ -82,15 +83,6 @@ fn slider(name: &str, label: &str, value: u8) -> Markup {
         label.slider {
             span { (label) }
             input type="range" name=(name) min="0" max=(MOST) step="1" value=(value) data-default="1";
-        }
-    }
-}
-
-fn choice<'a>(name: &str, label: &str, present: &str, options: impl Iterator<Item = (&'a str, &'a str)>) -> Markup {
-    html! {
-        label {
-            (label) " "
-            select name=(name) { @for (value, text) in options { option value=(value) selected[value == present] { (text) } } }
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod choose;
 pub mod components;
 #[cfg(feature = "ssr")]
 pub mod content;
+mod form;
 pub mod leaderboard;
 pub mod pages;
 pub mod theme;

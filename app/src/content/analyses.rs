@@ -1,8 +1,9 @@
 //! The list of analyses, and each of them.
 
-use super::parts::{choice, crumbs, suite_name, table};
+use super::parts::{crumbs, suite_name, table};
 use super::{Address, Board, Facts, Page};
 use crate::charts::figure;
+use crate::form::choice;
 use maud::{Markup, html};
 use virboard_core::analysis::figures::{KINDS, Kind, Options, kind};
 use virboard_core::analysis::{Matrix, Suite};
@@ -43,9 +44,9 @@ pub fn coverage(suite: Suite, matrix: &Matrix) -> String {
 /// Which scores to take: the suite, and the protocol where there are both.
 fn scores_of(suite: Suite, matrix: &Matrix) -> Markup {
     html! {
-        (choice("suite", "Scores", suite.name(), &[("paper", suite_name(Suite::Paper)), ("sample", suite_name(Suite::Sample))]))
+        (choice("suite", "Scores", suite.name(), [("paper", suite_name(Suite::Paper)), ("sample", suite_name(Suite::Sample))]))
         @if matrix.left_out > 0 {
-            (choice("protocol", "Protocol", matrix.protocol.name(), &[("standard", "standard"), ("virb", "ViRB’s own")]))
+            (choice("protocol", "Protocol", matrix.protocol.name(), [("standard", "standard"), ("virb", "ViRB’s own")]))
         }
     }
 }
@@ -144,12 +145,12 @@ fn controls(k: &Kind, suite: Suite, matrix: &Matrix, options: &Options) -> Marku
     html! {
         form.filters.live method="get" action={ "/analyses/" (k.slug) } aria-label="What to analyse" {
             (scores_of(suite, matrix))
-            @if k.options.contains(&"x") { (choice("x", "Against", &options.x, &tasks)) }
+            @if k.options.contains(&"x") { (choice("x", "Against", &options.x, tasks)) }
             @if k.options.contains(&"ranks") {
-                (choice("ranks", "Correlation", if options.ranks { "1" } else { "" }, &[("", "Pearson"), ("1", "Spearman")]))
+                (choice("ranks", "Correlation", if options.ranks { "1" } else { "" }, [("", "Pearson"), ("1", "Spearman")]))
             }
             @if k.options.contains(&"reference") {
-                (choice("reference", "Published points", if options.reference { "1" } else { "0" }, &[("0", "off"), ("1", "on")]))
+                (choice("reference", "Published points", if options.reference { "1" } else { "0" }, [("0", "off"), ("1", "on")]))
             }
             noscript { button { "Show" } }
         }

@@ -1,9 +1,10 @@
 //! Two to five encoders side by side.
 
 use super::analyses::{coverage, options};
-use super::parts::{choice, crumbs, suite_name, table};
+use super::parts::{crumbs, suite_name, table};
 use super::{Address, Facts, Page};
 use crate::charts::figure;
+use crate::form::choice;
 use maud::html;
 use virboard_core::analysis::Suite;
 use virboard_core::analysis::compare::{MOST, compare};
@@ -22,8 +23,8 @@ pub fn page(address: &Address, facts: &Facts) -> Page {
         (crumbs(&[("/", "Leaderboard")], "compare"))
         h1 { "Compare encoders" }
         form.filters.live method="get" action="/compare" aria-label="Encoders to compare" {
-            (choice("suite", "Scores", suite.name(), &[("paper", suite_name(Suite::Paper)), ("sample", suite_name(Suite::Sample))]))
-            @for i in 0..fields { (choice("e", &format!("{}.", i + 1), known.get(i).copied().unwrap_or_default(), &options)) }
+            (choice("suite", "Scores", suite.name(), [("paper", suite_name(Suite::Paper)), ("sample", suite_name(Suite::Sample))]))
+            @for i in 0..fields { (choice("e", &format!("{}.", i + 1), known.get(i).copied().unwrap_or_default(), options.iter().copied())) }
             noscript { button { "Show" } }
         }
         p.note { (coverage(suite, &matrix)) }

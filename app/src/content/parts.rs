@@ -48,18 +48,6 @@ pub fn table(table: &Table, label: &str) -> Markup {
     html! { @if long { details { summary { (table.rows.len()) " rows" } (body) } } @else { (body) } }
 }
 
-/// A choice of a form.
-pub fn choice(name: &str, label: &str, present: &str, options: &[(&str, &str)]) -> Markup {
-    html! {
-        label {
-            (label) " "
-            select name=(name) {
-                @for (value, text) in options { option value=(value) selected[*value == present] { (text) } }
-            }
-        }
-    }
-}
-
 /// What a suite is called.
 pub const fn suite_name(suite: Suite) -> &'static str {
     match suite {

@@ -1,5 +1,6 @@
 //! What a reader can change: a plain form and links, so that all of it works without WebAssembly.
 
+use crate::form::choice;
 use maud::{Markup, html};
 use virboard_core::catalog::encoder::{Method, Pretraining};
 use virboard_core::catalog::task::Category;
@@ -17,7 +18,7 @@ pub fn controls(sheets: &[Sheet], view: &View) -> Markup {
     html! {
         form.filters.live method="get" action="/" role="search" aria-label="Filter encoders" {
             input type="search" name="q" value=(view.search) placeholder="Search encoders" aria-label="Search encoders" autocomplete="off";
-            (choice("show", "Show", view.show.slug(), Show::ALL.map(|s| (if s == Show::Score { "" } else { s.slug() }, s.name()))))
+            (choice("show", "Show", shown(view.show), Show::ALL.map(|s| (shown(s), s.name()))))
             (choice("method", "Method", view.method.map_or("", Method::slug), std::iter::once(("", "all")).chain(methods)))
             (choice("dataset", "Pretraining data", view.pretraining.map_or("", Pretraining::slug), std::iter::once(("", "all")).chain(data)))
             (choice("epochs", "Epochs", &view.epochs.map_or_else(String::new, |e| e.to_string()), std::iter::once(("", "all")).chain(epochs.iter().map(|e| (e.as_str(), e.as_str())))))
@@ -30,12 +31,17 @@ pub fn controls(sheets: &[Sheet], view: &View) -> Markup {
     }
 }
 
+/// The value in the form: nothing for the default.
+fn shown(show: Show) -> &'static str {
+    if show == Show::Score { "" } else { show.slug() }
+}
+
 /// Names and values of the form's fields.
 #[cfg(feature = "hydrate")]
 pub fn fields(view: &View) -> [(&'static str, String); 5] {
     [
         ("q", view.search.clone()),
-        ("show", if view.show == Show::Score { "" } else { view.show.slug() }.to_owned()),
+        ("show", shown(view.show).to_owned()),
         ("method", view.method.map_or("", Method::slug).to_owned()),
         ("dataset", view.pretraining.map_or("", Pretraining::slug).to_owned()),
         ("epochs", view.epochs.map_or_else(String::new, |e| e.to_string())),
@@ -90,17 +96,6 @@ fn kept(view: &View) -> Vec<(String, String)> {
     let query = view.query();
     let pairs = query.trim_start_matches('?').split('&').filter_map(|p| p.split_once('='));
     pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
-}
-
-fn choice<'a>(name: &str, label: &str, present: &str, options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Markup {
-    html! {
-        label {
-            (label) " "
-            select name=(name) {
-                @for (value, text) in options { option value=(value) selected[value == present || (value.is_empty() && present == "score")] { (text) } }
-            }
-        }
-    }
 }
 
 /// Headers of a category: its name, and a link that folds it.

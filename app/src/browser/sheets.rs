@@ -4,12 +4,12 @@
 use crate::api::load_overview;
 use crate::choose::answer;
 use crate::leaderboard::{Parts, chips, fields, linked};
-use leptos::prelude::document;
+use leptos::prelude::{document, request_idle_callback};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use virboard_core::leaderboard::{Sheet, View, Wish};
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlInputElement, HtmlSelectElement, UrlSearchParams};
+use web_sys::{Element, HtmlElement, HtmlInputElement, HtmlSelectElement, NodeList, UrlSearchParams};
 
 thread_local! {
     static SHEETS: RefCell<Vec<Sheet>> = const { RefCell::new(Vec::new()) };
@@ -28,11 +28,27 @@ pub async fn load() {
             let view = location.search().ok().and_then(|q| view_of(&q));
             LAST.with(|l| *l.borrow_mut() = view);
         }
+        request_idle_callback(warm);
         // Tests can tell that the page reacts at once.
         if let Some(root) = document().document_element() {
             let _ = root.set_attribute("data-sheets", "");
         }
     }
+}
+
+/// Writes what a first sorting will write, and throws it away: WebAssembly is compiled when it
+/// first runs, and that is not to happen while somebody waits.
+fn warm() {
+    SHEETS.with(|sheets| {
+        let sheets = sheets.borrow();
+        for sheet in sheets.iter() {
+            let Some(column) = sheet.columns.first() else { continue };
+            let view = View::default().sorted_by(&column.key);
+            let parts = Parts::new(sheet, &view);
+            let written = [parts.head(), parts.after(), chips(&view), linked(&sheets, &view)].map(|m| m.into_string());
+            std::hint::black_box((written, fields(&view), parts.keys().count()));
+        }
+    });
 }
 
 /// Whether the numbers are here.
@@ -90,6 +106,17 @@ fn view_of(query: &str) -> Option<View> {
     Some(View::from_query(|key| params.get(key)))
 }
 
+fn links(head: &Element) -> Option<NodeList> {
+    head.query_selector_all("a").ok()
+}
+
+/// Which link of a head has the focus, so that who sorts by the keyboard stays there.
+fn focused(head: &Element) -> Option<u32> {
+    let active = document().active_element().filter(|a| head.contains(Some(a)))?;
+    let all = links(head)?;
+    (0..all.length()).find(|i| all.get(*i).as_deref() == Some(&active))
+}
+
 fn find(id: &str) -> Option<Element> {
     document().get_element_by_id(id)
 }
@@ -105,7 +132,12 @@ fn changed(query: &str) -> Option<()> {
             let parts = Parts::new(sheet, &view);
             let table = find(&format!("scores-{}", sheet.suite.name()))?;
             let body = table.query_selector("tbody").ok()??;
-            table.query_selector("thead").ok()??.set_inner_html(&parts.head().into_string());
+            let head = table.query_selector("thead").ok()??;
+            let focus = focused(&head);
+            head.set_inner_html(&parts.head().into_string());
+            if let Some(link) = focus.and_then(|i| links(&head)?.get(i)?.dyn_into::<HtmlElement>().ok()) {
+                let _ = link.focus();
+            }
             if !(order && moved(&body, &parts)) {
                 body.set_inner_html(&parts.body().into_string());
             }

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 /// Most rows of a page.
 const ROWS: usize = 60;
 /// Cells that a browser lays out in no noticeable time.
-const CELLS: usize = 2400;
+const CELLS: usize = 1600;
 
 /// The rows that are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Sheet {
     /// Rows of a page: fewer where there are many columns.
     #[must_use]
     pub fn page_rows(&self) -> usize {
-        (CELLS / self.columns.len().max(1)).clamp(20, ROWS)
+        (CELLS / self.columns.len().max(1)).clamp(15, ROWS)
     }
 
     /// All rows that pass the filters, in order.

@@ -55,6 +55,7 @@ pub fn page(sheets: &[Sheet], sheet: &Sheet, wish: &Wish) -> Markup {
                     (choice("method", "trained by", wish.method.map_or("", Method::slug), std::iter::once(("", "any method")).chain(methods)))
                     (choice("dataset", "trained on", wish.pretraining.map_or("", Pretraining::slug), std::iter::once(("", "any data")).chain(data)))
                     (choice("epochs", "for at most", &epochs, [("", "any number of epochs"), ("100", "100 epochs"), ("200", "200 epochs"), ("500", "500 epochs")]))
+                    label.tick { input type="checkbox" name="commercial" value="1" checked[wish.commercial]; " licensed for commercial use" }
                     label.tick { input type="checkbox" name="ready" value="1" checked[wish.ready]; " whose weights are here" }
                     @if sheets.len() > 1 {
                         (choice("suite", "by the scores of", suite, sheets.iter().map(|s| (s.suite.name(), if s.suite.name() == "paper" { "ViRB" } else { "the sample suite" }))))
@@ -67,7 +68,7 @@ pub fn page(sheets: &[Sheet], sheet: &Sheet, wish: &Wish) -> Markup {
         p.note {
             "Scores are standardised task by task (0 is the average encoder, 1 a standard deviation better), errors turned round. "
             "A category’s weight is shared by its tasks. Drawing the tasks anew 400 times tells how much the answer hangs on their choice. "
-            "Licences are those of the checkpoints’ authors; each encoder’s page says where it comes from."
+            "A licence is that of the repository that publishes the weights, as each encoder’s page says; terms of the data it was trained on may narrow it."
         }
     }
 }

@@ -204,6 +204,42 @@ pub enum Format {
     Safetensors,
 }
 
+/// The licence of the repository that publishes an encoder's weights. Terms of the data that it
+/// was trained on may narrow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Licence {
+    /// MIT.
+    Mit,
+    /// Apache-2.0.
+    Apache2,
+    /// BSD-2-Clause.
+    Bsd2,
+    /// BSD-3-Clause.
+    Bsd3,
+    /// Creative Commons Attribution-NonCommercial 4.0.
+    CcByNc4,
+}
+
+impl Licence {
+    /// Its SPDX name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mit => "MIT",
+            Self::Apache2 => "Apache-2.0",
+            Self::Bsd2 => "BSD-2-Clause",
+            Self::Bsd3 => "BSD-3-Clause",
+            Self::CcByNc4 => "CC-BY-NC-4.0",
+        }
+    }
+
+    /// Whether it allows commercial use.
+    #[must_use]
+    pub const fn commercial(self) -> bool {
+        !matches!(self, Self::CcByNc4)
+    }
+}
+
 /// Why an encoder is in the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EncoderRole {
@@ -238,6 +274,8 @@ pub struct Encoder {
     pub format: Format,
     /// Public address of the checkpoint.
     pub url: Option<&'static str>,
+    /// Licence of its weights; `None` where there are none to be licensed.
+    pub licence: Option<Licence>,
     /// Why it is here.
     pub role: EncoderRole,
     /// What else one should know; empty where there is nothing.

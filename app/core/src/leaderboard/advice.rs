@@ -23,13 +23,23 @@ pub struct Wish {
     pub pretraining: Option<Pretraining>,
     /// Only encoders trained for at most so many epochs.
     pub epochs: Option<u32>,
+    /// Only encoders whose licence allows commercial use.
+    pub commercial: bool,
     /// Only encoders whose weights are on this server.
     pub ready: bool,
 }
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { categories: [1; 4], tasks: Vec::new(), method: None, pretraining: None, epochs: None, ready: false }
+        Self {
+            categories: [1; 4],
+            tasks: Vec::new(),
+            method: None,
+            pretraining: None,
+            epochs: None,
+            commercial: false,
+            ready: false,
+        }
     }
 }
 
@@ -45,6 +55,7 @@ impl Wish {
             method: get("method").and_then(|v| Method::ALL.into_iter().find(|m| m.slug() == v)),
             pretraining: get("dataset").and_then(|v| Pretraining::ALL.into_iter().find(|p| p.slug() == v)),
             epochs: get("epochs").and_then(|v| v.parse().ok()),
+            commercial: get("commercial").is_some_and(|v| v == "1"),
             ready: get("ready").is_some_and(|v| v == "1"),
         }
     }
@@ -59,6 +70,7 @@ impl Wish {
         self.method.is_none_or(|m| m == row.method)
             && self.pretraining.is_none_or(|p| p == row.pretraining)
             && self.epochs.is_none_or(|most| row.epochs.is_none_or(|e| e <= most))
+            && (!self.commercial || row.commercial)
             && (!self.ready || row.ready)
     }
 }

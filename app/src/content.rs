@@ -16,7 +16,7 @@ use crate::{choose, leaderboard};
 use maud::{Markup, html};
 use std::sync::Arc;
 use virboard_core::analysis::Alignment;
-use virboard_core::leaderboard::{Sheet, Wish};
+use virboard_core::leaderboard::{Column, Sheet, Wish};
 use virboard_core::prediction::Prediction;
 use virboard_core::results::ResultCell;
 
@@ -50,6 +50,16 @@ pub struct Facts {
     pub runs: Vec<(String, RunDetail)>,
     /// What encoders say of sample photographs about the task that the page is about.
     pub examples: Vec<Example>,
+}
+
+impl Facts {
+    /// The column of a task and the row of an encoder in it.
+    fn place(&self, encoder: &str, task: &str) -> Option<(&Column, usize)> {
+        self.sheets.iter().find_map(|s| {
+            let row = s.rows.iter().position(|r| r.key == encoder)?;
+            Some((s.columns.iter().find(|c| c.key == task)?, row))
+        })
+    }
 }
 
 /// A sample photograph, and what the best and the worst encoder say of it.

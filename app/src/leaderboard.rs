@@ -82,6 +82,7 @@ fn legend() -> Markup {
             li { sup { "v" } " by ViRB’s own protocol, not to be compared with the others" }
             li { sup { "s" } " images of the task’s data set were in the pretraining data" }
             li { "· not measured yet" }
+            li { "small numbers: where 95 % of draws of other test samples lie; ± deviation over seeds" }
             li { "↑ higher is better, ↓ lower is better" }
             li { "shift-click sorts by one more column; arrow keys walk through a table" }
         }

@@ -1,7 +1,7 @@
 //! A results table: encoder x task -> score with its provenance.
 
-use crate::catalog::task::Metric;
 use crate::protocol::Protocol;
+use crate::statistics::Interval;
 use serde::{Deserialize, Serialize};
 
 /// Where a score comes from.
@@ -103,52 +103,11 @@ pub struct ResultCell {
     pub task: String,
     /// In the metric's own unit and sign.
     pub score: f64,
+    /// Where it lies with a confidence of 95 % when test samples are drawn anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
     /// The same metric of a predictor that always gives the best constant answer.
     pub constant: Option<f64>,
     /// How the score came about.
     pub provenance: Provenance,
-}
-
-/// Ranks scores: 1 for the best; equal scores share the better rank ("1, 2, 2, 4").
-#[must_use]
-pub fn ranks(scores: &[f64], metric: Metric) -> Vec<usize> {
-    let better = |a: f64, b: f64| if metric.higher_is_better() { a > b } else { a < b };
-    scores.iter().map(|s| 1 + scores.iter().filter(|o| better(**o, *s)).count()).collect()
-}
-
-/// Where each score lies between the worst (0) and the best (1) of its task.
-/// A single score, or several equal ones, are all at 1.
-#[must_use]
-pub fn heat(scores: &[f64], metric: Metric) -> Vec<f64> {
-    let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    scores
-        .iter()
-        .map(|s| {
-            if high <= low {
-                return 1.0;
-            }
-            let share = (s - low) / (high - low);
-            if metric.higher_is_better() { share } else { 1.0 - share }
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ties_share_the_better_rank() {
-        assert_eq!(ranks(&[0.5, 0.9, 0.5, 0.1], Metric::Top1), [2, 1, 2, 4]);
-        assert_eq!(ranks(&[0.5, 0.9, 0.5, 0.1], Metric::L1), [2, 4, 2, 1]);
-        assert!(ranks(&[], Metric::L1).is_empty());
-    }
-
-    #[test]
-    fn heat_follows_the_metrics_direction() {
-        assert_eq!(heat(&[1.0, 3.0, 2.0], Metric::Top1), [0.0, 1.0, 0.5]);
-        assert_eq!(heat(&[1.0, 3.0, 2.0], Metric::L1), [1.0, 0.0, 0.5]);
-        assert_eq!(heat(&[2.0, 2.0], Metric::L1), [1.0, 1.0]);
-    }
 }

@@ -3,12 +3,14 @@
 mod common;
 
 use common::result;
-use virboard_core::analysis::Suite;
+use virboard_core::analysis::standing::standings;
+use virboard_core::analysis::{Matrix, Suite};
 use virboard_core::catalog::encoder::{Method, Pretraining};
 use virboard_core::catalog::task::{Category, Metric};
 use virboard_core::leaderboard::{Column, Row, Sheet, Show, View, Wish};
 use virboard_core::protocol::Protocol;
 use virboard_core::results::ResultCell;
+use virboard_core::statistics::Interval;
 
 fn sheet(results: &[ResultCell]) -> Sheet {
     Sheet::of(results, &[], Suite::Paper, |_| false)
@@ -100,6 +102,7 @@ fn two_thousand_encoders_come_in_pages() {
         method: Method::SwAv,
         pretraining: Pretraining::ImageNet,
         epochs: None,
+        commercial: true,
         ready: false,
         place: None,
     });
@@ -113,12 +116,12 @@ fn two_thousand_encoders_come_in_pages() {
         columns: (0..100).map(column).collect(),
         coverage: String::new(),
     };
-    let page = s.page(&View { page: 83, ..sorted("t5", false) });
-    assert_eq!((page.found, page.pages, page.page, page.rows.len()), (n, 84, 83, n - 83 * 24));
+    let page = s.page(&View { page: 124, ..sorted("t5", false) });
+    assert_eq!((page.found, page.pages, page.page, page.rows.len()), (n, 125, 124, 16));
     let all = s.ordered(&sorted("t5", false));
     let score = |r: usize| s.columns[5].scores[r].expect("a score");
     assert!(all.windows(2).all(|w| score(w[0]) >= score(w[1])));
-    assert_eq!(s.page(&View { page: 999, ..View::default() }).page, 83, "beyond the end is the last");
+    assert_eq!(s.page(&View { page: 999, ..View::default() }).page, 124, "beyond the end is the last");
 }
 
 #[test]
@@ -171,9 +174,33 @@ fn advice_follows_the_wish() {
     assert!((wins - 1.0).abs() < 1e-9, "it is best on every one of these tasks");
     assert_eq!(first(&[("image-semantic", "0"), ("pixel-structural", "4")]).0, "MoCov2_800");
     assert_eq!(first(&[("image-semantic", "0"), ("method", "swav")]).0, "SWAV_800");
+    // SwAV's and MoCo's own checkpoints are licensed for non-commercial use.
+    assert_eq!(first(&[("pixel-structural", "0"), ("commercial", "1")]).0, "Supervised");
     let one = [("pixel-structural", "0"), ("task-CalTech-101", "0"), ("task-dtd", "0"), ("task-Eurosat", "0")];
     assert_eq!(first(&one).0, "PIRL_800", "with Pets alone all have what counts");
     let none = s.advise(&Wish { categories: [0; 4], ..Wish::default() });
     assert!(none.candidates.is_empty());
     assert!(sheet(&[]).advise(&Wish::default()).candidates.is_empty());
+}
+
+#[test]
+fn uncertain_scores_make_places_uncertain() {
+    let scores = [("SWAV_800", 0.52), ("MoCov2_800", 0.50), ("Random", 0.10)];
+    let tasks = ["Pets", "CIFAR-100", "dtd"];
+    let cells = |half: f64| -> Vec<ResultCell> {
+        let cell = |e: &str, t: &str, s: f64| {
+            let interval = (half > 0.0).then_some(Interval { low: s - half, high: s + half });
+            ResultCell { interval, ..result(e, t, s) }
+        };
+        tasks.iter().flat_map(|t| scores.map(|(e, s)| cell(e, t, s))).collect()
+    };
+    let places = |half: f64| {
+        let s = standings(&Matrix::of(&cells(half), Suite::Paper, None));
+        (s.sampled, scores.map(|(e, _)| s.of(e).and_then(|s| s.places).map(|i| (i.low, i.high))))
+    };
+    // Every draw of tasks has the same order.
+    assert_eq!(places(0.0), (false, [Some((1.0, 1.0)), Some((2.0, 2.0)), Some((3.0, 3.0))]));
+    assert_eq!(places(0.08), (true, [Some((1.0, 2.0)), Some((1.0, 2.0)), Some((3.0, 3.0))]));
+    let one = standings(&Matrix::of(&cells(0.08)[..3], Suite::Paper, None));
+    assert!(one.of("Random").is_some_and(|s| s.places.is_some()), "one task is enough if its samples are known");
 }

@@ -8,10 +8,10 @@ use maud::{Markup, html};
 use virboard_core::analysis::profile::{Profile, profile};
 use virboard_core::analysis::standing::standings;
 use virboard_core::analysis::{Bar, Marks, Matrix, Panel, Suite};
-use virboard_core::catalog::encoder::{Encoder, EncoderRole, Method};
+use virboard_core::catalog::encoder::{Encoder, EncoderRole, Licence, Method};
 use virboard_core::catalog::task::{Category, Task, TaskRole};
 use virboard_core::catalog::{TASKS, encoder};
-use virboard_core::results::{Probe, ResultCell, ranks};
+use virboard_core::results::{Probe, ResultCell};
 
 /// The page.
 pub fn page(key: &str, facts: &Facts) -> Option<Page> {
@@ -41,6 +41,7 @@ fn facts_of(e: &Encoder) -> Markup {
             (fact("Pretraining data", e.pretraining.name()))
             (fact("Images", &number(e.images)))
             (fact("Epochs", &number(e.epochs)))
+            (fact("Licence of the weights", e.licence.map_or("none needed", Licence::name)))
         }
     }
 }
@@ -107,7 +108,7 @@ fn standing(e: &Encoder, suite: Suite, board: &Board) -> Markup {
                 p {
                     strong { "Place " (s.place) " of " (standings.places.len()) }
                     " by mean rank, " (format!("{:.1}", s.mean_rank))
-                    @if let Some(i) = s.places { "; with tasks drawn anew, between place " (format!("{:.0}", i.low)) " and " (format!("{:.0}", i.high)) " in 95 % of draws" }
+                    @if let Some(i) = s.places { "; with tasks " @if standings.sampled { "and test samples " } "drawn anew, between place " (format!("{:.0}", i.low)) " and " (format!("{:.0}", i.high)) " in 95 % of draws" }
                     ", over the " (standings.tasks.len()) " tasks that all compared encoders have."
                 }
             }
@@ -172,9 +173,7 @@ fn scores(e: &Encoder, facts: &Facts) -> Markup {
 }
 
 fn row(t: &Task, r: &ResultCell, facts: &Facts) -> Markup {
-    let of_task: Vec<&ResultCell> = facts.board.results.iter().filter(|o| o.task == t.key).collect();
-    let rank = ranks(&of_task.iter().map(|o| o.score).collect::<Vec<_>>(), t.metric);
-    let rank = of_task.iter().position(|o| o.encoder == r.encoder).map_or(0, |i| rank[i]);
+    let place = facts.place(&r.encoder, t.key).filter(|(column, row)| column.rank(*row) > 0);
     let unit = unit(t);
     let p = &r.provenance;
     let short = |hash: &str| match hash {
@@ -187,9 +186,9 @@ fn row(t: &Task, r: &ResultCell, facts: &Facts) -> Markup {
     html! {
         tr id=(t.key) {
             th scope="row" { a href={ "/tasks/" (t.key) } { (t.name) } span.about { (t.category.name()) } }
-            td { strong { (t.metric.format(r.score)) (unit) } span.about title=(t.metric.help()) { (t.metric.name()) } }
+            td { strong { (t.metric.format(r.score)) (unit) } (firm(t, r)) span.about title=(t.metric.help()) { (t.metric.name()) } }
             td { @if let Some(c) = r.constant { (t.metric.format(c)) (unit) } }
-            td { (rank) " of " (of_task.len()) }
+            td { @if let Some((column, row)) = place { (column.rank(row)) " of " (column.of(row)) @if let Some((low, high)) = column.rank_between(row) { span.about { (low) @if high > low { "–" (high) } " in 95 %" } } } @else { "–" } }
             td { @for o in &run.opinions { (opinion(t, o)) } (curve(epochs, t.metric)) }
             td.evidence {
                 span.tag { (p.source.name()) } " " span.tag { (p.protocol.name()) " protocol" } " "
@@ -197,6 +196,15 @@ fn row(t: &Task, r: &ResultCell, facts: &Facts) -> Markup {
                 ", version " (p.version) ", " (format!("{:.0} s", p.seconds))
                 details { summary { "configuration" } code { (p.configuration) } }
             }
+        }
+    }
+}
+
+/// Where a score lies when test samples are drawn anew.
+fn firm(t: &Task, r: &ResultCell) -> Markup {
+    html! {
+        @if let Some(i) = r.interval {
+            span.about title={ "95 % of draws of the " (r.provenance.test_samples) " test samples" } { (t.metric.format(i.low)) " to " (t.metric.format(i.high)) }
         }
     }
 }

@@ -10,8 +10,9 @@ use virboard_core::analysis::{Bar, Marks, Matrix, Panel, Sample, Series, Suite, 
 use virboard_core::catalog::published::{Published, published};
 use virboard_core::catalog::task::{Task, TaskRole};
 use virboard_core::catalog::{encoder, task};
+use virboard_core::leaderboard::Column;
 use virboard_core::protocol::Protocol;
-use virboard_core::results::{ResultCell, heat, ranks};
+use virboard_core::results::ResultCell;
 
 /// The page.
 pub fn page(key: &str, facts: &Facts) -> Option<Page> {
@@ -29,8 +30,8 @@ pub fn page(key: &str, facts: &Facts) -> Option<Page> {
             @if results.is_empty() {
                 p.note { "No encoder has been measured on this task on this server." }
             } @else {
-                (standing(t, &results))
-                @if results.len() > 2 { div.charts { (figure(&distribution(t, &results))) } }
+                (standing(t, &results, facts))
+                @if let Some(panel) = distribution(t, &results) { div.charts { (figure(&panel)) } }
             }
         }
         (super::examples::section(t, facts))
@@ -66,43 +67,71 @@ fn name(key: &str) -> String {
     encoder(key).map_or_else(|| key.to_owned(), |e| e.name.to_owned())
 }
 
-/// The encoders with a score, the best first.
-fn standing(t: &Task, results: &[&ResultCell]) -> Markup {
-    let scores: Vec<f64> = results.iter().map(|r| r.score).collect();
-    let (ranks, heat) = (ranks(&scores, t.metric), heat(&scores, t.metric));
-    let mut order: Vec<usize> = (0..results.len()).collect();
-    order.sort_by_key(|i| ranks[*i]);
-    let unit = unit(t);
+/// The encoders with a score, the best first; scores by ViRB's own protocol in a list of their
+/// own, for they cannot be compared with the others.
+fn standing(t: &Task, results: &[&ResultCell], facts: &Facts) -> Markup {
+    let of = |protocol: Protocol| {
+        let mut own: Vec<Stand<'_>> = results
+            .iter()
+            .filter(|r| r.provenance.protocol == protocol)
+            .filter_map(|cell| facts.place(&cell.encoder, t.key).map(|(column, row)| Stand { cell, column, row }))
+            .collect();
+        own.sort_by_key(|s| s.column.rank(s.row));
+        own
+    };
+    let lists = [(Protocol::Standard, "Standard protocol"), (Protocol::Virb, "ViRB’s own protocol")];
+    let lists: Vec<(Vec<Stand<'_>>, &str)> =
+        lists.into_iter().map(|(p, name)| (of(p), name)).filter(|(own, _)| !own.is_empty()).collect();
     html! {
         div.standing {
-            ol {
-                @for i in order {
-                    li {
-                        span.rank { (ranks[i]) }
-                        a href={ "/encoders/" (results[i].encoder) "#" (t.key) } { (name(&results[i].encoder)) }
-                        span.bar aria-hidden="true" { i style=(format!("width: {:.0}%", 6.0 + 94.0 * heat[i])) {} }
-                        span.score {
-                            (t.metric.format(results[i].score)) (unit)
-                            @if results[i].provenance.protocol != Protocol::Standard { sup title="ViRB’s own protocol" { "v" } }
-                        }
-                    }
-                }
+            @for (own, name) in &lists {
+                @if lists.len() > 1 { h3 { (name) } }
+                ol { @for s in own { (s.line(t)) } }
             }
             @if let Some(c) = results.iter().find_map(|r| r.constant) {
-                p.note { "A constant answer reaches " (t.metric.format(c)) (unit) "." }
+                p.note { "A constant answer reaches " (t.metric.format(c)) (unit(t)) "." }
             }
         }
     }
 }
 
-fn distribution(t: &Task, results: &[&ResultCell]) -> Panel {
+/// A score in its place.
+struct Stand<'a> {
+    cell: &'a ResultCell,
+    column: &'a Column,
+    row: usize,
+}
+
+impl Stand<'_> {
+    fn line(&self, t: &Task) -> Markup {
+        html! {
+            li {
+                span.rank { (self.column.rank(self.row)) }
+                a href={ "/encoders/" (self.cell.encoder) "#" (t.key) } { (name(&self.cell.encoder)) }
+                span.bar aria-hidden="true" { i style=(format!("width: {:.0}%", 6.0 + 94.0 * self.column.heat(self.row))) {} }
+                span.score {
+                    (t.metric.format(self.cell.score)) (unit(t))
+                    @if let Some(i) = self.cell.interval { span.about title="95 % of draws of test samples" { " " (t.metric.format(i.low)) "–" (t.metric.format(i.high)) } }
+                    @if self.column.virb(self.row) { sup title="ViRB’s own protocol" { "v" } }
+                }
+            }
+        }
+    }
+}
+
+/// Scores beside each other, of the protocol that has more of them.
+fn distribution(t: &Task, results: &[&ResultCell]) -> Option<Panel> {
+    let of = |p: Protocol| results.iter().filter(|r| r.provenance.protocol == p).copied().collect::<Vec<_>>();
+    let (standard, virb) = (of(Protocol::Standard), of(Protocol::Virb));
+    let results = if virb.len() > standard.len() { virb } else { standard };
     let base = results.iter().find(|r| r.encoder == "Supervised").map(|r| r.score);
     let middle = base.unwrap_or_else(|| results.iter().map(|r| r.score).sum::<f64>() / results.len() as f64);
     let dots = results.iter().map(|r| (name(&r.encoder), r.score - middle)).collect();
     let zero = if base.is_some() { "0 is Supervised" } else { "0 is the mean" };
     let y =
         format!("{}{}, {zero}", t.metric.name(), if t.metric.higher_is_better() { "" } else { " (less is better)" });
-    Panel::new("How far apart the encoders are", "", y, Marks::Violins(vec![Sample { label: t.name.to_owned(), dots }]))
+    let violin = Marks::Violins(vec![Sample { label: t.name.to_owned(), dots }]);
+    (results.len() > 2).then(|| Panel::new("How far apart the encoders are", "", y, violin))
 }
 
 /// Correlation with every other task of the suite.
@@ -182,5 +211,61 @@ fn data(t: &Task) -> Markup {
                 _ => {},
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use virboard_core::leaderboard::Sheet;
+    use virboard_core::results::{Probe, Provenance, Source};
+
+    fn cell(encoder: &str, score: f64, protocol: Protocol) -> ResultCell {
+        let provenance = Provenance {
+            source: Source::Imported,
+            encoder_sha256: String::new(),
+            dataset_sha256: String::new(),
+            probe: Probe::Head,
+            protocol,
+            selected: true,
+            configuration: String::new(),
+            seed: 0,
+            device: "cpu".into(),
+            version: String::new(),
+            finished_at: 0,
+            seconds: 0.0,
+            test_samples: 1,
+        };
+        ResultCell {
+            encoder: encoder.into(),
+            task: "CIFAR-100".into(),
+            score,
+            interval: None,
+            constant: None,
+            provenance,
+        }
+    }
+
+    #[test]
+    fn scores_of_two_protocols_are_ranked_apart() {
+        let results = vec![
+            cell("Supervised", 0.5, Protocol::Standard),
+            cell("Random", 0.1, Protocol::Standard),
+            cell("SWAV_800", 0.9, Protocol::Virb),
+        ];
+        let sheets = [Suite::Paper, Suite::Sample].map(|s| Sheet::of(&results, &[], s, |_| false));
+        let board = super::super::Board { results, ..Default::default() };
+        let facts = Facts { board: Arc::new(board), sheets: Arc::new(sheets.to_vec()), ..Facts::default() };
+        let (_, body) = page("CIFAR-100", &facts).expect("a task");
+        let body = body.into_string();
+        let (standard, virb) = body.split_once("ViRB’s own protocol</h3>").expect("two lists");
+        assert!(standard.contains("Standard protocol</h3>"), "{body}");
+        let first = |list: &str| list.split("class=\"rank\">").nth(1).map(|r| r.chars().next());
+        assert_eq!((first(standard), first(virb)), (Some(Some('1')), Some(Some('1'))));
+        let (_, own) = super::super::encoder::page("SWAV_800", &facts).expect("an encoder");
+        assert!(own.into_string().contains("1 of 1"));
+        let (_, last) = super::super::encoder::page("Random", &facts).expect("an encoder");
+        assert!(last.into_string().contains("2 of 2"));
     }
 }

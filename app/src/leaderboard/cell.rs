@@ -16,12 +16,26 @@ pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, sho
     let (imported, virb, seen) = (column.imported(row), column.virb(row), column.seen(row));
     let spread = column.spreads.get(row).copied().flatten();
     let text = column.text(row, base, show);
+    let format = |score| column.metric.format(score);
+    // What can be said of how firm it is: over seeds, or over test samples.
+    let (firm, between) = (column.interval(row), column.rank_between(row));
+    let about = match (show, spread, firm, between) {
+        (Show::Score, Some(s), ..) => Some(format!("± {}", format(s))),
+        (Show::Score, None, Some(i), _) => Some(format!("{}–{}", format(i.low), format(i.high))),
+        (Show::Rank, _, _, Some((low, high))) if low < high => Some(format!("{low}–{high}")),
+        _ => None,
+    };
     let share = format!("--share: {:.0}%", 6.0 + 52.0 * column.heat(row));
     let title = format!(
-        "{} on {}: {}, rank {} of {}, {}, {} protocol{}",
+        "{} on {}: {}{}, rank {} of {}, {}, {} protocol{}",
         encoder.name,
         column.name,
-        column.metric.format(score),
+        format(score),
+        firm.map_or_else(String::new, |i| format!(
+            " (95 % of draws of test samples: {} to {})",
+            format(i.low),
+            format(i.high)
+        )),
         column.rank(row),
         column.of(row),
         if imported { "imported" } else { "measured" },
@@ -29,11 +43,11 @@ pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, sho
         if seen { "; trained on images of this data set" } else { "" },
     );
     html! {
-        td class={ (column.category.slug()) " filled" (if imported { " imported" } else { "" }) (if virb { " virb" } else { "" }) } style=(share) {
+        td class={ (column.category.slug()) " filled" (if imported { " imported" } else { "" }) (if virb { " virb" } else { "" }) (if about.is_some() { " spread" } else { "" }) } style=(share) {
             a href=(address) title=(title) {
                 (text)
                 @if seen { sup { "s" } }
-                @if let (Some(s), Show::Score) = (spread, show) { span.about { "± " (column.metric.format(s)) } }
+                @if let Some(about) = about { span.about { (about) } }
             }
         }
     }

@@ -72,7 +72,7 @@ impl<'a> Parts<'a> {
                 th.corner rowspan="2" scope="col" aria-sort=[direction("name", view)] { (sort_link("name", "Encoder", "Sort by name", view)) }
                 @if self.placed {
                     th.place rowspan="2" scope="col" aria-sort=[direction("place", view)] {
-                        (sort_link("place", "Mean rank", "Mean over the common tasks of the rank on each. The small numbers are the places taken in 95 % of draws of tasks.", view))
+                        (sort_link("place", "Mean rank", "Mean over the common tasks of the rank on each. The small numbers are the places taken in 95 % of draws of tasks, and of test samples where the result of each is kept.", view))
                     }
                 }
                 @for (category, shown) in &self.groups { (group(*category, shown.len(), view)) }

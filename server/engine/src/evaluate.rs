@@ -6,7 +6,7 @@ use crate::encoder::registry::Registry;
 use crate::feature_cache::{Cache, Kind, Request};
 use crate::files::{self, sha256};
 use crate::head::{Head, HeadSpec, Label};
-use crate::metric::{SampleScore, score};
+use crate::metric::{SampleScore, interval, score};
 use crate::predictions::Predictions;
 use crate::progress::{EpochReport, Progress};
 use crate::recipe::{HeadKind, Recipe, recipe};
@@ -23,6 +23,7 @@ use virboard_core::catalog;
 use virboard_core::catalog::task::{OutputKind, Task, TaskRole};
 use virboard_core::protocol::Protocol;
 use virboard_core::results::Probe;
+use virboard_core::statistics::Interval;
 
 /// Where a job finds and leaves files.
 #[derive(Debug, Clone)]
@@ -65,6 +66,8 @@ pub struct Outcome {
     pub seed: u64,
     /// The test metric.
     pub value: f64,
+    /// Where it lies with a confidence of 95 % when test samples are drawn anew.
+    pub interval: Option<Interval>,
     /// The same of the best constant answer.
     pub constant: Option<f64>,
     /// Whether it is the job's answer for its probe.
@@ -291,6 +294,7 @@ impl<'a> Bench<'a> {
             let json = serde_json::to_string(c).unwrap_or_default();
             let name = format!("{}-{}-seed{}", c.name, c.protocol.name(), c.seed);
             let mut outcome = self.outcome(Probe::Head, &name, json, c.seed, tested.samples, tested.value)?;
+            outcome.interval = tested.interval;
             outcome.constant = Some(tested.constant).filter(|v| v.is_finite());
             outcome.curve = member.curve().to_vec();
             outcomes.push(outcome);
@@ -320,13 +324,16 @@ impl<'a> Bench<'a> {
         let ((x, classes), (test, truth)) = (of(train_set)?, of(test_set)?);
         let protocol = self.job.protocol();
         let value = |samples: &[SampleScore]| score(samples, self.recipe.scoring, Protocol::Standard, TEST_BATCH);
+        let range = |samples: &[SampleScore]| interval(samples, self.recipe.scoring, Protocol::Standard, TEST_BATCH);
         let mut outcomes = Vec::new();
         let votes = knn::classify(&x, &classes, &test, &truth, &knn::NEIGHBOURS, progress)?;
         for (k, samples) in knn::NEIGHBOURS.iter().zip(votes) {
             let json = serde_json::json!({ "name": format!("{k} nearest neighbours"), "k": k, "temperature": 0.07 });
             let v = value(&samples);
             let name = format!("knn{k}-{}", protocol.name());
+            let between = range(&samples);
             let mut outcome = self.outcome(Probe::Knn, &name, json.to_string(), 0, samples, v)?;
+            outcome.interval = between;
             outcome.selected = *k == 20;
             outcomes.push(outcome);
         }
@@ -339,7 +346,9 @@ impl<'a> Bench<'a> {
         let json = serde_json::json!({ "name": "logistic regression", "C": logistic::C });
         let v = value(&samples);
         let name = format!("logistic-{}", protocol.name());
+        let between = range(&samples);
         let mut outcome = self.outcome(Probe::Logistic, &name, json.to_string(), 0, samples, v)?;
+        outcome.interval = between;
         outcome.selected = true;
         outcomes.push(outcome);
         Ok(outcomes)
@@ -375,6 +384,7 @@ impl<'a> Bench<'a> {
         let tested = test_finished(&head, &parts, aim, configuration, progress)?;
         let name = format!("head-of-{}-{}", head.spec.task, protocol.name());
         let mut outcome = self.outcome(Probe::Head, &name, json, head.spec.seed, tested.samples, tested.value)?;
+        outcome.interval = tested.interval;
         outcome.selected = true;
         Ok(vec![outcome])
     }
@@ -411,6 +421,7 @@ impl<'a> Bench<'a> {
             configuration,
             seed,
             value,
+            interval: None,
             constant: None,
             selected: false,
             encoder_sha256: self.encoder.provenance.sha256.clone(),

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use virboard_core::catalog::task::Metric;
 use virboard_core::protocol::Protocol;
+use virboard_core::statistics::{Interval, Resampler};
 
 /// What is kept of a prediction for one test sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,23 +70,51 @@ pub struct Scoring {
 /// metrics depend.
 #[must_use]
 pub fn score(samples: &[SampleScore], scoring: Scoring, protocol: Protocol, batch: usize) -> f64 {
+    let all: Vec<&SampleScore> = samples.iter().collect();
+    score_of(&all, scoring, protocol, batch)
+}
+
+/// Rounds of [`interval`].
+const ROUNDS: usize = 1000;
+
+/// Where the score lies with a confidence of 95 % if other test samples had been drawn: the
+/// bootstrap over samples. `None` for fewer than two samples, or where too few draws have a
+/// value. The seed is fixed.
+#[must_use]
+pub fn interval(samples: &[SampleScore], scoring: Scoring, protocol: Protocol, batch: usize) -> Option<Interval> {
+    if samples.len() < 2 {
+        return None;
+    }
+    let mut resampler = Resampler::default();
+    let mut drawn = vec![0; samples.len()];
+    let values = (0..ROUNDS).map(|_| {
+        resampler.draw(samples.len(), &mut drawn);
+        let some: Vec<&SampleScore> = drawn.iter().map(|i| &samples[*i]).collect();
+        score_of(&some, scoring, protocol, batch)
+    });
+    let values: Vec<f64> = values.filter(|v| v.is_finite()).collect();
+    if values.len() < ROUNDS / 2 { None } else { Interval::of(values) }
+}
+
+fn score_of(samples: &[&SampleScore], scoring: Scoring, protocol: Protocol, batch: usize) -> f64 {
     match (protocol, scoring.metric) {
         (_, Metric::Top1) => mean(samples.iter().map(|s| f64::from(u8::from(right(s))))),
-        (_, Metric::Iou) => mean(samples.iter().map(|s| overlap(&counts(s), 1))),
+        (_, Metric::Iou) => mean(samples.iter().map(|s| overlap(counts(s), 1))),
         (Protocol::Standard, Metric::MeanIou) => {
             let mut confusion = Confusion::default();
             for sample in samples {
                 for (truth, predicted, n) in counts(sample) {
-                    if !(scoring.void_zero && truth == 0) {
-                        confusion.add(truth, predicted, n);
+                    if !(scoring.void_zero && *truth == 0) {
+                        confusion.add(*truth, *predicted, *n);
                     }
                 }
             }
             confusion.mean_iou(scoring.skip_zero)
         }
         (Protocol::Virb, Metric::MeanIou) => weighted(samples, batch, |part| {
-            let all: Vec<_> = part.iter().map(counts).collect();
-            let mut classes: Vec<u8> = all.iter().flatten().filter(|c| c.2 > 0 && c.0 != 0).map(|c| c.0).collect();
+            let all: Vec<_> = part.iter().map(|s| counts(s)).collect();
+            let mut classes: Vec<u8> =
+                all.iter().copied().flatten().filter(|c| c.2 > 0 && c.0 != 0).map(|c| c.0).collect();
             classes.sort_unstable();
             classes.dedup();
             mean(classes.iter().map(|class| mean(all.iter().map(|c| overlap(c, *class)))))
@@ -93,7 +122,7 @@ pub fn score(samples: &[SampleScore], scoring: Scoring, protocol: Protocol, batc
         (Protocol::Standard, Metric::FlowAccuracy) => share(samples),
         (Protocol::Virb, Metric::FlowAccuracy) => weighted(samples, batch, share),
         (_, Metric::L1 | Metric::EndpointError) => {
-            let (sum, count) = samples.iter().map(errors).fold((0.0, 0), |(s, n), e| (s + e.0, n + e.1));
+            let (sum, count) = samples.iter().map(|s| errors(s)).fold((0.0, 0), |(s, n), e| (s + e.0, n + e.1));
             sum / count.max(1) as f64
         }
     }
@@ -103,22 +132,22 @@ fn right(sample: &SampleScore) -> bool {
     matches!(sample, SampleScore::Class { truth, top } if top.first().is_some_and(|(c, _)| c == truth))
 }
 
-fn counts(sample: &SampleScore) -> Vec<(u8, u8, u64)> {
-    if let SampleScore::Pixels { counts } = sample { counts.clone() } else { Vec::new() }
+fn counts(sample: &SampleScore) -> &[(u8, u8, u64)] {
+    if let SampleScore::Pixels { counts } = sample { counts } else { &[] }
 }
 
 fn errors(sample: &SampleScore) -> (f64, u64, u64) {
     if let SampleScore::Errors { sum, count, hits } = sample { (*sum, *count, *hits) } else { (0.0, 0, 0) }
 }
 
-fn share(samples: &[SampleScore]) -> f64 {
-    let (hits, count) = samples.iter().map(errors).fold((0, 0), |(h, n), e| (h + e.2, n + e.1));
+fn share(samples: &[&SampleScore]) -> f64 {
+    let (hits, count) = samples.iter().map(|s| errors(s)).fold((0, 0), |(h, n), e| (h + e.2, n + e.1));
     hits as f64 / count.max(1) as f64
 }
 
 /// ViRB's mean over batches, weighted by their sizes. A batch without a value (no class in
 /// it) makes it no number, as NumPy's mean of nothing does.
-fn weighted(samples: &[SampleScore], batch: usize, value: impl Fn(&[SampleScore]) -> f64) -> f64 {
+fn weighted(samples: &[&SampleScore], batch: usize, value: impl Fn(&[&SampleScore]) -> f64) -> f64 {
     let sum: f64 = samples.chunks(batch.max(1)).map(|part| value(part) * part.len() as f64).sum();
     sum / samples.len().max(1) as f64
 }
@@ -209,6 +238,21 @@ mod tests {
         assert!((virb(1) - f64::midpoint(0.8, 0.75)).abs() < 1e-6);
         assert_eq!(standard(1), standard(2));
         assert!((standard(2) - f64::midpoint(0.8, 0.75)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_interval_holds_the_score_and_shrinks_with_the_samples() {
+        let top1 = scoring(Metric::Top1, false);
+        let guess = |i: u32| SampleScore::Class { truth: 0, top: vec![(u32::from(i.is_multiple_of(5)), 1.0)] };
+        let of = |n| interval(&(0..n).map(guess).collect::<Vec<_>>(), top1, Protocol::Standard, 32).expect("one");
+        let (few, many) = (of(100), of(1000));
+        // Normal approximation: 0.8 +- 1.96 * sqrt(0.8 * 0.2 / 1000).
+        assert!((many.low - 0.7752).abs() < 0.004 && (many.high - 0.8248).abs() < 0.004, "{many:?}");
+        assert!(few.low < many.low && many.high < few.high);
+        assert_eq!(interval(&[guess(0)], top1, Protocol::Standard, 32), None);
+        // Most draws of two samples in batches of one have a batch without a class.
+        let empty = [pixels(&[]), pixels(&[(1, 1, 4)])];
+        assert_eq!(interval(&empty, scoring(Metric::MeanIou, true), Protocol::Virb, 1), None);
     }
 
     #[test]

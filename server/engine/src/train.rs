@@ -18,7 +18,7 @@ pub use answer::score_batch;
 pub use configuration::{Configuration, Selection};
 
 use crate::head::Head;
-use crate::metric::{SampleScore, Scoring, score};
+use crate::metric::{SampleScore, Scoring, interval, score};
 use crate::progress::{EpochReport, Progress};
 use crate::seeded::Stream;
 use crate::{Error, Result};
@@ -32,6 +32,7 @@ use source::Source;
 use std::collections::BTreeMap;
 use std::path::Path;
 use virboard_core::protocol::Protocol;
+use virboard_core::statistics::Interval;
 
 /// What is trained: one configuration with its head.
 #[derive(Debug)]
@@ -277,6 +278,8 @@ pub struct Tested {
     pub samples: Vec<SampleScore>,
     /// The metric.
     pub value: f64,
+    /// Where it lies with a confidence of 95 % when test samples are drawn anew.
+    pub interval: Option<Interval>,
     /// The same of the constant; not a number without training samples.
     pub constant: f64,
 }
@@ -303,7 +306,8 @@ pub fn test_finished(
             score(&answers, aim.scoring, protocol, configuration.test_batch_size)
         }
     };
-    Ok(Tested { samples, value, constant })
+    let between = interval(&samples, aim.scoring, protocol, configuration.test_batch_size);
+    Ok(Tested { samples, value, interval: between, constant })
 }
 
 fn test(

@@ -26,15 +26,6 @@ pub struct AnalysisQuery {
     suite: String,
     /// `standard` or `virb`; by default the one with more scores.
     protocol: String,
-    /// Key of the task on the x axis, where an analysis has one.
-    #[allow(dead_code, reason = "read with the rest of the address")]
-    x: String,
-    /// `1` for ranks instead of values, where an analysis correlates.
-    #[allow(dead_code, reason = "read with the rest of the address")]
-    ranks: String,
-    /// `1` for the published figure's points as well, where there are any.
-    #[allow(dead_code, reason = "read with the rest of the address")]
-    reference: String,
     /// `json` (the default), `csv` for the table or `svg` for the pictures.
     format: String,
 }
@@ -69,7 +60,14 @@ pub async fn list_analyses() -> Json<Items> {
 /// An analysis of the present scores: sentences that follow from the numbers, the numbers as a
 /// table, and what is missing where there are too few.
 #[utoipa::path(
-    get, path = "/api/v1/analyses/{key}", tag = "analyses", params(("key" = String, Path), AnalysisQuery),
+    get, path = "/api/v1/analyses/{key}", tag = "analyses",
+    params(
+        ("key" = String, Path),
+        ("x" = Option<String>, Query, description = "Key of the task on the x axis, where an analysis has one."),
+        ("ranks" = Option<String>, Query, description = "`1` for ranks instead of values, where an analysis correlates."),
+        ("reference" = Option<String>, Query, description = "`1` with the published figure’s points, `0` without; by default only where no score is stored."),
+        AnalysisQuery,
+    ),
     responses((status = 200, body = Object), (status = 404, body = Problem, content_type = "application/problem+json"))
 )]
 pub async fn get_analysis(
@@ -126,18 +124,17 @@ pub struct LeaderboardQuery {
     suite: String,
     /// `csv` (the default), `json`, `parquet`, `tex` or `md`.
     format: String,
-    /// `score` (the default), `rank`, `relative` or `normalised`.
-    #[allow(dead_code, reason = "read with the rest of the address")]
-    show: String,
-    /// Columns to sort by, comma-separated; with a minus the other way round.
-    #[allow(dead_code, reason = "read with the rest of the address")]
-    sort: String,
 }
 
 /// The leaderboard as it is seen under the same query, all pages of it. CSV, JSON and Parquet
 /// have numbers (scores in the metric's own unit), LaTeX and Markdown the texts of the page.
 #[utoipa::path(
-    get, path = "/api/v1/leaderboard", tag = "results", params(LeaderboardQuery),
+    get, path = "/api/v1/leaderboard", tag = "results",
+    params(
+        ("show" = Option<String>, Query, description = "`score` (the default), `rank`, `relative` or `normalised`."),
+        ("sort" = Option<String>, Query, description = "Columns to sort by, comma-separated; with a minus the other way round."),
+        LeaderboardQuery,
+    ),
     responses((status = 200, content_type = "text/csv"), (status = 400, body = Problem, content_type = "application/problem+json"))
 )]
 pub async fn get_leaderboard(
@@ -150,10 +147,10 @@ pub async fn get_leaderboard(
     let format = Format::of(name).ok_or_else(|| unknown("format"))?;
     let suite =
         if query.suite.is_empty() { Suite::Paper } else { Suite::of(&query.suite).ok_or_else(|| unknown("suite"))? };
-    let sheets = app.overview().await?.sheets;
-    let sheet = sheets.into_iter().find(|s| s.suite == suite).ok_or_else(|| unknown("suite"))?;
+    let sheets = app.sheets().await?;
+    let at = sheets.iter().position(|s| s.suite == suite).ok_or_else(|| unknown("suite"))?;
     let view = Address::new("", raw.as_deref().unwrap_or_default()).view();
-    let made = tokio::task::spawn_blocking(move || file(&sheet.extract(&view), format)).await?;
+    let made = tokio::task::spawn_blocking(move || file(&sheets[at].extract(&view), format)).await?;
     let bytes = made.map_err(ServiceError::internal)?;
     let attachment = format!("attachment; filename=\"virboard-{}.{name}\"", suite.name());
     Ok(([(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, attachment)], bytes)

@@ -101,6 +101,11 @@ impl Virboard {
         Ok(Overview { sheets: (*snapshot.sheets).clone(), encoders: snapshot.board.encoders.clone() })
     }
 
+    /// The leaderboard's numbers.
+    pub async fn sheets(&self) -> Result<Arc<Vec<Sheet>>> {
+        Ok(self.snapshot().await?.sheets.clone())
+    }
+
     /// The page at an address. Several who ask for it at once wait for one.
     pub async fn content(&self, address: Address) -> Result<Arc<Content>> {
         let snapshot = self.snapshot().await?;

@@ -382,6 +382,7 @@ impl Workshop<'_> {
                 encoder: job.encoder.clone(),
                 task: job.task.clone(),
                 score: outcome.value,
+                interval: outcome.interval,
                 constant: outcome.constant,
                 provenance: Provenance {
                     source: Source::Measured,

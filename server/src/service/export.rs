@@ -54,11 +54,13 @@ pub enum Format {
 }
 
 /// Columns of a table, in order.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 22] = [
     "run",
     "encoder",
     "task",
     "score",
+    "low",
+    "high",
     "constant",
     "source",
     "probe",
@@ -77,13 +79,15 @@ const COLUMNS: [&str; 20] = [
     "predictions",
 ];
 
-fn cells(stored: &StoredResult) -> [String; 20] {
+fn cells(stored: &StoredResult) -> [String; 22] {
     let (r, p) = (&stored.result, &stored.result.provenance);
     [
         stored.run.map_or_else(String::new, |run| run.to_string()),
         r.encoder.clone(),
         r.task.clone(),
         r.score.to_string(),
+        r.interval.map_or_else(String::new, |i| i.low.to_string()),
+        r.interval.map_or_else(String::new, |i| i.high.to_string()),
         r.constant.map_or_else(String::new, |c| c.to_string()),
         p.source.name().to_owned(),
         p.probe.name().to_owned(),
@@ -136,7 +140,7 @@ pub async fn results(store: &Store, format: Format) -> Result<Vec<u8>, ExportErr
 fn parquet(rows: &[StoredResult]) -> Result<Vec<u8>, ExportError> {
     let kind = |column: &str| match column {
         "score" | "seconds" => "required double",
-        "constant" => "optional double",
+        "constant" | "low" | "high" => "optional double",
         "run" => "optional int64",
         "seed" | "finished_at" | "test_samples" => "required int64",
         _ => "required binary",
@@ -152,19 +156,21 @@ fn parquet(rows: &[StoredResult]) -> Result<Vec<u8>, ExportError> {
     let mut out = Vec::new();
     let mut writer = SerializedFileWriter::new(&mut out, schema, Arc::new(WriterProperties::default()))?;
     let mut group = writer.next_row_group()?;
-    let table: Vec<[String; 20]> = rows.iter().map(cells).collect();
+    let table: Vec<[String; 22]> = rows.iter().map(cells).collect();
     for (i, name) in COLUMNS.iter().enumerate() {
         let Some(mut column) = group.next_column()? else { break };
         match *name {
-            "score" | "seconds" | "constant" => {
+            "score" | "seconds" | "constant" | "low" | "high" => {
                 let value = |r: &StoredResult| match *name {
                     "score" => Some(r.result.score),
                     "seconds" => Some(r.result.provenance.seconds),
+                    "low" => r.result.interval.map(|i| i.low),
+                    "high" => r.result.interval.map(|i| i.high),
                     _ => r.result.constant,
                 };
                 let values: Vec<f64> = rows.iter().filter_map(value).collect();
                 let levels: Vec<i16> = rows.iter().map(|r| i16::from(value(r).is_some())).collect();
-                let levels = (*name == "constant").then_some(&levels[..]);
+                let levels = kind(name).starts_with("optional").then_some(&levels[..]);
                 column.typed::<DoubleType>().write_batch(&values, levels, None)?;
             }
             "run" | "seed" | "finished_at" | "test_samples" => {

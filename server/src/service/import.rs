@@ -175,6 +175,7 @@ fn row(encoder: &str, task: &str, score: f64, finished_at: i64, said: Said, head
             encoder: encoder.to_owned(),
             task: task.to_owned(),
             score,
+            interval: None,
             constant: None,
             provenance: Provenance {
                 source: Source::Imported,

@@ -6,6 +6,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use virboard_core::protocol::Protocol;
 use virboard_core::results::{Probe, Provenance, ResultCell, Source};
+use virboard_core::statistics::Interval;
 
 /// A run that begins, or is taken up again.
 #[derive(Debug, Clone, Copy)]
@@ -327,8 +328,8 @@ async fn insert_result(tx: &mut sqlx::Transaction<'_, sqlx::Sqlite>, stored: &St
     sqlx::query(
         "insert or replace into results (run, encoder, task, score, constant, source, encoder_sha256, dataset_sha256,
              configuration, seed, device, version, finished_at, seconds, test_samples, probe, protocol, selected,
-             head, predictions)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+             head, predictions, low, high)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
     )
     .bind(run)
     .bind(&result.encoder)
@@ -350,6 +351,8 @@ async fn insert_result(tx: &mut sqlx::Transaction<'_, sqlx::Sqlite>, stored: &St
     .bind(p.selected)
     .bind(head)
     .bind(predictions)
+    .bind(result.interval.map(|i| i.low))
+    .bind(result.interval.map(|i| i.high))
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -364,12 +367,17 @@ fn stored_of(row: &SqliteRow) -> Result<StoredResult> {
     })
 }
 
+fn interval_of(low: Option<f64>, high: Option<f64>) -> Option<Interval> {
+    Some(Interval { low: low?, high: high? })
+}
+
 fn result_of(row: &SqliteRow) -> Result<ResultCell> {
     let source: String = row.try_get("source")?;
     Ok(ResultCell {
         encoder: row.try_get("encoder")?,
         task: row.try_get("task")?,
         score: row.try_get("score")?,
+        interval: interval_of(row.try_get("low")?, row.try_get("high")?),
         constant: row.try_get("constant")?,
         provenance: Provenance {
             source: if source == Source::Imported.name() { Source::Imported } else { Source::Measured },

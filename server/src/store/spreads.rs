@@ -57,7 +57,14 @@ mod tests {
             seconds: 0.0,
             test_samples: 9,
         };
-        let result = ResultCell { encoder: "SWAV_800".into(), task: task.into(), score, constant: None, provenance };
+        let result = ResultCell {
+            encoder: "SWAV_800".into(),
+            task: task.into(),
+            score,
+            interval: None,
+            constant: None,
+            provenance,
+        };
         StoredResult { run: None, result, head: String::new(), predictions: String::new() }
     }
 

@@ -74,6 +74,8 @@ pub struct Matrix {
     pub tasks: Vec<&'static Task>,
     /// In the metric's own unit and sign, a row after the other.
     values: Vec<Option<f64>>,
+    /// Standard error of each over test samples; 0 where it is not known.
+    errors: Vec<f64>,
     /// The protocol of all scores.
     pub protocol: Protocol,
     /// Scores by the other protocol, which were left out.
@@ -106,12 +108,14 @@ impl Matrix {
         let most = if virb > standard { Protocol::Virb } else { Protocol::Standard };
         let protocol = protocol.unwrap_or(most);
         let mut values = vec![None; encoders.len() * tasks.len()];
+        let mut errors = vec![0.0; values.len()];
         let mut taken = 0;
         for ((row, column), r) in placed.into_iter().filter(|(_, r)| r.provenance.protocol == protocol) {
             values[row * tasks.len() + column] = Some(r.score);
+            errors[row * tasks.len() + column] = r.interval.map_or(0.0, |i| i.standard_error());
             taken += 1;
         }
-        Self { encoders, tasks, values, protocol, left_out: standard + virb - taken }
+        Self { encoders, tasks, values, errors, protocol, left_out: standard + virb - taken }
     }
 
     /// Number of scores.
@@ -124,6 +128,12 @@ impl Matrix {
     #[must_use]
     pub fn score(&self, encoder: usize, task: usize) -> Option<f64> {
         self.values[encoder * self.tasks.len() + task]
+    }
+
+    /// Standard error of a score over test samples; 0 where it is not known.
+    #[must_use]
+    pub fn error(&self, encoder: usize, task: usize) -> f64 {
+        self.errors[encoder * self.tasks.len() + task]
     }
 
     /// The score with its sign turned where less is better: more is always better.
@@ -212,7 +222,9 @@ impl Matrix {
     /// Only the given columns.
     #[must_use]
     pub fn only_tasks(&self, keep: &[usize]) -> Self {
-        let values = (0..self.encoders.len()).flat_map(|e| keep.iter().map(move |t| self.score(e, *t))).collect();
-        Self { tasks: keep.iter().map(|t| self.tasks[*t]).collect(), values, ..self.clone() }
+        let cells = || (0..self.encoders.len()).flat_map(|e| keep.iter().map(move |t| (e, *t)));
+        let values = cells().map(|(e, t)| self.score(e, t)).collect();
+        let errors = cells().map(|(e, t)| self.error(e, t)).collect();
+        Self { tasks: keep.iter().map(|t| self.tasks[*t]).collect(), values, errors, ..self.clone() }
     }
 }

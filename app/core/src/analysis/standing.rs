@@ -5,7 +5,7 @@ use crate::catalog::task::Category;
 use crate::statistics::{Interval, Resampler, mean_ranks};
 use serde::{Deserialize, Serialize};
 
-/// Resampled sets of tasks.
+/// Resampled sets of tasks and test samples.
 const ROUNDS: usize = 1000;
 /// An encoder is as good as the leader of its group if it is at least level in so many sets.
 const TIED: f64 = 0.05;
@@ -19,9 +19,10 @@ pub struct Standing {
     pub place: usize,
     /// Mean over the common tasks of its rank among the compared encoders.
     pub mean_rank: f64,
-    /// Where the mean rank lies when tasks are drawn anew. `None` with a single task.
+    /// Where the mean rank lies when tasks are drawn anew, and test samples where the results of
+    /// each are kept. `None` with a single task of unknown samples.
     pub interval: Option<Interval>,
-    /// Places that it takes when tasks are drawn anew.
+    /// Places that it takes in the same draws.
     pub places: Option<Interval>,
     /// Share of the other encoders that it beats, over all common tasks (Borda's count).
     pub borda: f64,
@@ -43,6 +44,8 @@ pub struct Standings {
     /// Encoders with some scores that were left out so that enough tasks stay in common, with
     /// the number of their scores.
     pub left_out: Vec<(String, usize)>,
+    /// Whether test samples were drawn anew, not only tasks.
+    pub sampled: bool,
 }
 
 impl Standings {
@@ -102,6 +105,16 @@ pub fn task_ranks(matrix: &Matrix, rows: &[usize], task: usize) -> Vec<f64> {
     mean_ranks(&bad)
 }
 
+/// The same with other test samples: each score moves by its standard error, as if encoders
+/// were tested on samples of their own. They share them, so true intervals are narrower.
+fn drawn_ranks(matrix: &Matrix, rows: &[usize], task: usize, resampler: &mut Resampler) -> Vec<f64> {
+    let mut one = |e: usize| {
+        let moved = matrix.error(e, task) * resampler.normal();
+        moved - matrix.good(e, task).unwrap_or(f64::NEG_INFINITY)
+    };
+    mean_ranks(&rows.iter().map(|e| one(*e)).collect::<Vec<_>>())
+}
+
 /// Places over all encoders and tasks that leave no holes.
 #[must_use]
 pub fn standings(matrix: &Matrix) -> Standings {
@@ -111,14 +124,21 @@ pub fn standings(matrix: &Matrix) -> Standings {
     }
     let ranks: Vec<Vec<f64>> = tasks.iter().map(|t| task_ranks(matrix, &rows, *t)).collect();
     let all: Vec<usize> = (0..tasks.len()).collect();
+    let sampled = tasks.iter().any(|t| rows.iter().any(|e| matrix.error(*e, *t) > 0.0));
     let means = mean_over(&ranks, &all, rows.len());
     let mut draws = Draws::new(rows.len());
-    if tasks.len() > 1 {
+    if tasks.len() > 1 || sampled {
         let mut resampler = Resampler::default();
         let mut some = vec![0; tasks.len()];
         for _ in 0..ROUNDS {
             resampler.draw(tasks.len(), &mut some);
-            draws.add(mean_over(&ranks, &some, rows.len()));
+            if sampled {
+                let ranks: Vec<Vec<f64>> =
+                    some.iter().map(|t| drawn_ranks(matrix, &rows, tasks[*t], &mut resampler)).collect();
+                draws.add(mean_over(&ranks, &all, rows.len()));
+            } else {
+                draws.add(mean_over(&ranks, &some, rows.len()));
+            }
         }
     }
     let mut order: Vec<usize> = (0..rows.len()).collect();
@@ -151,7 +171,7 @@ pub fn standings(matrix: &Matrix) -> Standings {
         .filter(|e| !rows.contains(e) && left(*e) > 0)
         .map(|e| (matrix.encoders[e].key.to_owned(), left(e)))
         .collect();
-    Standings { tasks: tasks.iter().map(|t| matrix.tasks[*t].key.to_owned()).collect(), places, left_out }
+    Standings { tasks: tasks.iter().map(|t| matrix.tasks[*t].key.to_owned()).collect(), places, left_out, sampled }
 }
 
 fn mean_over(ranks: &[Vec<f64>], tasks: &[usize], n: usize) -> Vec<f64> {

@@ -3,11 +3,12 @@
 use super::seen;
 use crate::analysis::standing::standings;
 use crate::analysis::{Matrix, Suite};
-use crate::catalog::encoder::{Method, Pretraining};
+use crate::catalog::encoder::{Licence, Method, Pretraining};
 use crate::catalog::published::published;
 use crate::catalog::task::{Category, Metric};
 use crate::protocol::Protocol;
 use crate::results::{ResultCell, Source};
+use crate::statistics::Interval;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 
@@ -31,6 +32,8 @@ pub struct Row {
     pub pretraining: Pretraining,
     /// For how long.
     pub epochs: Option<u32>,
+    /// Whether the licence of its weights allows commercial use.
+    pub commercial: bool,
     /// Whether its weights are here.
     pub ready: bool,
     /// Its place among the encoders that can be compared.
@@ -44,7 +47,7 @@ pub struct Place {
     pub place: usize,
     /// Mean of its ranks over the common tasks.
     pub mean_rank: f64,
-    /// Places that it takes in 95 % of resampled sets of tasks.
+    /// Places that it takes in 95 % of draws of tasks, and of test samples where known.
     pub between: Option<(f64, f64)>,
     /// Number of its group of encoders that cannot be told apart, from 1.
     pub group: usize,
@@ -78,6 +81,10 @@ pub struct Column {
     marks: Vec<u8>,
     /// Standard deviation over seeds, a row each; empty where there are none at all.
     pub spreads: Vec<Option<f64>>,
+    /// Where scores lie with a confidence of 95 % when test samples are drawn anew, a row each;
+    /// empty where none is known.
+    #[serde(default)]
+    pub intervals: Vec<Option<Interval>>,
     /// Computed when it is first asked for.
     #[serde(skip)]
     derived: OnceLock<Derived>,
@@ -113,6 +120,7 @@ impl Column {
             scores,
             marks,
             spreads: Vec::new(),
+            intervals: Vec::new(),
             derived: OnceLock::new(),
         }
     }
@@ -140,6 +148,37 @@ impl Column {
     #[must_use]
     pub fn rank(&self, row: usize) -> usize {
         self.derived().ranks[row]
+    }
+
+    /// The ranks that a row can have when test samples are drawn anew: others whose whole
+    /// interval is better stand before it, those whose whole interval is worse behind. Encoders
+    /// share the samples, so this is rather too wide. `None` where its interval is not known.
+    #[must_use]
+    pub fn rank_between(&self, row: usize) -> Option<(usize, usize)> {
+        let (low, high) = self.between(row).filter(|_| self.interval(row).is_some())?;
+        let others: Vec<(f64, f64)> = (0..self.scores.len())
+            .filter(|r| *r != row && self.virb(*r) == self.virb(row))
+            .filter_map(|r| self.between(r))
+            .collect();
+        let before = others.iter().filter(|o| o.0 > high).count();
+        let behind = others.iter().filter(|o| o.1 < low).count();
+        Some((1 + before, others.len() + 1 - behind))
+    }
+
+    /// Where a row's score lies when test samples are drawn anew, if that is known.
+    #[must_use]
+    pub fn interval(&self, row: usize) -> Option<Interval> {
+        self.intervals.get(row).copied().flatten()
+    }
+
+    /// The same with more being better; a score alone is its own interval.
+    fn between(&self, row: usize) -> Option<(f64, f64)> {
+        let score = self.good(row)?;
+        Some(match (self.interval(row), self.metric.higher_is_better()) {
+            (None, _) => (score, score),
+            (Some(i), true) => (i.low, i.high),
+            (Some(i), false) => (-i.high, -i.low),
+        })
     }
 
     /// How many scores there are by the same protocol.
@@ -250,6 +289,7 @@ impl Sheet {
                 method: e.method,
                 pretraining: e.pretraining,
                 epochs: e.epochs,
+                commercial: e.licence.is_none_or(Licence::commercial),
                 ready: ready(e.key),
                 place: standings.of(e.key).filter(|_| standings.places.len() > 1).map(|s| Place {
                     place: s.place,
@@ -280,6 +320,9 @@ impl Sheet {
                 let of = |r: &Row| spreads.iter().find(|s| s.task == t.key && s.encoder == r.key).map(|s| s.deviation);
                 column.spreads = rows.iter().map(of).collect();
             }
+            if cells.iter().flatten().any(|c| c.interval.is_some()) {
+                column.intervals = cells.iter().map(|c| c.and_then(|c| c.interval)).collect();
+            }
             t.description.clone_into(&mut column.description);
             t.caveat.clone_into(&mut column.caveat);
             column.constant = cells.iter().find_map(|c| c.and_then(|c| c.constant));
@@ -303,5 +346,43 @@ impl Sheet {
     #[must_use]
     pub fn filled(&self) -> usize {
         self.columns.iter().map(|c| c.scores.iter().flatten().count()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranked(scores: &[f64], metric: Metric) -> (Vec<usize>, Vec<f64>) {
+        let scores: Vec<Option<f64>> = scores.iter().copied().map(Some).collect();
+        let column = Column::new("t", "T", Category::PixelStructural, metric, scores);
+        (0..column.scores.len()).map(|r| (column.rank(r), column.heat(r))).unzip()
+    }
+
+    #[test]
+    fn ties_share_the_better_rank() {
+        assert_eq!(ranked(&[0.5, 0.9, 0.5, 0.1], Metric::Top1).0, [2, 1, 2, 4]);
+        assert_eq!(ranked(&[0.5, 0.9, 0.5, 0.1], Metric::L1).0, [2, 4, 2, 1]);
+        assert!(ranked(&[], Metric::L1).0.is_empty());
+    }
+
+    #[test]
+    fn a_rank_is_as_firm_as_the_intervals_are_apart() {
+        let interval = |low, high| Some(Interval { low, high });
+        let mut column =
+            Column::new("t", "T", Category::ImageSemantic, Metric::L1, vec![Some(1.0), Some(2.0), Some(4.0), None]);
+        assert_eq!(column.rank_between(0), None, "nothing is known of the samples");
+        column.intervals = vec![interval(0.5, 2.1), interval(1.9, 2.2), None, None];
+        let ranks = [0, 1, 2, 3].map(|r| column.rank_between(r));
+        assert_eq!(ranks, [Some((1, 2)), Some((1, 2)), None, None]);
+        column.intervals[1] = interval(2.2, 4.5);
+        assert_eq!([0, 1].map(|r| column.rank_between(r)), [Some((1, 1)), Some((2, 3))]);
+    }
+
+    #[test]
+    fn heat_follows_the_metrics_direction() {
+        assert_eq!(ranked(&[1.0, 3.0, 2.0], Metric::Top1).1, [0.0, 1.0, 0.5]);
+        assert_eq!(ranked(&[1.0, 3.0, 2.0], Metric::L1).1, [1.0, 0.0, 0.5]);
+        assert_eq!(ranked(&[2.0, 2.0], Metric::L1).1, [1.0, 1.0]);
     }
 }

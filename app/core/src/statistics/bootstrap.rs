@@ -2,6 +2,7 @@
 
 use super::quantile_sorted;
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Where a quantity lies with a confidence of 95 %.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,12 @@ impl Interval {
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         Some(Self { low: quantile_sorted(&values, 0.025)?, high: quantile_sorted(&values, 0.975)? })
+    }
+
+    /// The standard error of a normal distribution with this interval.
+    #[must_use]
+    pub fn standard_error(&self) -> f64 {
+        (self.high - self.low) / (2.0 * 1.959_963_984_540_054)
     }
 
     /// Whether zero lies outside.
@@ -38,13 +45,22 @@ impl Default for Resampler {
 }
 
 impl Resampler {
-    /// A number below `n`.
-    fn below(&mut self, n: usize) -> usize {
+    /// 32 random bits.
+    fn bits(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        let random = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        ((random * n as u64) >> 32) as usize
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
+    }
+
+    /// A number below `n`.
+    fn below(&mut self, n: usize) -> usize {
+        ((self.bits() * n as u64) >> 32) as usize
+    }
+
+    /// A number of the standard normal distribution.
+    pub fn normal(&mut self) -> f64 {
+        Normal::standard().inverse_cdf((self.bits() as f64 + 0.5) / 4_294_967_296.0)
     }
 
     /// As many numbers below `n` as there are places.
@@ -79,6 +95,13 @@ mod tests {
         };
         assert!(width(1000) < 0.2 * width(10));
         assert_eq!(Resampler::default().mean(&[1.0], 10), None);
+    }
+
+    #[test]
+    fn normal_numbers_have_the_interval_of_their_deviation() {
+        let mut resampler = Resampler::default();
+        let i = Interval::of((0..20_000).map(|_| 2.0 * resampler.normal()).collect()).expect("an interval");
+        assert!((i.standard_error() - 2.0).abs() < 0.05 && (i.low + i.high).abs() < 0.1, "{i:?}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub fn result(encoder: &str, task: &str, score: f64) -> ResultCell {
         seconds: 0.0,
         test_samples: 1,
     };
-    ResultCell { encoder: encoder.into(), task: task.into(), score, constant: None, provenance }
+    ResultCell { encoder: encoder.into(), task: task.into(), score, interval: None, constant: None, provenance }
 }
 
 /// All of the paper's encoders on all of its tasks: `plan` says how good, around zero, to which

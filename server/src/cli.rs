@@ -16,6 +16,7 @@ pub mod serve;
 use crate::service::Settings;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+use virboard_engine::encoder::Precision;
 
 /// Which frozen image encoder should you use?
 #[derive(Debug, Parser)]
@@ -43,12 +44,19 @@ pub struct Common {
     /// Where to compute: auto, cpu or cuda:N
     #[arg(long, global = true, default_value = "auto", env = "VIRBOARD_DEVICE")]
     device: String,
+    /// How exactly ResNets compute on the CPU: f32, or bf16 (faster, where the processor has it; see docs/benchmarks.md)
+    #[arg(long, global = true, default_value = "f32", env = "VIRBOARD_PRECISION", value_parser = precision)]
+    precision: Precision,
     /// Megabytes of encoder weights to keep loaded
     #[arg(long, global = true, default_value_t = 2000, env = "VIRBOARD_MEMORY_MB")]
     memory_mb: usize,
     /// Gigabytes that cached features may take; the least recently used leave first
     #[arg(long, global = true, default_value_t = 500, env = "VIRBOARD_CACHE_LIMIT_GB")]
     cache_limit: u64,
+}
+
+fn precision(name: &str) -> Result<Precision, String> {
+    Precision::of(name).ok_or_else(|| "known are f32 and bf16".to_owned())
 }
 
 impl Common {
@@ -60,6 +68,7 @@ impl Common {
             samples: self.samples_dir.clone(),
             public: self.public_dir.clone(),
             device: self.device.clone(),
+            precision: self.precision,
             memory: self.memory_mb << 20,
             queue: 128,
             cache_limit: self.cache_limit.saturating_mul(1_000_000_000),

@@ -33,6 +33,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use virboard_app::api::{EncoderState, SamplePhoto};
 use virboard_core::catalog::ENCODERS;
 use virboard_engine::dataset::Places;
+use virboard_engine::encoder::Precision;
 use virboard_engine::encoder::registry::Registry;
 use virboard_engine::evaluate::Folders;
 use virboard_engine::feature_cache::Cache;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub public: PathBuf,
     /// `auto`, `cpu` or `cuda:N`.
     pub device: String,
+    /// How exactly ResNets compute on the CPU.
+    pub precision: Precision,
     /// Bytes of encoder weights that stay loaded.
     pub memory: usize,
     /// Predictions that may wait for the device.
@@ -79,7 +82,8 @@ impl Settings {
     pub fn registry(&self) -> virboard_engine::Result<Registry> {
         let device = virboard_engine::device::open(&self.device)?;
         let folders = vec![self.data.join("checkpoints"), self.samples.join("encoders")];
-        Ok(Registry::new(folders, device, self.memory).with_files(self.checkpoints.clone()))
+        let registry = Registry::new(folders, device, self.memory).with_files(self.checkpoints.clone());
+        registry.with_precision(self.precision)
     }
 
     /// The database in the data folder, which is made if need be.

@@ -9,7 +9,7 @@ use virboard::service::Virboard;
 use virboard_core::catalog::encoder::Architecture;
 use virboard_engine::device;
 use virboard_engine::encoder::resnet::{Config, random_weights};
-use virboard_engine::encoder::{RANDOM_SEED, load};
+use virboard_engine::encoder::{Precision, RANDOM_SEED, load};
 use virboard_engine::seeded::Stream;
 
 /// An `out/` folder as ViRB leaves it, with a linear head that PyTorch saved.
@@ -84,7 +84,7 @@ async fn a_virb_tree_is_imported_and_its_linear_head_predicts() {
     // The same by hand: softmax(W e + b) of the head that PyTorch saved.
     let cpu = device::open("cpu").expect("there");
     let path = data.path().join("checkpoints/SWAV_800.safetensors");
-    let encoder = load("SWAV_800", Architecture::ResNet50, &path, None, &cpu).expect("loaded");
+    let encoder = load("SWAV_800", Architecture::ResNet50, &path, None, &cpu, Precision::F32).expect("loaded");
     let input = encoder.network.preprocessing();
     let picture = virboard_engine::image::decode(&photo).expect("decoded");
     let batch = input.batch(&[input.input(&picture)], &cpu).expect("a batch");

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::program::{config, miniatures, virboard, works};
+use common::program::{config, fails, miniatures, virboard, works};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -132,4 +132,46 @@ fn two_processes_share_the_work() {
     assert!(done.status.success());
     assert_eq!(outcome(data.path()), outcome(alone.path()));
     same_curves(data.path(), alone.path());
+}
+
+#[test]
+fn another_precision_is_another_score() {
+    let data = miniatures(&["eurosat"]);
+    let config = config(data.path(), &[("Eurosat", 1)]);
+    let evaluate = |precision: &str, encoder: &str| {
+        let arguments = ["--precision", precision, "evaluate", "--config", &config, "--encoders", encoder, "--json"];
+        let results: Vec<serde_json::Value> = serde_json::from_str(&works(data.path(), &arguments)).expect("JSON");
+        results.len()
+    };
+    let all = |encoder: &str| -> Vec<(f64, String)> {
+        let rows = works(data.path(), &["export", "--format", "json"]);
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&rows).expect("JSON");
+        let own = rows.iter().filter(|r| r["encoder"] == encoder && r["task"] == "Eurosat");
+        own.map(|r| {
+            let configuration = r["provenance"]["configuration"].as_str().unwrap_or_default().to_owned();
+            (r["score"].as_f64().expect("a score"), configuration)
+        })
+        .collect()
+    };
+    let exact = evaluate("f32", "OpenNsfw");
+    assert!(exact > 1, "a head and other probes");
+    if virboard_engine::encoder::Precision::Bf16.check(&candle_core::Device::Cpu).is_err() {
+        let message =
+            fails(data.path(), &["--precision", "bf16", "evaluate", "--config", &config, "--encoders", "OpenNsfw"]);
+        assert!(message.contains("--precision f32"), "{message}");
+        return;
+    }
+    assert_eq!(evaluate("bf16", "OpenNsfw"), exact, "all are scored anew");
+    let (rounded, own): (Vec<_>, Vec<_>) =
+        all("OpenNsfw").into_iter().partition(|r| r.1.contains("\"precision\":\"bf16\""));
+    assert_eq!((rounded.len(), own.len()), (exact, exact), "and stand beside the exact ones");
+    let current = tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let store = virboard::store::Store::open(&data.path().join("virboard.db")).await.expect("opened");
+        store.current_results().await.expect("read")
+    });
+    let shown = current.iter().find(|r| r.encoder == "OpenNsfw" && r.task == "Eurosat").expect("a score");
+    assert!(!shown.provenance.configuration.contains("precision"), "the leaderboard shows the exact one");
+    // It has no other precision: nothing is left to do.
+    assert!(evaluate("f32", "EfficientNetLite0") > 1);
+    assert_eq!(evaluate("bf16", "EfficientNetLite0"), 0);
 }

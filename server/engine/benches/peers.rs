@@ -12,8 +12,8 @@ use std::time::Instant;
 use virboard_core::catalog::task::{Metric, OutputKind};
 use virboard_core::protocol::Protocol;
 use virboard_engine::encode::pictures;
-use virboard_engine::encoder::Encoder;
 use virboard_engine::encoder::resnet::{Config, ResNet, random_weights};
+use virboard_engine::encoder::{Encoder, Precision};
 use virboard_engine::evaluate::configuration;
 use virboard_engine::head::{Architecture, Head, HeadSpec, Label};
 use virboard_engine::image::decode;
@@ -95,6 +95,9 @@ impl Times {
     }
 }
 
+/// Something of ours to be timed, and its name.
+type Ours<'a> = (&'a str, &'a mut dyn FnMut() -> Result<(), Failure>);
+
 /// Runs ours and the peers in turns, and prints a row each: `amount` things took so long.
 fn compare(
     peers: &mut Option<Peers>,
@@ -105,18 +108,31 @@ fn compare(
     requests: &[(&str, String)],
     ours: &mut dyn FnMut() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut all: Vec<(&str, Times)> = vec![("Virboard", Times::default())];
+    compare_all(peers, title, unit, amount, rounds, requests, &mut [("Virboard", ours)])
+}
+
+/// The same with several of ours, the first of which the others are compared with.
+fn compare_all(
+    peers: &mut Option<Peers>,
+    title: &str,
+    unit: &str,
+    amount: f64,
+    rounds: usize,
+    requests: &[(&str, String)],
+    ours: &mut [Ours<'_>],
+) -> Result<(), Failure> {
+    let mut all: Vec<(&str, Times)> = ours.iter().map(|(name, _)| (*name, Times::default())).collect();
     all.extend(requests.iter().map(|(name, _)| (*name, Times::default())));
     for round in 0..=rounds {
         for (i, (_, times)) in all.iter_mut().enumerate() {
             // Whoever ran before may still spin.
             std::thread::sleep(std::time::Duration::from_millis(100));
-            let seconds = if i == 0 {
+            let seconds = if let Some((_, run)) = ours.get_mut(i) {
                 let start = Instant::now();
-                ours()?;
+                run()?;
                 Some(start.elapsed().as_secs_f64())
             } else {
-                peers.as_mut().map(|p| p.time(&requests[i - 1].1)).transpose()?.flatten()
+                peers.as_mut().map(|p| p.time(&requests[i - ours.len()].1)).transpose()?.flatten()
             };
             // The first round warms up.
             times.0.extend(seconds.filter(|_| round > 0));
@@ -140,6 +156,13 @@ fn compare(
 fn encoders(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
     let config = Config::resnet50();
     let network = ResNet::new(config, &mut random_weights(&config, 0)?, &Device::Cpu)?;
+    let brief = match ResNet::with(config, &mut random_weights(&config, 0)?, &Device::Cpu, Precision::Bf16) {
+        Ok(network) => Some(network),
+        Err(error) => {
+            eprintln!("{error}");
+            None
+        }
+    };
     // As many passes a turn as take a while, so that the caches are each program's own.
     for (n, times) in [(1, 24), (8, 4), (32, 1)] {
         let x = Tensor::randn(0f32, 1.0, (n, 3, 224, 224), &Device::Cpu)?;
@@ -152,13 +175,38 @@ fn encoders(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
         .map(|(name, key)| (name, format!("encoder {key} {n} {times}")))
         .into();
         let title = format!("ResNet-50, 224 x 224, batch {n}");
-        compare(peers, &title, "images/s", (n * times) as f64, rounds, &requests, &mut || {
+        let run = |network: &ResNet| -> Result<(), Failure> {
             for _ in 0..times {
                 network.embedding(&x)?;
             }
             Ok(())
-        })?;
+        };
+        let mut exact = || run(&network);
+        let mut rounded = || brief.as_ref().map_or(Ok(()), run);
+        let mut ours: Vec<Ours<'_>> = vec![("Virboard", &mut exact)];
+        if brief.is_some() {
+            ours.push(("Virboard, bfloat16", &mut rounded));
+        }
+        compare_all(peers, &title, "images/s", (n * times) as f64, rounds, &requests, &mut ours)?;
     }
+    if let Some(brief) = brief {
+        errors(&network, &brief)?;
+    }
+    Ok(())
+}
+
+/// How far bfloat16 moves what the network gives.
+fn errors(exact: &ResNet, rounded: &ResNet) -> Result<(), Failure> {
+    let x = Tensor::randn(0f32, 1.0, (4, 3, 224, 224), &Device::Cpu)?;
+    let (wanted, ours) = (exact.features(&x)?, rounded.features(&x)?);
+    let names = exact.maps().iter().map(|m| m.name.as_str()).chain(["embedding"]);
+    println!("| ResNet-50 in bfloat16 | error, as a share of the length |\n|---|---|");
+    let all = wanted.maps.iter().chain([&wanted.embedding]).zip(ours.maps.iter().chain([&ours.embedding]));
+    for (name, (wanted, ours)) in names.zip(all) {
+        let length = |t: &Tensor| -> Result<f32, Failure> { Ok(t.sqr()?.sum_all()?.to_scalar::<f32>()?.sqrt()) };
+        println!("| {name} | {:.4} |", length(&(wanted - ours)?)? / length(wanted)?);
+    }
+    println!();
     Ok(())
 }
 

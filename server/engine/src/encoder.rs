@@ -23,6 +23,53 @@ pub struct MapSpec {
     pub channels: usize,
 }
 
+/// How exactly a network computes on the CPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// As PyTorch does by default.
+    #[default]
+    F32,
+    /// Weights and activations of ResNets in bfloat16, sums in `f32`.
+    Bf16,
+}
+
+impl Precision {
+    /// Whether it is the default, which is said nowhere.
+    #[must_use]
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    pub fn is_default(&self) -> bool {
+        *self == Self::F32
+    }
+
+    /// The precision of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::F32, Self::Bf16].into_iter().find(|p| p.name() == name)
+    }
+
+    /// Complains if it cannot be had on a device.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for bfloat16 on a GPU or on a processor without it.
+    pub fn check(self, device: &Device) -> Result<()> {
+        match self {
+            Self::F32 => Ok(()),
+            Self::Bf16 if device.is_cpu() => crate::kernel::bf16::check(),
+            Self::Bf16 => Err(Error::Unsupported("bfloat16 is for the CPU; use `--precision f32` on a GPU".to_owned())),
+        }
+    }
+
+    /// `f32` or `bf16`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
 /// What an encoder makes of a batch.
 #[derive(Debug, Clone)]
 pub struct Features {
@@ -93,6 +140,8 @@ pub struct LoadedEncoder {
     pub classifier: Option<(Tensor, Tensor)>,
     /// Size of the weights in memory.
     pub bytes: usize,
+    /// How exactly it computes.
+    pub precision: Precision,
     /// Which network it is.
     pub architecture: Architecture,
     /// Its checkpoint; none for seeded weights.
@@ -118,12 +167,12 @@ impl LoadedEncoder {
 pub const RANDOM_SEED: u64 = 0;
 
 /// Builds `Random`: torchvision's initialisation of a ResNet-50 from a fixed seed.
-pub fn random(key: &str, device: &Device) -> Result<LoadedEncoder> {
+pub fn random(key: &str, device: &Device, precision: Precision) -> Result<LoadedEncoder> {
     let config = resnet::Config::resnet50();
     let weights = resnet::random_weights(&config, RANDOM_SEED)?;
     let source = format!("torchvision's default initialisation, seed {RANDOM_SEED}");
     let provenance = Provenance { sha256: crate::files::sha256(source.as_bytes()), source };
-    build(key, Architecture::ResNet50, config, weights, provenance, None, device)
+    build(key, Architecture::ResNet50, config, weights, provenance, None, (device, precision))
 }
 
 /// Loads the checkpoint at `path` as encoder `key`. Strict: every tensor must be there
@@ -134,18 +183,19 @@ pub fn load(
     path: &Path,
     format: Option<Format>,
     device: &Device,
+    precision: Precision,
 ) -> Result<LoadedEncoder> {
     let (weights, provenance) = read(path, format)?;
     let config = match architecture {
         Architecture::OpenNsfw => resnet::Config::open_nsfw(),
         Architecture::ResNet50 | Architecture::EfficientNetLite0 => resnet::Config::resnet50(),
     };
-    build(key, architecture, config, weights, provenance, Some(path), device)
+    build(key, architecture, config, weights, provenance, Some(path), (device, precision))
 }
 
 /// Loads any checkpoint at `path`, telling the architecture from its tensors: a bottleneck
 /// ResNet of any width and depth, EfficientNet-Lite0, or open_nsfw.
-pub fn load_any(path: &Path, format: Option<Format>, device: &Device) -> Result<LoadedEncoder> {
+pub fn load_any(path: &Path, format: Option<Format>, device: &Device, precision: Precision) -> Result<LoadedEncoder> {
     let (weights, provenance) = read(path, format)?;
     let architecture = if weights.shape("_conv_stem.weight").is_some() {
         Architecture::EfficientNetLite0
@@ -159,7 +209,7 @@ pub fn load_any(path: &Path, format: Option<Format>, device: &Device) -> Result<
         Architecture::ResNet50 | Architecture::EfficientNetLite0 => resnet::Config::of(&weights),
     };
     let key = provenance.source.clone();
-    build(&key, architecture, config, weights, provenance, Some(path), device)
+    build(&key, architecture, config, weights, provenance, Some(path), (device, precision))
 }
 
 /// The tensors of a checkpoint and where they come from.
@@ -177,8 +227,11 @@ fn build(
     mut weights: weights::Weights,
     provenance: Provenance,
     file: Option<&Path>,
-    device: &Device,
+    (device, precision): (&Device, Precision),
 ) -> Result<LoadedEncoder> {
+    // Only ResNets have another one.
+    let resnet = architecture != Architecture::EfficientNetLite0;
+    let precision = if resnet { precision } else { Precision::F32 };
     let classifier = match architecture {
         Architecture::EfficientNetLite0 => Some((
             weights.take("_fc.weight", &[1000, architecture.embedding()])?.to_device(device)?,
@@ -188,12 +241,14 @@ fn build(
     };
     let network: Box<dyn Encoder> = match architecture {
         Architecture::EfficientNetLite0 => Box::new(efficientnet_lite::EfficientNetLite0::new(&mut weights, device)?),
-        Architecture::ResNet50 | Architecture::OpenNsfw => Box::new(resnet::ResNet::new(config, &mut weights, device)?),
+        Architecture::ResNet50 | Architecture::OpenNsfw => {
+            Box::new(resnet::ResNet::with(config, &mut weights, device, precision)?)
+        }
     };
     let bytes = weights.bytes_taken();
     weights.finish()?;
     let file = file.map(Path::to_path_buf);
-    Ok(LoadedEncoder { key: key.to_owned(), network, provenance, classifier, bytes, architecture, file })
+    Ok(LoadedEncoder { key: key.to_owned(), network, provenance, classifier, bytes, precision, architecture, file })
 }
 
 /// The catalogue's entry, or an error that lists what there is.

@@ -1,8 +1,8 @@
 //! One job: an encoder, a task and the configurations of its training give heads and scores.
 
 use crate::dataset::{self, Broken, Dataset, Places, Split, scenes};
-use crate::encoder::LoadedEncoder;
 use crate::encoder::registry::Registry;
+use crate::encoder::{LoadedEncoder, Precision};
 use crate::feature_cache::{Cache, Kind, Request};
 use crate::files::{self, sha256};
 use crate::head::{Head, HeadSpec, Label};
@@ -116,6 +116,7 @@ pub fn configuration(task: &Task, seed: u64, protocol: Protocol) -> Result<Confi
         protocol,
         selection: Selection::LastEpoch,
         seed,
+        precision: Precision::F32,
     })
 }
 
@@ -161,6 +162,8 @@ struct TestOnly {
     head_of: String,
     head_sha256: String,
     protocol: Protocol,
+    #[serde(skip_serializing_if = "Precision::is_default")]
+    precision: Precision,
 }
 
 /// A job with its encoder and data opened.
@@ -329,10 +332,11 @@ impl<'a> Bench<'a> {
         let votes = knn::classify(&x, &classes, &test, &truth, &knn::NEIGHBOURS, progress)?;
         for (k, samples) in knn::NEIGHBOURS.iter().zip(votes) {
             let json = serde_json::json!({ "name": format!("{k} nearest neighbours"), "k": k, "temperature": 0.07 });
+            let json = self.said(json);
             let v = value(&samples);
             let name = format!("knn{k}-{}", protocol.name());
             let between = range(&samples);
-            let mut outcome = self.outcome(Probe::Knn, &name, json.to_string(), 0, samples, v)?;
+            let mut outcome = self.outcome(Probe::Knn, &name, json, 0, samples, v)?;
             outcome.interval = between;
             outcome.selected = *k == 20;
             outcomes.push(outcome);
@@ -343,15 +347,23 @@ impl<'a> Bench<'a> {
             return Ok(outcomes);
         }
         let samples = logistic::classify(&x, &classes, &test, &truth, labels, progress)?;
-        let json = serde_json::json!({ "name": "logistic regression", "C": logistic::C });
+        let json = self.said(serde_json::json!({ "name": "logistic regression", "C": logistic::C }));
         let v = value(&samples);
         let name = format!("logistic-{}", protocol.name());
         let between = range(&samples);
-        let mut outcome = self.outcome(Probe::Logistic, &name, json.to_string(), 0, samples, v)?;
+        let mut outcome = self.outcome(Probe::Logistic, &name, json, 0, samples, v)?;
         outcome.interval = between;
         outcome.selected = true;
         outcomes.push(outcome);
         Ok(outcomes)
+    }
+
+    /// A probe's configuration as text, with the encoder's precision unless it is the default.
+    fn said(&self, mut json: serde_json::Value) -> String {
+        if !self.encoder.precision.is_default() {
+            json["precision"] = self.encoder.precision.name().into();
+        }
+        json.to_string()
     }
 
     /// The head that another task trained, and what says so.
@@ -366,8 +378,12 @@ impl<'a> Bench<'a> {
                 self.encoder.key
             )));
         }
-        let said =
-            TestOnly { head_of: of.to_owned(), head_sha256: files::sha256_file(&path)?, protocol: self.job.protocol() };
+        let said = TestOnly {
+            head_of: of.to_owned(),
+            head_sha256: files::sha256_file(&path)?,
+            protocol: self.job.protocol(),
+            precision: self.encoder.precision,
+        };
         Ok((path, serde_json::to_string(&said).unwrap_or_default()))
     }
 

@@ -138,8 +138,9 @@ impl Cache {
         let Request { encoder, dataset, split, kind, .. } = request;
         let preprocessing = serde_json::to_string(encoder.network.preprocessing())
             .map_err(|e| Error::Unsupported(format!("preprocessing cannot be named: {e}")))?;
+        let precision = if encoder.precision.is_default() { "" } else { encoder.precision.name() };
         let identity = format!(
-            "{VERSION}/{}/{}/{preprocessing}/{}/{kind:?}",
+            "{VERSION}/{}{precision}/{}/{preprocessing}/{}/{kind:?}",
             encoder.provenance.sha256,
             dataset.pictures_sha256(),
             split.name()

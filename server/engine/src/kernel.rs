@@ -5,18 +5,21 @@
 #![allow(clippy::inline_always, reason = "what is compiled for each kind of processor must be inlined to be so")]
 #![allow(clippy::needless_range_loop, reason = "loops over registers read better with their numbers")]
 
+pub mod bf16;
 mod convolution;
 mod dense;
 mod pool;
 mod product;
 mod step;
 pub mod training;
+mod value;
 mod winograd;
 
 pub use convolution::{Convolution, Maps, Scratch};
 pub use dense::{Into, Left, dots, outer};
 pub use pool::{average, max_pool_3x3};
 pub use step::{BETA2, EPS, Moments, Rule};
+pub use value::{Fused, Value};
 
 use crate::Result;
 use candle_core::backend::BackendStorage;
@@ -25,9 +28,9 @@ use pulp::Simd;
 use std::marker::PhantomData;
 
 /// The first `len` values of a buffer that is kept between calls, which grows when it must.
-pub fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+pub fn grown<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
-        buffer.resize(len, 0.0);
+        buffer.resize(len, T::default());
     }
     &mut buffer[..len]
 }
@@ -52,19 +55,19 @@ pub(crate) fn read<T>(x: &Tensor, take: impl FnOnce(&[f32]) -> T) -> Result<T> {
 
 /// A slice that several threads write to, each its own parts.
 #[derive(Clone, Copy)]
-struct Parts<'a> {
-    start: *mut f32,
+struct Parts<'a, T = f32> {
+    start: *mut T,
     len: usize,
-    slice: PhantomData<&'a mut [f32]>,
+    slice: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: the only access is `part`, whose caller promises that no two parts overlap.
-unsafe impl Send for Parts<'_> {}
+unsafe impl<T: Send> Send for Parts<'_, T> {}
 // SAFETY: as above.
-unsafe impl Sync for Parts<'_> {}
+unsafe impl<T: Send> Sync for Parts<'_, T> {}
 
-impl<'a> Parts<'a> {
-    fn new(slice: &'a mut [f32]) -> Self {
+impl<'a, T> Parts<'a, T> {
+    fn new(slice: &'a mut [T]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
     }
 
@@ -72,7 +75,7 @@ impl<'a> Parts<'a> {
     ///
     /// # Safety
     /// While the part lives no other part may hold any of its values.
-    unsafe fn part(&self, at: usize, len: usize) -> &'a mut [f32] {
+    unsafe fn part(&self, at: usize, len: usize) -> &'a mut [T] {
         assert!(at <= self.len && len <= self.len - at, "a part lies within its slice");
         // SAFETY: it lies within the slice, and the caller promises that it is the only one there.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), len) }

@@ -4,7 +4,7 @@
 use candle_core::{Device, Tensor};
 use std::path::{Path, PathBuf};
 use virboard_engine::encode::{encode, pictures};
-use virboard_engine::encoder::load_any;
+use virboard_engine::encoder::{Precision, load_any};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -34,7 +34,8 @@ fn published_weights_give_their_authors_embeddings() {
     let wanted = wanted.expect("the vectors are in the repository");
     let photos = tempfile::tempdir().expect("a folder");
     let names = copies(&wanted, photos.path());
-    let encoder = load_any(&root().join("../samples/encoders/EfficientNetLite0.safetensors"), None, &Device::Cpu);
+    let encoder =
+        load_any(&root().join("../samples/encoders/EfficientNetLite0.safetensors"), None, &Device::Cpu, Precision::F32);
     let out = photos.path().join("out.safetensors");
     let files = pictures(photos.path()).expect("listed");
     encode(&encoder.expect("it ships"), &files, &["embedding".to_owned()], &out, &Device::Cpu, &()).expect("encoded");
@@ -67,7 +68,7 @@ fn every_format_encodes_photographs_as_torchvision_does() {
         "plain.safetensors",
     ] {
         let path = root().join("tests/vectors/checkpoints").join(checkpoint);
-        let encoder = load_any(&path, None, &Device::Cpu).expect(checkpoint);
+        let encoder = load_any(&path, None, &Device::Cpu, Precision::F32).expect(checkpoint);
         let out = photos.path().join("out.safetensors");
         encode(&encoder, &files, &layers, &out, &Device::Cpu, &()).expect(checkpoint);
         let got = candle_core::safetensors::load(&out, &Device::Cpu).expect("readable");
@@ -94,7 +95,7 @@ fn every_format_encodes_photographs_as_torchvision_does() {
 #[test]
 fn an_unknown_layer_and_an_empty_folder_are_named() {
     let path = root().join("tests/vectors/checkpoints/plain.safetensors");
-    let encoder = load_any(&path, None, &Device::Cpu).expect("loaded");
+    let encoder = load_any(&path, None, &Device::Cpu, Precision::F32).expect("loaded");
     let error = encode(&encoder, &[], &["block9".to_owned()], Path::new("x"), &Device::Cpu, &()).expect_err("refused");
     assert!(error.to_string().contains("block9") && error.to_string().contains("block4"), "{error}");
     let empty = tempfile::tempdir().expect("a folder");

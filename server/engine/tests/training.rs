@@ -9,7 +9,7 @@ use virboard_core::protocol::Protocol;
 use virboard_engine::dataset::{Dataset, Sample, Split, Target};
 use virboard_engine::encoder::registry::Registry;
 use virboard_engine::encoder::resnet::{Config, ResNet, random_weights};
-use virboard_engine::encoder::{LoadedEncoder, Provenance};
+use virboard_engine::encoder::{LoadedEncoder, Precision, Provenance};
 use virboard_engine::feature_cache::{Cache, FeatureSet, Kind, Request};
 use virboard_engine::head::{Architecture, Head, HeadSpec, Label, RawOutput, pixelwise};
 use virboard_engine::metric::Scoring;
@@ -77,6 +77,7 @@ fn narrow() -> LoadedEncoder {
         provenance,
         classifier: None,
         bytes: 0,
+        precision: Precision::F32,
         architecture: virboard_core::catalog::encoder::Architecture::ResNet50,
         file: None,
     }
@@ -116,6 +117,7 @@ fn configuration(name: &str, learning_rate: f64, epochs: u32) -> Configuration {
         protocol: Protocol::Standard,
         selection: Selection::LastEpoch,
         seed: 3,
+        precision: Precision::F32,
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use virboard_core::catalog::encoder::{Architecture, Format};
 use virboard_engine::checkpoint;
 use virboard_engine::encoder::resnet::{Config, ResNet};
-use virboard_engine::encoder::{self, Encoder, Features};
+use virboard_engine::encoder::{self, Encoder, Features, Precision};
 use virboard_engine::head::pixelwise::Pixelwise;
 use virboard_engine::head::{Head, RawOutput};
 use virboard_engine::preprocess::{Filter, resize};
@@ -69,7 +69,7 @@ fn checkpoint(name: &str) -> PathBuf {
 
 #[test]
 fn random_resnet50_is_torchvisions() {
-    let encoder = encoder::random("Random", &Device::Cpu).expect("built");
+    let encoder = encoder::random("Random", &Device::Cpu, Precision::F32).expect("built");
     let x = seeded_input("resnet50", &[1, 3, 224, 224]);
     let features = encoder.network.features(&x).expect("computed");
     agree_all(&features, &*encoder.network, &vectors("resnet.safetensors"), "resnet50.");
@@ -158,7 +158,7 @@ fn damaged_checkpoints_are_errors() {
 
 fn sample(key: &str, architecture: Architecture) -> encoder::LoadedEncoder {
     let path = root().join(format!("../samples/encoders/{key}.safetensors"));
-    encoder::load(key, architecture, &path, None, &Device::Cpu).expect("the sample encoder loads")
+    encoder::load(key, architecture, &path, None, &Device::Cpu, Precision::F32).expect("the sample encoder loads")
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Encode {
     pub async fn run(self, settings: Settings) -> Result<(), Failure> {
         let work = move || -> Result<(), Failure> {
             let device = device::open(&settings.device)?;
-            let encoder = load_any(&self.checkpoint, self.format.format(), &device)?;
+            let encoder = load_any(&self.checkpoint, self.format.format(), &device, settings.precision)?;
             let files = encode::pictures(&self.images)?;
             Ok(encode::encode(&encoder, &files, &self.layers, &self.out, &device, &Bars::default())?)
         };

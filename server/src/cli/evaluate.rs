@@ -177,7 +177,7 @@ pub async fn evaluate(settings: Settings, request: Request, only_plan: bool) -> 
             for job in &plan.jobs {
                 println!("{} on {}: {} configurations", job.encoder, job.task, job.configurations.len());
             }
-            let pictures = pictures_per_second(registry.device())?;
+            let pictures = pictures_per_second(&registry)?;
             println!(
                 "\nThe whole grid with nothing there yet, at {pictures:.0} pictures a second here, and on one H100 as \
                  assumed in docs/benchmarks.md:\n"

@@ -9,7 +9,7 @@ use crate::service::virb_config::task_of;
 use clap::{Args, Subcommand};
 use virboard_core::catalog::{ENCODERS, TASKS, encoder};
 use virboard_engine::device;
-use virboard_engine::encoder::load;
+use virboard_engine::encoder::{Precision, load};
 
 /// Options of fetching.
 #[derive(Debug, Args)]
@@ -79,7 +79,7 @@ fn encoders(settings: &Settings, keys: &[String], mirror: Option<&str>) -> Resul
         let path = settings.data.join("checkpoints").join(format!("{}.{}", entry.key, ending.unwrap_or("pt")));
         // Only a file whose network can be loaded gets its name.
         let check = |part: &std::path::Path| {
-            load(entry.key, entry.architecture, part, None, &cpu).map(drop).map_err(|e| e.to_string())
+            load(entry.key, entry.architecture, part, None, &cpu, Precision::F32).map(drop).map_err(|e| e.to_string())
         };
         match fetch(&url, &path, Patience::default(), &Bars::default(), check) {
             Ok(()) => {

@@ -5,13 +5,16 @@ use super::{OpenError, Settings};
 use crate::store::{Epoch, NewRun, Store, StoreError, StoredResult, now};
 use std::path::Path;
 use std::sync::Mutex;
-use virboard_core::catalog::{ENCODERS, TASKS, encoder::Encoder, task, task::TaskRole};
+use virboard_core::catalog::encoder::{Architecture, Encoder};
+use virboard_core::catalog::{ENCODERS, TASKS, encoder as encoder_of, task, task::TaskRole};
 use virboard_core::protocol::Protocol;
 use virboard_core::results::{Provenance, ResultCell, Source};
 use virboard_engine::dataset;
+use virboard_engine::encoder::Precision;
 use virboard_engine::encoder::registry::Registry;
 use virboard_engine::evaluate::{Bench, Folders, Job, Outcome};
 use virboard_engine::progress::{EpochReport, Progress};
+use virboard_engine::train::Configuration;
 
 /// What an evaluation fails with.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +152,7 @@ pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Resu
             plan.jobs.push(Job {
                 encoder: encoder.clone(),
                 task: task.task.key.to_owned(),
-                configurations: task.configurations.clone(),
+                configurations: with_precision(&task.configurations, encoder, registry.precision()),
                 skip_broken: request.skip_broken,
                 probes: request.probes,
             });
@@ -159,6 +162,13 @@ pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Resu
         return Err(EvaluationError::Nothing(format!("nothing can be evaluated: {}", plan.missing.join("; "))));
     }
     Ok(plan)
+}
+
+/// Configurations that say how exactly their encoder computes.
+fn with_precision(configurations: &[Configuration], encoder: &str, precision: Precision) -> Vec<Configuration> {
+    let resnet = encoder_of(encoder).is_none_or(|e| e.architecture != Architecture::EfficientNetLite0);
+    let precision = if resnet { precision } else { Precision::F32 };
+    configurations.iter().map(|c| Configuration { precision, ..c.clone() }).collect()
 }
 
 /// Samples of a task's splits, without reading their files.

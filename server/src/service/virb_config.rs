@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use virboard_core::catalog::{TASKS, task, task::Task};
 use virboard_core::protocol::Protocol;
+use virboard_engine::encoder::Precision;
 use virboard_engine::evaluate::{TEST_BATCH, configuration};
 use virboard_engine::train::optimiser::Kind;
 use virboard_engine::train::schedule::Schedule;
@@ -173,6 +174,7 @@ pub fn tasks(
                 protocol,
                 selection,
                 seed,
+                precision: Precision::F32,
             });
         }
         if configurations.is_empty() {
@@ -206,6 +208,7 @@ fn tested(task: &Task, seed: u64, protocol: Protocol, test_batch_size: Option<us
         protocol,
         selection: Selection::LastEpoch,
         seed,
+        precision: Precision::F32,
     }
 }
 

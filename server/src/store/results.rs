@@ -238,7 +238,7 @@ impl Store {
     }
 
     /// The current score of each encoder and task by its head: standard before ViRB's
-    /// protocol, measured before imported, then the newest.
+    /// protocol, measured before imported, full precision before less, then the newest.
     pub async fn current_results(&self) -> Result<Vec<ResultCell>> {
         self.current(&[Probe::Head], None).await
     }
@@ -259,7 +259,8 @@ impl Store {
             "select * from (
                  select *, row_number() over (
                      partition by encoder, task, probe
-                     order by protocol = 'standard' desc, source = 'measured' desc, finished_at desc, id desc
+                     order by protocol = 'standard' desc, source = 'measured' desc,
+                         configuration like '%_precision_:%', finished_at desc, id desc
                  ) as place from results
                  where selected = 1 and ($1 is null or (encoder = $1 and task = $2))
              ) where place = 1 order by encoder, task, probe",
@@ -307,7 +308,8 @@ impl Store {
         let rows = sqlx::query(
             "select epoch, train_loss, test_metric from epochs where run = (
                  select run from results where encoder = $1 and task = $2 and probe = 'head' and selected = 1
-                 order by protocol = 'standard' desc, source = 'measured' desc, finished_at desc, id desc limit 1
+                 order by protocol = 'standard' desc, source = 'measured' desc,
+                         configuration like '%_precision_:%', finished_at desc, id desc limit 1
              ) order by epoch",
         )
         .bind(encoder)

@@ -1,6 +1,6 @@
 //! Loaded encoders, each loaded once and kept within a memory budget.
 
-use super::{LoadedEncoder, catalogued};
+use super::{LoadedEncoder, Precision, catalogued};
 use crate::{Error, Result};
 use candle_core::Device;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ const ENDINGS: [&str; 5] = ["safetensors", "pt", "pth.tar", "pth", "torch"];
 pub struct Registry {
     folders: Vec<PathBuf>,
     device: Device,
+    precision: Precision,
     budget: usize,
     /// Checkpoints that lie elsewhere.
     files: Vec<(String, PathBuf)>,
@@ -26,13 +27,28 @@ impl Registry {
     /// weights loaded (always at least the one in use).
     #[must_use]
     pub fn new(folders: Vec<PathBuf>, device: Device, budget: usize) -> Self {
-        Self { folders, device, budget, files: Vec::new(), loaded: Mutex::new(Vec::new()) }
+        Self { folders, device, precision: Precision::F32, budget, files: Vec::new(), loaded: Mutex::new(Vec::new()) }
     }
 
     /// The same with checkpoints that lie elsewhere, which come before those in the folders.
     #[must_use]
     pub fn with_files(self, files: Vec<(String, PathBuf)>) -> Self {
         Self { files, ..self }
+    }
+
+    /// The same with ResNets in another precision.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the device cannot have it.
+    pub fn with_precision(self, precision: Precision) -> Result<Self> {
+        precision.check(&self.device)?;
+        Ok(Self { precision, ..self })
+    }
+
+    /// How exactly ResNets compute.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The device on which encoders run.
@@ -83,10 +99,10 @@ impl Registry {
         }
         let started = std::time::Instant::now();
         let encoder = if entry.method == Method::Random {
-            super::random(key, &self.device)?
+            super::random(key, &self.device, self.precision)?
         } else {
             let path = self.checkpoint(key).ok_or_else(|| self.no_weights(key))?;
-            super::load(key, entry.architecture, &path, None, &self.device)?
+            super::load(key, entry.architecture, &path, None, &self.device, self.precision)?
         };
         tracing::info!(
             encoder = key,

@@ -5,10 +5,10 @@
 mod fused;
 
 use super::weights::{ConvSpec, Weights};
-use super::{Encoder, Features, MapSpec};
+use super::{Encoder, Features, MapSpec, Precision};
 use crate::Result;
 use crate::conv::{Activation, Conv, Padding};
-use crate::kernel::Convolution;
+use crate::kernel::{self, Convolution, bf16};
 use crate::preprocess::{Filter, Preprocessing};
 use crate::seeded::Stream;
 use candle_core::{D, Device, Tensor};
@@ -111,25 +111,30 @@ struct Bottleneck<C> {
 }
 
 /// The convolutions of the network.
-struct Layers<C> {
-    conv1: C,
+struct Layers<C, S = C> {
+    conv1: S,
     stages: Vec<Vec<Bottleneck<C>>>,
 }
 
-impl<C> Layers<C> {
+impl<C, S> Layers<C, S> {
     /// Takes the network's tensors, under torchvision's names, out of `weights`, and makes of
-    /// each convolution what is to be run.
-    fn new(config: &Config, weights: &mut Weights, device: &Device, make: impl Fn(Conv) -> Result<C>) -> Result<Self> {
-        let mut conv = |name: &str, norm: &str, input, output, kernel, stride, activation| {
+    /// each convolution what is to be run: `stem` of the first, `make` of all others.
+    fn new(
+        config: &Config,
+        weights: &mut Weights,
+        device: &Device,
+        stem: impl Fn(Conv) -> Result<S>,
+        make: impl Fn(Conv) -> Result<C>,
+    ) -> Result<Self> {
+        let mut folded = |name: &str, norm: &str, input, output, kernel, stride, activation| {
             let padding = Padding::Symmetric(kernel / 2);
             let spec = ConvSpec { name, input, output, kernel, stride, padding, depthwise: false, activation };
-            make(if config.folded {
-                weights.conv_bias(&spec, device)?
-            } else {
-                weights.conv_bn(&spec, norm, EPS, device)?
-            })
+            if config.folded { weights.conv_bias(&spec, device) } else { weights.conv_bn(&spec, norm, EPS, device) }
         };
-        let conv1 = conv("conv1", "bn1", 3, config.stem, 7, 2, Activation::Relu)?;
+        let conv1 = stem(folded("conv1", "bn1", 3, config.stem, 7, 2, Activation::Relu)?)?;
+        let mut conv = |name: &str, norm: &str, input, output, kernel, stride, activation| {
+            make(folded(name, norm, input, output, kernel, stride, activation)?)
+        };
         let mut stages = Vec::with_capacity(4);
         let mut input = config.stem;
         for (stage, blocks) in config.blocks.into_iter().enumerate() {
@@ -192,7 +197,9 @@ enum Network {
     /// By candle's operations, on any device. The reference of the other.
     Candle(Layers<Conv>),
     /// Fused, on the CPU.
-    Fused(Box<Fused>),
+    Fused(Box<Fused<Convolution>>),
+    /// The same in bfloat16.
+    Bf16(Box<Fused<bf16::Convolution>>),
 }
 
 /// A frozen ResNet: `conv`, `block1` to `block4` and the embedding.
@@ -206,20 +213,26 @@ impl ResNet {
     /// Takes the network's tensors, under torchvision's names, out of `weights`. On the CPU
     /// the network is fused.
     pub fn new(config: Config, weights: &mut Weights, device: &Device) -> Result<Self> {
-        let network = if device.is_cpu() {
-            Network::Fused(Box::new(Fused::new(
-                config,
-                Layers::new(&config, weights, device, |c| Convolution::new(&c))?,
-            )))
-        } else {
-            Network::Candle(Layers::new(&config, weights, device, Ok)?)
+        Self::with(config, weights, device, Precision::F32)
+    }
+
+    /// The same in a precision.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unsupported`] for bfloat16 on a GPU or on a processor without it.
+    pub fn with(config: Config, weights: &mut Weights, device: &Device, precision: Precision) -> Result<Self> {
+        precision.check(device)?;
+        let network = match (device.is_cpu(), precision) {
+            (true, Precision::F32) => Network::Fused(Box::new(fused(config, weights, device)?)),
+            (true, Precision::Bf16) => Network::Bf16(Box::new(fused(config, weights, device)?)),
+            (false, _) => Network::Candle(Layers::new(&config, weights, device, Ok, Ok)?),
         };
         Ok(Self::of(config, network))
     }
 
     /// The network by candle's own operations, whatever the device.
     pub fn reference(config: Config, weights: &mut Weights, device: &Device) -> Result<Self> {
-        Ok(Self::of(config, Network::Candle(Layers::new(&config, weights, device, Ok)?)))
+        Ok(Self::of(config, Network::Candle(Layers::new(&config, weights, device, Ok, Ok)?)))
     }
 
     fn of(config: Config, network: Network) -> Self {
@@ -246,6 +259,7 @@ impl Encoder for ResNet {
         match &self.network {
             Network::Candle(layers) => layers.features(&self.config, input),
             Network::Fused(fused) => fused.features(input),
+            Network::Bf16(fused) => fused.features(input),
         }
     }
 
@@ -253,8 +267,14 @@ impl Encoder for ResNet {
         match &self.network {
             Network::Candle(layers) => Ok(layers.features(&self.config, input)?.embedding),
             Network::Fused(fused) => fused.embedding(input),
+            Network::Bf16(fused) => fused.embedding(input),
         }
     }
+}
+
+fn fused<C: kernel::Fused>(config: Config, weights: &mut Weights, device: &Device) -> Result<Fused<C>> {
+    let layers = Layers::new(&config, weights, device, |c| Convolution::new(&c), |c| C::pack(&c))?;
+    Ok(Fused::new(config, layers))
 }
 
 /// torchvision's initialisation: convolutions normal with deviation sqrt(2 / (outputs x

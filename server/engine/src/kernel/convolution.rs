@@ -165,9 +165,9 @@ impl Convolution {
 
 /// The K x K neighbourhoods of pixels, a piece a neighbour; zeros outside of the picture.
 #[derive(Clone, Copy)]
-pub(super) struct Window<'a> {
-    pub x: &'a [f32],
-    pub zeros: &'a [f32],
+pub(super) struct Window<'a, T = f32> {
+    pub x: &'a [T],
+    pub zeros: &'a [T],
     pub from: Maps,
     pub to: Maps,
     pub channels: usize,
@@ -177,14 +177,14 @@ pub(super) struct Window<'a> {
     pub dilation: usize,
 }
 
-impl<'a> Window<'a> {
+impl<'a, T: Sync> Window<'a, T> {
     /// The channels of a pixel's neighbour, by the pixel's number.
-    pub fn neighbour(&self, pixel: usize, tap: usize) -> &'a [f32] {
+    pub fn neighbour(&self, pixel: usize, tap: usize) -> &'a [T] {
         self.piece(self.place(pixel), tap)
     }
 }
 
-impl<'a> Rows<'a> for Window<'a> {
+impl<'a, T: Sync> Rows<'a, T> for Window<'a, T> {
     /// Image, row and column of the first neighbour, the latter two counted from the padding.
     type Place = (usize, usize, usize);
 
@@ -195,7 +195,7 @@ impl<'a> Rows<'a> for Window<'a> {
     }
 
     #[inline(always)]
-    fn piece(&self, (image, y, x): Self::Place, tap: usize) -> &'a [f32] {
+    fn piece(&self, (image, y, x): Self::Place, tap: usize) -> &'a [T] {
         let (y, x) = (y + tap / self.kernel * self.dilation, x + tap % self.kernel * self.dilation);
         // Left of the picture the difference wraps to a number beyond its right.
         let (y, x) = (y.wrapping_sub(self.padding), x.wrapping_sub(self.padding));

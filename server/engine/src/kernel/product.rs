@@ -9,7 +9,7 @@ use std::ops::Range;
 
 /// Rows whose sums stay in registers at once: with 4 vectors a row 24 of AVX-512's 32
 /// registers, with 2 vectors 12 of AVX2's 16.
-const TILE: usize = 6;
+pub(super) const TILE: usize = 6;
 /// Values of a cache line.
 const LINE: usize = 16;
 /// Most pieces of a row: a 3x3 kernel.
@@ -140,24 +140,24 @@ impl WithSimd for Registers {
 }
 
 /// The left matrix.
-pub trait Rows<'a>: Sync {
+pub trait Rows<'a, T: 'a = f32>: Sync {
     /// Where a row's pieces lie.
     type Place: Copy;
     /// The place of the row with this number.
     fn place(&self, row: usize) -> Self::Place;
     /// A piece of a row: as many values as the weights' depth.
-    fn piece(&self, place: Self::Place, tap: usize) -> &'a [f32];
+    fn piece(&self, place: Self::Place, tap: usize) -> &'a [T];
 }
 
 /// Rows that follow one another, of one piece each.
-pub struct Plain<'a> {
+pub struct Plain<'a, T = f32> {
     /// `rows x depth` values.
-    pub values: &'a [f32],
+    pub values: &'a [T],
     /// Values a row.
     pub depth: usize,
 }
 
-impl<'a> Rows<'a> for Plain<'a> {
+impl<'a, T: Sync> Rows<'a, T> for Plain<'a, T> {
     type Place = usize;
 
     #[inline(always)]
@@ -166,7 +166,7 @@ impl<'a> Rows<'a> for Plain<'a> {
     }
 
     #[inline(always)]
-    fn piece(&self, place: usize, _: usize) -> &'a [f32] {
+    fn piece(&self, place: usize, _: usize) -> &'a [T] {
         &self.values[place..][..self.depth]
     }
 }
@@ -187,24 +187,36 @@ pub struct Finish<'a> {
 pub fn product<'a, R: Rows<'a>>(rows: &R, weights: Weights<'_>, count: usize, finish: Finish<'_>, out: &mut [f32]) {
     assert_eq!(out.len(), count * weights.outputs, "there is room for each output");
     let out = Parts::new(out);
+    share_out(count, weights.panels(), 4 * weights.taps * weights.depth, 4 * weights.values.len(), |range, panels| {
+        // SAFETY: no two tasks have rows and panels in common.
+        unsafe { rectangle(rows, weights, range, panels, finish, out) };
+    });
+}
+
+/// Runs the product of `count` rows of `row_bytes` and `panels` panels of weights of
+/// `weight_bytes` in all in rectangles, on all threads.
+pub(super) fn share_out(
+    count: usize,
+    panels: usize,
+    row_bytes: usize,
+    weight_bytes: usize,
+    run: impl Fn(Range<usize>, Range<usize>) + Sync,
+) {
     let wanted = 4 * rayon::current_num_threads();
-    let row_bytes = 4 * weights.taps * weights.depth;
     let near = (NEAR / row_bytes / TILE).max(1) * TILE;
     // Many weights are read once, each by one thread; otherwise the rows are shared out.
-    let large = 4 * weights.values.len() > LARGE;
-    let groups = if large { weights.panels().min(wanted) } else { 1 };
+    let large = weight_bytes > LARGE;
+    let groups = if large { panels.min(wanted) } else { 1 };
     let fair = count.div_ceil(wanted.div_ceil(groups)).next_multiple_of(TILE).max(4 * TILE);
     let height = if large { fair } else { near.min(fair) };
     let across = count.div_ceil(height);
-    let groups = groups.max(wanted.div_ceil(across).min(weights.panels()));
-    let group = weights.panels().div_ceil(groups);
-    let groups = weights.panels().div_ceil(group);
+    let groups = groups.max(wanted.div_ceil(across).min(panels));
+    let group = panels.div_ceil(groups);
+    let groups = panels.div_ceil(group);
     (0..across * groups).into_par_iter().with_max_len(1).for_each(|task| {
         let (block, at) = (task / groups, task % groups * group);
         let range = block * height..((block + 1) * height).min(count);
-        let panels = at..(at + group).min(weights.panels());
-        // SAFETY: no two tasks have rows and panels in common.
-        unsafe { rectangle(rows, weights, range, panels, finish, out) };
+        run(range, at..(at + group).min(panels));
     });
 }
 

@@ -2,6 +2,7 @@
 
 use super::optimiser::Kind;
 use super::schedule::Schedule;
+use crate::encoder::Precision;
 use serde::{Deserialize, Serialize};
 use virboard_core::protocol::Protocol;
 
@@ -35,6 +36,9 @@ pub struct Configuration {
     pub selection: Selection,
     /// Seed of weights, order and augmentation.
     pub seed: u64,
+    /// How exactly the frozen encoder computed.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
 }
 
 /// Which of a training's results is reported.

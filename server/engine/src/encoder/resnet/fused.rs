@@ -3,7 +3,7 @@
 use super::{Bottleneck, Config, Layers};
 use crate::Result;
 use crate::encoder::Features;
-use crate::kernel::{Convolution, Maps, Scratch, average, grown, max_pool_3x3, read};
+use crate::kernel::{self, Convolution, Maps, Scratch, Value, average, grown, max_pool_3x3, read};
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -15,27 +15,29 @@ const NEAR: usize = 8 << 20;
 const TURNED: usize = 1 << 12;
 
 /// The network, and buffers of passes that have ended.
-pub struct Fused {
+pub struct Fused<C: kernel::Fused> {
     config: Config,
-    layers: Layers<Convolution>,
-    idle: Mutex<Vec<Buffers>>,
+    layers: Layers<C, Convolution>,
+    idle: Mutex<Vec<Buffers<C::Value>>>,
 }
 
 /// What a pass works in. It grows to the largest batch and is then used again.
 #[derive(Default)]
-struct Buffers {
+struct Buffers<V> {
     input: Vec<f32>,
     stem: Vec<f32>,
     /// Outputs of a stage, and of the one before.
-    stages: [Vec<f32>; 2],
+    stages: [Vec<V>; 2],
     /// What lies between a bottleneck's convolutions.
-    narrow: [Vec<f32>; 2],
+    narrow: [Vec<V>; 2],
+    /// Values on their way from or to `f32`.
+    wide: Vec<f32>,
     scratch: Scratch,
 }
 
-impl Fused {
-    /// Of packed convolutions.
-    pub fn new(config: Config, layers: Layers<Convolution>) -> Self {
+impl<C: kernel::Fused> Fused<C> {
+    /// Of packed convolutions. The first, of three channels, stays in `f32`.
+    pub fn new(config: Config, layers: Layers<C, Convolution>) -> Self {
         Self { config, layers, idle: Mutex::new(Vec::new()) }
     }
 
@@ -61,7 +63,7 @@ impl Fused {
         result
     }
 
-    fn pass(&self, input: &Tensor, mut keep: Option<&mut Vec<Tensor>>, b: &mut Buffers) -> Result<Tensor> {
+    fn pass(&self, input: &Tensor, mut keep: Option<&mut Vec<Tensor>>, b: &mut Buffers<C::Value>) -> Result<Tensor> {
         let (images, channels, height, width) = input.dims4()?;
         let mut maps = Maps { images, height, width };
         let mut channels = channels;
@@ -81,18 +83,22 @@ impl Fused {
         (maps, channels) = (to, stem.outputs());
         let [first, second] = &mut b.stages;
         let pooled = grown(first, maps.pixels().div_ceil(2) * channels);
-        maps = max_pool_3x3(out, maps, channels, !self.config.pool_bottom_right, pooled);
-        let mut all: Vec<(Vec<f32>, Maps, usize)> = kept.map(|kept| (kept, to, channels)).into_iter().collect();
+        C::Value::fill(pooled, &mut b.wide, |pooled| {
+            maps = max_pool_3x3(out, maps, channels, !self.config.pool_bottom_right, pooled);
+        });
+        if let (Some(keep), Some(stem)) = (keep.as_deref_mut(), kept) {
+            keep.push(map(stem, to, channels)?);
+        }
+        let mut all: Vec<(Vec<C::Value>, Maps, usize)> = Vec::new();
 
         let (mut from, mut free) = (first, second);
         for stage in &self.layers.stages {
             let to = stage.iter().fold(maps, |m, block| block.output(m));
             let outputs = stage[0].conv3.outputs();
             let size = to.pixels() * outputs;
-            let last = all.len() > 1;
-            let x = if last { &all[all.len() - 1].0 } else { &*from };
+            let x = all.last().map_or(&**from, |(kept, ..)| kept);
             let x = &x[..maps.pixels() * channels];
-            let mut kept = keep.is_some().then(|| vec![0f32; size]);
+            let mut kept = keep.is_some().then(|| vec![C::Value::default(); size]);
             let out = kept.as_deref_mut().unwrap_or_else(|| grown(free, size));
             for range in groups(images, (x.len() + size) / images) {
                 let part = Maps { images: range.len(), ..maps };
@@ -105,10 +111,11 @@ impl Fused {
         }
         let x = all.last().map_or(&**from, |(kept, ..)| kept);
         let mut embedding = vec![0f32; images * channels];
-        average(&x[..maps.pixels() * channels], maps, channels, &mut embedding);
+        let x = C::Value::wide(&x[..maps.pixels() * channels], &mut b.wide);
+        average(x, maps, channels, &mut embedding);
         if let Some(keep) = &mut keep {
             for (values, maps, channels) in all {
-                keep.push(map(values, maps, channels)?);
+                keep.push(map(C::Value::widened(values), maps, channels)?);
             }
         }
         Ok(Tensor::from_vec(embedding, (images, channels), &Device::Cpu)?)
@@ -116,24 +123,24 @@ impl Fused {
 }
 
 /// The values of some of `images` images.
-fn share<'a>(x: &'a [f32], range: &Range<usize>, images: usize) -> &'a [f32] {
+fn share<'a, T>(x: &'a [T], range: &Range<usize>, images: usize) -> &'a [T] {
     let size = x.len() / images;
     &x[range.start * size..range.end * size]
 }
 
 /// As [`share`].
-fn share_mut<'a>(x: &'a mut [f32], range: &Range<usize>, images: usize) -> &'a mut [f32] {
+fn share_mut<'a, T>(x: &'a mut [T], range: &Range<usize>, images: usize) -> &'a mut [T] {
     let size = x.len() / images;
     &mut x[range.start * size..range.end * size]
 }
 
 /// Runs all bottlenecks of a stage. Their sums stay in one place.
-fn run_stage(
-    stage: &[Bottleneck<Convolution>],
-    x: &[f32],
+fn run_stage<C: kernel::Fused>(
+    stage: &[Bottleneck<C>],
+    x: &[C::Value],
     mut maps: Maps,
-    out: &mut [f32],
-    narrow: &mut [Vec<f32>; 2],
+    out: &mut [C::Value],
+    narrow: &mut [Vec<C::Value>; 2],
     scratch: &mut Scratch,
 ) {
     for (i, block) in stage.iter().enumerate() {
@@ -147,13 +154,19 @@ fn run_stage(
     }
 }
 
-impl Bottleneck<Convolution> {
+impl<C: kernel::Fused> Bottleneck<C> {
     fn output(&self, maps: Maps) -> Maps {
         self.conv2.output(self.conv1.output(maps))
     }
 
     /// The first two convolutions.
-    fn inner<'a>(&self, x: &[f32], maps: Maps, narrow: &'a mut [Vec<f32>; 2], scratch: &mut Scratch) -> &'a [f32] {
+    fn inner<'a>(
+        &self,
+        x: &[C::Value],
+        maps: Maps,
+        narrow: &'a mut [Vec<C::Value>; 2],
+        scratch: &mut Scratch,
+    ) -> &'a [C::Value] {
         let [first, second] = narrow;
         let inner = self.conv1.output(maps);
         let a = grown(first, inner.pixels() * self.conv1.outputs());
@@ -196,7 +209,7 @@ fn turn(x: &[f32], pixels: usize, channels: usize, out: &mut [f32]) {
 mod tests {
     use super::super::{ResNet, random_weights};
     use super::*;
-    use crate::encoder::Encoder;
+    use crate::encoder::{Encoder, Precision};
 
     fn values(t: &Tensor) -> Vec<f32> {
         t.flatten_all().and_then(|t| t.to_vec1()).expect("values")
@@ -249,6 +262,35 @@ mod tests {
             let alone = x.narrow(0, i, 1).expect("an image");
             let alone = one_thread.install(|| network.embedding(&alone)).expect("computed");
             assert_eq!(&values(&alone), wanted, "image {i}");
+        }
+    }
+
+    #[test]
+    fn bfloat16_moves_features_by_a_hundredth_and_no_image_by_its_batch() {
+        if !kernel::bf16::supported() {
+            return;
+        }
+        let mut cases: Vec<(Config, usize, usize)> = configs().into_iter().map(|c| (c, 97, 75)).collect();
+        cases.push((Config::resnet50(), 224, 224));
+        for (config, height, width) in cases {
+            let network = |precision| {
+                let mut weights = random_weights(&config, 1).expect("weights");
+                ResNet::with(config, &mut weights, &Device::Cpu, precision).expect("loaded")
+            };
+            let (exact, rounded) = (network(Precision::F32), network(Precision::Bf16));
+            let x = Tensor::randn(0f32, 1.0, (3, 3, height, width), &Device::Cpu).expect("a tensor");
+            let (wanted, ours) = (exact.features(&x).expect("computed"), rounded.features(&x).expect("computed"));
+            let pairs = ours.maps.iter().zip(&wanted.maps).chain([(&ours.embedding, &wanted.embedding)]);
+            for (ours, wanted) in pairs {
+                assert_eq!(ours.dims(), wanted.dims());
+                let (ours, wanted) = (values(ours), values(wanted));
+                let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+                let error = norm(&mut ours.iter().zip(&wanted).map(|(a, b)| a - b)) / norm(&mut wanted.iter().copied());
+                assert!(error < 0.02, "{config:?}: {error}");
+            }
+            assert_eq!(values(&rounded.embedding(&x).expect("computed")), values(&ours.embedding));
+            let alone = rounded.embedding(&x.narrow(0, 2, 1).expect("an image")).expect("computed");
+            assert_eq!(values(&alone), values(&ours.embedding.narrow(0, 2, 1).expect("an image")));
         }
     }
 }

@@ -22,6 +22,12 @@ Virboard's. Rates move by a few per cent from one sitting to the next, ratios le
 
 TEXT
   cargo bench --quiet --package virboard-engine --bench peers | tail -n +3
+  printf '| part | time | spread |\n|---|---|---|\n'
+  # "test NAME ... bench:   123456 ns/iter (+/- 789)"
+  cargo bench --quiet --package virboard-engine --bench parts -- --output-format bencher |
+    sed -n 's|^test \(.*\) \.\.\. bench: *\([0-9,]*\) ns/iter (+/- \([0-9,]*\)).*|\1\t\2\t\3|p' |
+    awk -F'\t' '{ gsub(",", "", $2); gsub(",", "", $3); printf "| %s | %.3g ms | ± %.0f %% |\n", $1, $2 / 1e6, 100 * $3 / $2 }'
+  echo
 } >"$NEW"
 # What was written by hand stays.
 if [ -f "$OUT" ]; then sed -n '/^## /,$p' "$OUT" >>"$NEW"; fi

@@ -175,3 +175,29 @@ fn another_precision_is_another_score() {
     assert!(evaluate("f32", "EfficientNetLite0") > 1);
     assert_eq!(evaluate("bf16", "EfficientNetLite0"), 0);
 }
+
+#[test]
+fn a_few_views_take_the_place_of_new_ones() {
+    let data = miniatures(&["nyu"]);
+    let config = config(data.path(), &[("NYUDepth", 2)]);
+    let evaluate = |more: &[&str]| {
+        let mut arguments = vec!["evaluate", "--config", &config, "--encoders", "OpenNsfw", "--json"];
+        arguments.extend(more);
+        let out: Vec<serde_json::Value> = serde_json::from_str(&works(data.path(), &arguments)).expect("JSON");
+        let result = out.into_iter().next().expect("a score");
+        let said = result["provenance"]["configuration"].as_str().unwrap_or_default().to_owned();
+        (result["score"].as_f64().expect("a score"), said)
+    };
+    let (fresh, said) = evaluate(&[]);
+    assert!(!said.contains("views"), "{said}");
+    let (all, said) = evaluate(&["--views", "9"]);
+    assert!(said.contains("\"views\":9"), "{said}");
+    assert!((all - fresh).abs() < 0.02 * fresh, "as many as epochs are new ones, in half precision: {all} and {fresh}");
+    let (one, _) = evaluate(&["--views", "1"]);
+    assert!(one.is_finite() && (one - all).abs() > f64::EPSILON, "one view is another training");
+    let message = fails(
+        data.path(),
+        &["--cache-limit", "0", "evaluate", "--config", &config, "--encoders", "OpenNsfw", "--views", "2"],
+    );
+    assert!(message.contains("--cache-limit"), "{message}");
+}

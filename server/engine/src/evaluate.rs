@@ -14,6 +14,7 @@ use crate::train::optimiser::Kind as OptimiserKind;
 use crate::train::schedule::Schedule;
 use crate::train::source::{Cached, Source, Streamed};
 use crate::train::truth::Truth;
+use crate::train::views::Kept;
 use crate::train::{Aim, Configuration, Keep, Member, Parts, Selection, hold_out, test_finished, train};
 use crate::{Error, Result, knn, logistic};
 use serde::{Deserialize, Serialize};
@@ -116,6 +117,7 @@ pub fn configuration(task: &Task, seed: u64, protocol: Protocol) -> Result<Confi
         protocol,
         selection: Selection::LastEpoch,
         seed,
+        views: None,
         precision: Precision::F32,
     })
 }
@@ -218,7 +220,7 @@ impl<'a> Bench<'a> {
     }
 
     fn cached(&self, split: Split, progress: &dyn Progress) -> Result<Cached> {
-        let maps = !matches!(self.recipe.head, HeadKind::Linear | HeadKind::MultiEmbedding);
+        let maps = self.augments();
         let request = Request {
             encoder: &self.encoder,
             task: self.task.key,
@@ -271,7 +273,8 @@ impl<'a> Bench<'a> {
             Selection::Validation => hold_out(all.len()),
             Selection::LastEpoch => (all, Vec::new()),
         };
-        if self.recipe.cached {
+        let views = first.views.filter(|_| self.augments());
+        if self.recipe.cached && views.is_none() {
             let (train_set, test_set) = (self.cached(Split::Train, progress)?, self.cached(Split::Test, progress)?);
             let held_out = (!held.is_empty()).then_some((&train_set as &dyn Source, held));
             let parts = Parts { train: &train_set, trained, held_out, test: &test_set };
@@ -283,10 +286,25 @@ impl<'a> Bench<'a> {
             return Ok(outcomes);
         }
         let (train_set, test_set) = (self.streamed(Split::Train, first.seed), self.streamed(Split::Test, first.seed));
-        let held_out = (!held.is_empty()).then_some((&train_set as &dyn Source, held));
-        let parts = Parts { train: &train_set, trained, held_out, test: &test_set };
-        train(&mut members, &parts, aim, keep, progress)?;
-        self.score(&members, &parts, aim, progress)
+        let learn = |train_set: &dyn Source, test_set: &dyn Source| {
+            let held_out = (!held.is_empty()).then_some((train_set, held));
+            let parts = Parts { train: train_set, trained, held_out, test: test_set };
+            train(&mut members, &parts, aim, keep, progress)?;
+            self.score(&members, &parts, aim, progress)
+        };
+        match views {
+            None => learn(&train_set, &test_set),
+            // One more for those that are held out, which are seen as they are.
+            Some(views) => learn(
+                &Kept::new(train_set, &self.folders.cache, views.min(first.epochs) + 1),
+                &Kept::new(test_set, &self.folders.cache, 1),
+            ),
+        }
+    }
+
+    /// Whether pictures are changed for training: those of tasks about pixels.
+    fn augments(&self) -> bool {
+        !matches!(self.recipe.head, HeadKind::Linear | HeadKind::MultiEmbedding)
     }
 
     fn score(&self, members: &[Member], parts: &Parts<'_>, aim: Aim, progress: &dyn Progress) -> Result<Vec<Outcome>> {

@@ -13,6 +13,7 @@ pub mod source;
 pub mod state;
 pub mod truth;
 mod update;
+pub mod views;
 
 pub use answer::score_batch;
 pub use configuration::{Configuration, Selection};
@@ -163,8 +164,8 @@ pub fn train(
     let steps = u64::from(common.epochs) * batches as u64;
     progress.begin(&title, steps);
     for epoch in done..common.epochs {
-        let draw = format!("epoch {epoch}");
-        let order: Vec<usize> = Stream::new(common.seed, &format!("order of {draw}"))
+        let draw = views::draw(epoch, common.views);
+        let order: Vec<usize> = Stream::new(common.seed, &format!("order of epoch {epoch}"))
             .permutation(n)
             .into_iter()
             .map(|i| parts.trained[i % parts.trained.len()])

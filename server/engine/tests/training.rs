@@ -15,9 +15,12 @@ use virboard_engine::head::{Architecture, Head, HeadSpec, Label, RawOutput, pixe
 use virboard_engine::metric::Scoring;
 use virboard_engine::progress::{EpochReport, Progress};
 use virboard_engine::scene::{CLASSES, Scene};
+use virboard_engine::train::augment::View;
 use virboard_engine::train::loss::Loss;
 use virboard_engine::train::schedule::Schedule;
-use virboard_engine::train::source::Cached;
+use virboard_engine::train::source::{Cached, Source, Streamed};
+use virboard_engine::train::truth::Truth;
+use virboard_engine::train::views::{Kept, draw};
 use virboard_engine::train::{Aim, Configuration, Keep, Member, Parts, Selection, optimiser, test_finished, train};
 use virboard_engine::{Error, Result};
 
@@ -117,6 +120,7 @@ fn configuration(name: &str, learning_rate: f64, epochs: u32) -> Configuration {
         protocol: Protocol::Standard,
         selection: Selection::LastEpoch,
         seed: 3,
+        views: None,
         precision: Precision::F32,
     }
 }
@@ -325,4 +329,48 @@ fn a_head_of_other_weights_is_refused() {
     head.spec.encoder_sha256 = "other".into();
     let message = head.check(&encoder).expect_err("refused").to_string();
     assert!(message.contains("virboard evaluate --encoders EfficientNetLite0"), "{message}");
+}
+
+#[test]
+fn kept_views_are_what_is_encoded_anew_and_come_round_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let encoder = narrow();
+    let streamed = || Streamed {
+        dataset: &Few,
+        split: Split::Train,
+        encoder: &encoder,
+        view: View::Squash,
+        exact: false,
+        seed: 5,
+        device: &Device::Cpu,
+    };
+    let cache = Cache { folder: folder.path().to_path_buf(), limit: u64::MAX };
+    let kept = Kept::new(streamed(), &cache, 2);
+    let batch = |source: &dyn Source, epoch: u32, indices: &[usize]| {
+        let batch = source.batch(indices, Some(&draw(epoch, Some(2)))).expect("a batch");
+        let values = |t: &candle_core::Tensor| t.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("values");
+        let Truth::Mask(truth) = batch.truth else { panic!("classes of pixels") };
+        (batch.inputs.iter().map(|t| (t.dims().to_vec(), values(t))).collect::<Vec<_>>(), truth)
+    };
+    let indices = [3, 0, 3, 2];
+    let first = batch(&kept, 0, &indices);
+    let fresh = batch(&streamed(), 0, &indices);
+    assert_eq!(first.1, fresh.1);
+    for ((shape, ours), (wanted_shape, wanted)) in first.0.iter().zip(&fresh.0) {
+        assert_eq!(shape, wanted_shape);
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-3 * b.abs().max(1e-3);
+        assert!(ours.iter().zip(wanted).all(near), "half precision");
+    }
+    let other = batch(&kept, 1, &indices);
+    assert_ne!(first.0, other.0, "another view");
+    // Round again, in another order and with one that is new.
+    let again = batch(&kept, 2, &[1, 2, 3]);
+    let each = first.0[0].1.len() / indices.len();
+    assert_eq!(again.0[0].1[each..2 * each], first.0[0].1[3 * each..], "the same to the bit");
+    assert_eq!(again.0[0].1[2 * each..], first.0[0].1[..each]);
+    // Read back at its first use, too.
+    assert_eq!(batch(&Kept::new(streamed(), &cache, 2), 2, &indices), first);
+    let tight = Cache { limit: 1000, ..cache };
+    let refused = Kept::new(streamed(), &tight, 2).batch(&indices, None).err().expect("no room");
+    assert!(refused.to_string().contains("--cache-limit"), "{refused}");
 }

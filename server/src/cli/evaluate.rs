@@ -6,10 +6,11 @@ use crate::service::Settings;
 use crate::service::cost::{Grid, Rates};
 use crate::service::estimate::{estimate, pictures_per_second};
 use crate::service::evaluation::{self, Done, Evaluated, EvaluationError, Request, Workshop};
-use crate::service::virb_config;
+use crate::service::virb_config::{self, TaskPlan};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use virboard_core::catalog::{TASKS, encoder, task::TaskRole};
+use virboard_core::catalog::task::{OutputKind, TaskRole};
+use virboard_core::catalog::{TASKS, encoder};
 use virboard_core::protocol::Protocol;
 use virboard_engine::encoder::registry::Registry;
 use virboard_engine::train::Selection;
@@ -39,6 +40,10 @@ pub struct Evaluate {
     /// What is reported: the last epoch, or the best on held-out training samples
     #[arg(long)]
     selection: Option<SelectionName>,
+    /// Encode so many augmented views of each picture and see them in turns, instead of a new one
+    /// every epoch: tasks about pixels take less time and more disk
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    views: Option<u32>,
     /// Leave out samples that cannot be read, and report them
     #[arg(long)]
     skip_broken: bool,
@@ -102,6 +107,11 @@ impl Evaluate {
             };
             if let Some(selection) = selection {
                 plans.iter_mut().flat_map(|p| &mut p.configurations).for_each(|c| c.selection = selection);
+            }
+            if self.views.is_some() {
+                let about_pixels = |p: &&mut TaskPlan| p.task.kind != OutputKind::Classification;
+                let plans = plans.iter_mut().filter(about_pixels);
+                plans.flat_map(|p| &mut p.configurations).for_each(|c| c.views = self.views);
             }
             tasks.extend(plans);
         }

@@ -98,14 +98,21 @@ pub fn estimate(registry: &Registry, plan: &Plan) -> virboard_engine::Result<Est
         let speed = 4.1e9 / seconds.max(1e-6);
         let steps = (train * epochs * job.configurations.len()) as f64;
         let training = steps * head * TRAINING / speed;
-        let encoding = if recipe.cached {
+        let each = if task.kind == OutputKind::Classification {
+            network.embedding_len() as f64
+        } else {
+            maps.iter().map(|(area, channels)| area * channels).sum()
+        };
+        let views =
+            job.configurations.first().and_then(|c| c.views).filter(|_| task.kind != OutputKind::Classification);
+        let encoding = if let Some(views) = views {
+            // Each view once, and the test samples, which are kept too.
+            let passes = (images * (train * epochs.clamp(1, views as usize) + test)) as f64;
+            total.bytes += (2.0 * each * passes) as u64;
+            passes * seconds
+        } else if recipe.cached {
             let fresh = !encoded.contains(&(job.encoder.as_str(), task.dataset));
             encoded.push((job.encoder.as_str(), task.dataset));
-            let each = if task.kind == OutputKind::Classification {
-                network.embedding_len() as f64
-            } else {
-                maps.iter().map(|(area, channels)| area * channels).sum()
-            };
             if fresh {
                 total.bytes += (2.0 * each * (images * (train + test)) as f64) as u64;
                 (images * (train + test)) as f64 * seconds

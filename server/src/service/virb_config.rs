@@ -174,6 +174,7 @@ pub fn tasks(
                 protocol,
                 selection,
                 seed,
+                views: None,
                 precision: Precision::F32,
             });
         }
@@ -208,6 +209,7 @@ fn tested(task: &Task, seed: u64, protocol: Protocol, test_batch_size: Option<us
         protocol,
         selection: Selection::LastEpoch,
         seed,
+        views: None,
         precision: Precision::F32,
     }
 }

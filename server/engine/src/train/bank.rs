@@ -327,6 +327,7 @@ mod tests {
                 protocol: Protocol::Standard,
                 selection: Selection::LastEpoch,
                 seed: seed as u64,
+                views: None,
                 precision: crate::encoder::Precision::F32,
             };
             Member::new(configuration, Head::new(spec, &Device::Cpu).expect("a head"))

@@ -36,6 +36,10 @@ pub struct Configuration {
     pub selection: Selection,
     /// Seed of weights, order and augmentation.
     pub seed: u64,
+    /// How many augmented views of a picture are encoded and then seen in turns, where a task
+    /// augments; a new one every epoch if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views: Option<u32>,
     /// How exactly the frozen encoder computed.
     #[serde(default, skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,

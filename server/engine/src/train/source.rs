@@ -3,7 +3,7 @@
 
 use super::augment::View;
 use super::truth::Truth;
-use crate::dataset::{Dataset, Split, Target};
+use crate::dataset::{Dataset, Sample, Split, Target};
 use crate::encoder::{Features, LoadedEncoder};
 use crate::feature_cache::FeatureSet;
 use crate::seeded::Stream;
@@ -115,31 +115,9 @@ impl Source for Streamed<'_> {
     }
 
     fn batch(&self, indices: &[usize], draw: Option<&str>) -> Result<Batch> {
-        let input = self.encoder.network.preprocessing();
-        let samples = indices
-            .par_iter()
-            .map(|i| {
-                let sample = self.dataset.sample(self.split, *i)?;
-                let mut stream = draw.map(|draw| Stream::new(self.seed, &format!("{draw}/{i}")));
-                self.view.apply(sample, input, stream.as_mut())
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let (width, height) = samples.first().map_or((0, 0), |s| s.pictures[0].dimensions());
-        if samples.iter().flat_map(|s| &s.pictures).any(|p| p.dimensions() != (width, height)) {
-            let names: Vec<String> = indices.iter().map(|i| self.dataset.name(self.split, *i)).collect();
-            return Err(Error::Unsupported(format!("pictures of one batch differ in size: {}", names.join(", "))));
-        }
-        let images = self.dataset.images();
-        let mut features = Vec::with_capacity(images);
-        for image in 0..images {
-            let values: Vec<Vec<f32>> = samples.par_iter().map(|s| input.values(&s.pictures[image])).collect();
-            let shape = (values.len(), 3, height as usize, width as usize);
-            let batch = Tensor::from_vec(values.concat(), shape, &Device::Cpu)?.to_device(self.device)?;
-            features.push(self.encoder.network.features(&batch)?);
-        }
-        let size = self.output(width, height);
-        let truth = Truth::collect(samples.into_iter().map(|s| s.target), size.0, size.1);
-        Ok(Batch { inputs: Features::maps_nhwc(&features)?, truth, size: (height as usize, width as usize) })
+        let samples = self.samples(indices, draw)?;
+        let inputs = self.encode(&samples.iter().collect::<Vec<_>>())?;
+        Ok(self.with_truth(inputs, samples))
     }
 
     fn varies(&self) -> bool {
@@ -174,6 +152,48 @@ impl Source for Streamed<'_> {
 }
 
 impl Streamed<'_> {
+    /// Samples as the encoder is to see them, of one size.
+    pub(super) fn samples(&self, indices: &[usize], draw: Option<&str>) -> Result<Vec<Sample>> {
+        let input = self.encoder.network.preprocessing();
+        let samples = indices
+            .par_iter()
+            .map(|i| {
+                let sample = self.dataset.sample(self.split, *i)?;
+                let mut stream = draw.map(|draw| Stream::new(self.seed, &format!("{draw}/{i}")));
+                self.view.apply(sample, input, stream.as_mut())
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let (width, height) = samples.first().map_or((0, 0), |s| s.pictures[0].dimensions());
+        if samples.iter().flat_map(|s| &s.pictures).any(|p| p.dimensions() != (width, height)) {
+            let names: Vec<String> = indices.iter().map(|i| self.dataset.name(self.split, *i)).collect();
+            return Err(Error::Unsupported(format!("pictures of one batch differ in size: {}", names.join(", "))));
+        }
+        Ok(samples)
+    }
+
+    /// Maps of some samples, those of several images side by side on channels, each `N x H x W x C`.
+    pub(super) fn encode(&self, samples: &[&Sample]) -> Result<Vec<Tensor>> {
+        let input = self.encoder.network.preprocessing();
+        let (width, height) = samples.first().map_or((0, 0), |s| s.pictures[0].dimensions());
+        let images = self.dataset.images();
+        let mut features = Vec::with_capacity(images);
+        for image in 0..images {
+            let values: Vec<Vec<f32>> = samples.par_iter().map(|s| input.values(&s.pictures[image])).collect();
+            let shape = (values.len(), 3, height as usize, width as usize);
+            let batch = Tensor::from_vec(values.concat(), shape, &Device::Cpu)?.to_device(self.device)?;
+            features.push(self.encoder.network.features(&batch)?);
+        }
+        Features::maps_nhwc(&features)
+    }
+
+    /// A batch of maps with the truth of their samples.
+    pub(super) fn with_truth(&self, inputs: Vec<Tensor>, samples: Vec<Sample>) -> Batch {
+        let (width, height) = samples.first().map_or((0, 0), |s| s.pictures[0].dimensions());
+        let size = self.output(width, height);
+        let truth = Truth::collect(samples.into_iter().map(|s| s.target), size.0, size.1);
+        Batch { inputs, truth, size: (height as usize, width as usize) }
+    }
+
     /// Width and height of the head's output for an input of this size.
     fn output(&self, width: u32, height: u32) -> (u32, u32) {
         if self.exact { (width, height) } else { (2 * width.div_ceil(2), 2 * height.div_ceil(2)) }

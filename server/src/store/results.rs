@@ -183,7 +183,8 @@ impl Store {
     }
 
     /// Adds scores that came from elsewhere, all or none, with their curves. Scores that are
-    /// there already stay as they are. Gives the number of new ones.
+    /// there already stay as they are, but for older ones without evidence, such as those that
+    /// shipped with an earlier version. Gives the number of new ones.
     pub async fn add_results(&self, results: &[(StoredResult, Vec<Epoch>)]) -> Result<u64> {
         let mut added = 0;
         let mut tx = self.pool.begin_with("begin immediate").await?;
@@ -191,7 +192,8 @@ impl Store {
             let result = &stored.result;
             let p = &result.provenance;
             let there = sqlx::query(
-                "select 1 from results where encoder = $1 and task = $2 and source = $3 and encoder_sha256 = $4
+                "select id, source = 'measured' and head = '' and predictions = '' and finished_at < $8 as outdated
+                 from results where encoder = $1 and task = $2 and source = $3 and encoder_sha256 = $4
                  and dataset_sha256 = $5 and configuration = $6 and seed = $7",
             )
             .bind(&result.encoder)
@@ -201,10 +203,17 @@ impl Store {
             .bind(&p.dataset_sha256)
             .bind(&p.configuration)
             .bind(p.seed as i64)
+            .bind(p.finished_at)
             .fetch_optional(&mut *tx)
             .await?;
-            if there.is_some() {
-                continue;
+            if let Some(row) = there {
+                if !row.try_get::<bool, _>("outdated")? {
+                    continue;
+                }
+                sqlx::query("delete from results where id = $1")
+                    .bind(row.try_get::<i64, _>("id")?)
+                    .execute(&mut *tx)
+                    .await?;
             }
             let row = sqlx::query(
                 "insert into runs (encoder, task, configuration, seed, device, version, status, started_at, finished_at)
@@ -397,4 +406,31 @@ fn result_of(row: &SqliteRow) -> Result<ResultCell> {
             test_samples: row.try_get::<i64, _>("test_samples")? as u64,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spreads::tests::stored;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_shipped_is_renewed_and_what_has_evidence_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("virboard.db")).await.expect("opened");
+        let score = |task: &str, score: f64, finished_at: i64, predictions: &str| {
+            let mut row = stored(task, 0, score, "{}");
+            row.result.provenance.finished_at = finished_at;
+            predictions.clone_into(&mut row.predictions);
+            (row, Vec::new())
+        };
+        let first = [score("Pets", 0.5, 10, ""), score("dtd", 0.5, 10, "kept.json.zst")];
+        assert_eq!(store.add_results(&first).await.expect("stored"), 2);
+        let older = [score("Pets", 0.1, 9, ""), score("dtd", 0.1, 9, "")];
+        assert_eq!(store.add_results(&older).await.expect("stored"), 0);
+        let newer = [score("Pets", 0.6, 11, ""), score("dtd", 0.6, 11, "")];
+        assert_eq!(store.add_results(&newer).await.expect("stored"), 1);
+        let all = store.all_results().await.expect("read");
+        let scores: Vec<(&str, f64)> = all.iter().map(|r| (r.result.task.as_str(), r.result.score)).collect();
+        assert_eq!(scores, [("Pets", 0.6), ("dtd", 0.5)]);
+    }
 }

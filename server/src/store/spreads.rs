@@ -35,13 +35,13 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::store::StoredResult;
     use virboard_core::protocol::Protocol;
     use virboard_core::results::{Probe, Provenance, ResultCell, Source};
 
-    fn stored(task: &str, seed: u64, score: f64, configuration: &str) -> StoredResult {
+    pub fn stored(task: &str, seed: u64, score: f64, configuration: &str) -> StoredResult {
         let provenance = Provenance {
             source: Source::Measured,
             encoder_sha256: "e".into(),

@@ -6,9 +6,10 @@ use candle_core::{CpuStorage, CustomOp2, D, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 /// Activation behind a convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Activation {
     /// None.
+    #[default]
     Identity,
     /// max(x, 0).
     Relu,
@@ -35,6 +36,20 @@ pub enum Padding {
     /// TensorFlow's `SAME`: the output has ceil(size / stride) rows and columns; an
     /// odd number of zeros has its extra one at the bottom and right.
     Same,
+}
+
+impl Padding {
+    /// Zeros before `n` rows or columns, and how many rows or columns a kernel makes of them.
+    #[must_use]
+    pub const fn of(self, n: usize, kernel: usize, stride: usize) -> (usize, usize) {
+        match self {
+            Self::Symmetric(p) => (p, (n + 2 * p - kernel) / stride + 1),
+            Self::Same => {
+                let to = n.div_ceil(stride);
+                (((to - 1) * stride + kernel).saturating_sub(n) / 2, to)
+            }
+        }
+    }
 }
 
 /// A frozen convolution with bias.
@@ -116,13 +131,17 @@ impl CustomOp2 for Depthwise {
                     // Output columns whose input column ox * s + kx - p exists.
                     let first = p.saturating_sub(kx).div_ceil(s);
                     let last = ((w + p).saturating_sub(kx)).div_ceil(s).min(ow);
+                    if first >= last {
+                        // In a narrow picture this tap lies outside of it at every column.
+                        continue;
+                    }
                     for oy in 0..oh {
                         let Some(y) = (oy * s + ky).checked_sub(p).filter(|y| *y < h) else { continue };
                         let row = &input[y * w..][..w];
                         let out = &mut out[oy * ow..][..ow];
                         if s == 1 {
                             let shift = first + kx - p;
-                            let n = last.saturating_sub(first);
+                            let n = last - first;
                             for (o, i) in out[first..][..n].iter_mut().zip(&row[shift..][..n]) {
                                 *o += factor * i;
                             }

@@ -8,6 +8,7 @@
 pub mod bf16;
 mod convolution;
 mod dense;
+mod depthwise;
 mod pool;
 mod product;
 mod step;
@@ -17,6 +18,7 @@ mod winograd;
 
 pub use convolution::{Convolution, Maps, Scratch};
 pub use dense::{Into, Left, dots, outer};
+pub use depthwise::Depthwise;
 pub use pool::{average, max_pool_3x3};
 pub use step::{BETA2, EPS, Moments, Rule};
 pub use value::{Fused, Value};
@@ -25,7 +27,11 @@ use crate::Result;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, Device, Layout, Storage, Tensor};
 use pulp::Simd;
+use rayon::prelude::*;
 use std::marker::PhantomData;
+
+/// Pixels that are turned from planes into channels at once.
+const TURNED: usize = 1 << 12;
 
 /// The first `len` values of a buffer that is kept between calls, which grows when it must.
 pub fn grown<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
@@ -88,6 +94,19 @@ fn load<S: Simd>(simd: S, values: &[f32]) -> S::f32s {
     match S::as_simd_f32s(values) {
         ([whole], []) => *whole,
         _ => simd.partial_load_f32s(values),
+    }
+}
+
+/// `N x C x P` to `N x P x C`.
+pub fn turn(x: &[f32], pixels: usize, channels: usize, out: &mut [f32]) {
+    for (image, out) in x.chunks_exact(pixels * channels).zip(out.chunks_exact_mut(pixels * channels)) {
+        out.par_chunks_mut(TURNED * channels).enumerate().for_each(|(part, out)| {
+            for (p, out) in out.chunks_exact_mut(channels).enumerate() {
+                for (c, o) in out.iter_mut().enumerate() {
+                    *o = image[c * pixels + part * TURNED + p];
+                }
+            }
+        });
     }
 }
 

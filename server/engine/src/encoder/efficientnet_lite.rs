@@ -1,12 +1,16 @@
 //! EfficientNet-Lite0 (Google, 2020): EfficientNet-B0 without squeeze-and-excitation,
 //! with ReLU6. Tensor names are those of the PyTorch port `efficientnet_lite_pytorch`.
 
+mod fused;
+
 use super::weights::{ConvSpec, Weights};
 use super::{Encoder, Features, MapSpec};
 use crate::Result;
 use crate::conv::{Activation, Conv, Padding};
+use crate::kernel::{Convolution, Depthwise};
 use crate::preprocess::{Filter, Preprocessing};
 use candle_core::{D, Device, Tensor};
+use fused::Fused;
 
 /// The family's BatchNorm epsilon.
 const EPS: f64 = 1e-3;
@@ -27,14 +31,29 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 pub const PREPROCESSING: Preprocessing = Preprocessing { filter: Filter::Bicubic, ..Preprocessing::IMAGENET };
 
 /// An inverted bottleneck.
-struct Block {
-    expand: Option<Conv>,
-    depthwise: Conv,
-    project: Conv,
+struct Block<C, D> {
+    expand: Option<C>,
+    depthwise: D,
+    project: C,
     residual: bool,
 }
 
-impl Block {
+/// The convolutions of the network; D are depthwise.
+struct Layers<C, D> {
+    stem: C,
+    blocks: Vec<Block<C, D>>,
+    head: C,
+}
+
+/// How the network is run.
+enum Network {
+    /// By candle's operations, on any device. The reference of the other.
+    Candle(Layers<Conv, Conv>),
+    /// Fused, on the CPU.
+    Fused(Box<Fused>),
+}
+
+impl Block<Conv, Conv> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let wide = match &self.expand {
             Some(conv) => conv.forward(x)?,
@@ -47,21 +66,43 @@ impl Block {
 
 /// The frozen network: the last maps at strides 2 to 32 and the embedding of 1280.
 pub struct EfficientNetLite0 {
-    stem: Conv,
-    blocks: Vec<Block>,
-    head: Conv,
+    network: Network,
     maps: Vec<MapSpec>,
 }
 
 impl EfficientNetLite0 {
-    /// Takes the network's tensors, except for the classification layer, out of `weights`.
+    /// Takes the network's tensors, except for the classification layer, out of `weights`. On
+    /// the CPU the network is fused.
     pub fn new(weights: &mut Weights, device: &Device) -> Result<Self> {
+        if !device.is_cpu() {
+            return Self::reference(weights, device);
+        }
+        let (layers, maps) = Layers::new(weights, device, |c| Convolution::new(&c), |c| Depthwise::new(&c))?;
+        Ok(Self { network: Network::Fused(Box::new(Fused::new(layers))), maps })
+    }
+
+    /// The network by candle's own operations, whatever the device.
+    pub fn reference(weights: &mut Weights, device: &Device) -> Result<Self> {
+        let (layers, maps) = Layers::new(weights, device, Ok, Ok)?;
+        Ok(Self { network: Network::Candle(layers), maps })
+    }
+}
+
+impl<C, D> Layers<C, D> {
+    /// Takes the network's tensors out of `weights`, makes of each convolution what is to be
+    /// run, and tells which maps there are.
+    fn new(
+        weights: &mut Weights,
+        device: &Device,
+        make: impl Fn(Conv) -> Result<C>,
+        make_depthwise: impl Fn(Conv) -> Result<D>,
+    ) -> Result<(Self, Vec<MapSpec>)> {
         let mut conv = |name: &str, norm: &str, input, output, kernel, stride, depthwise, activation| {
             let padding = Padding::Same;
             let spec = ConvSpec { name, input, output, kernel, stride, padding, depthwise, activation };
             weights.conv_bn(&spec, norm, EPS, device)
         };
-        let stem = conv("_conv_stem", "_bn0", 3, 32, 3, 2, false, Activation::Relu6)?;
+        let stem = make(conv("_conv_stem", "_bn0", 3, 32, 3, 2, false, Activation::Relu6)?)?;
         let mut blocks = Vec::new();
         let mut input = 32;
         let mut stride_so_far = 2;
@@ -76,9 +117,10 @@ impl EfficientNetLite0 {
                     expand: if expansion == 1 {
                         None
                     } else {
-                        Some(conv(&name("_expand_conv"), &name("_bn0"), input, wide, 1, 1, false, Activation::Relu6)?)
+                        let (name, norm) = (name("_expand_conv"), name("_bn0"));
+                        Some(make(conv(&name, &norm, input, wide, 1, 1, false, Activation::Relu6)?)?)
                     },
-                    depthwise: conv(
+                    depthwise: make_depthwise(conv(
                         &name("_depthwise_conv"),
                         &name("_bn1"),
                         wide,
@@ -87,8 +129,8 @@ impl EfficientNetLite0 {
                         stride,
                         true,
                         Activation::Relu6,
-                    )?,
-                    project: conv(
+                    )?)?,
+                    project: make(conv(
                         &name("_project_conv"),
                         &name("_bn2"),
                         wide,
@@ -97,7 +139,7 @@ impl EfficientNetLite0 {
                         1,
                         false,
                         Activation::Identity,
-                    )?,
+                    )?)?,
                     residual: stride == 1 && input == output,
                 });
                 input = output;
@@ -109,8 +151,26 @@ impl EfficientNetLite0 {
                 maps.push(MapSpec { name: format!("stride{stride_so_far}"), stride: stride_so_far, channels: output });
             }
         }
-        let head = conv("_conv_head", "_bn1", 320, EMBEDDING, 1, 1, false, Activation::Relu6)?;
-        Ok(Self { stem, blocks, head, maps })
+        let head = make(conv("_conv_head", "_bn1", 320, EMBEDDING, 1, 1, false, Activation::Relu6)?)?;
+        Ok((Self { stem, blocks, head }, maps))
+    }
+}
+
+impl Layers<Conv, Conv> {
+    fn features(&self, input: &Tensor) -> Result<Features> {
+        let mut x = self.stem.forward(input)?;
+        let mut maps: Vec<Tensor> = Vec::new();
+        for block in &self.blocks {
+            let y = block.forward(&x)?;
+            // The last map before the size changes, and the very last one.
+            if !maps.is_empty() && maps.last().is_some_and(|m| m.dims()[2..] == y.dims()[2..]) {
+                maps.pop();
+            }
+            maps.push(y.clone());
+            x = y;
+        }
+        let top = self.head.forward(&x)?;
+        Ok(Features { maps, embedding: top.mean(D::Minus1)?.mean(D::Minus1)? })
     }
 }
 
@@ -128,18 +188,16 @@ impl Encoder for EfficientNetLite0 {
     }
 
     fn features(&self, input: &Tensor) -> Result<Features> {
-        let mut x = self.stem.forward(input)?;
-        let mut maps: Vec<Tensor> = Vec::with_capacity(self.maps.len());
-        for block in &self.blocks {
-            let y = block.forward(&x)?;
-            // The last map before the size changes, and the very last one.
-            if !maps.is_empty() && maps.last().is_some_and(|m| m.dims()[2..] == y.dims()[2..]) {
-                maps.pop();
-            }
-            maps.push(y.clone());
-            x = y;
+        match &self.network {
+            Network::Candle(layers) => layers.features(input),
+            Network::Fused(fused) => fused.features(input, true),
         }
-        let top = self.head.forward(&x)?;
-        Ok(Features { maps, embedding: top.mean(D::Minus1)?.mean(D::Minus1)? })
+    }
+
+    fn embedding(&self, input: &Tensor) -> Result<Tensor> {
+        match &self.network {
+            Network::Candle(layers) => Ok(layers.features(input)?.embedding),
+            Network::Fused(fused) => Ok(fused.features(input, false)?.embedding),
+        }
     }
 }

@@ -49,7 +49,7 @@ pub struct Convolution {
     kernel: usize,
     stride: usize,
     padding: usize,
-    relu: bool,
+    activation: Activation,
     zeros: Vec<bf16>,
 }
 
@@ -110,8 +110,8 @@ impl Convolution {
         let weights = Pairs::new(&weight, outputs, channels, kernel * kernel);
         let mut bias: Vec<f32> = conv.bias.flatten_all()?.to_vec1()?;
         bias.resize(outputs.next_multiple_of(weights.width), 0.0);
-        let (stride, relu) = (conv.stride, conv.activation == Activation::Relu);
-        Ok(Self { weights, bias, kernel, stride, padding, relu, zeros: vec![bf16::ZERO; channels] })
+        let (stride, activation) = (conv.stride, conv.activation);
+        Ok(Self { weights, bias, kernel, stride, padding, activation, zeros: vec![bf16::ZERO; channels] })
     }
 
     /// Output channels.
@@ -131,7 +131,8 @@ impl Convolution {
     /// `out` holds, and applies ReLU to the sum.
     pub fn run(&self, x: &[bf16], maps: Maps, add: bool, out: &mut [bf16]) {
         let to = self.output(maps);
-        let finish = Finish { bias: Some(&self.bias), add, relu: self.relu || add };
+        let activation = if add { Activation::Relu } else { self.activation };
+        let finish = Finish { bias: Some(&self.bias), add, activation };
         let channels = self.weights.depth;
         if self.kernel == 1 && self.stride == 1 {
             product(&Plain { values: x, depth: channels }, &self.weights, to.pixels(), finish, out);
@@ -145,7 +146,7 @@ impl Convolution {
             channels,
             kernel: self.kernel,
             stride: self.stride,
-            padding: self.padding,
+            padding: [self.padding; 2],
             dilation: 1,
         };
         product(&window, &self.weights, to.pixels(), finish, out);
@@ -173,7 +174,7 @@ fn product<'a, R: Rows<'a, bf16>>(rows: &R, weights: &Pairs, count: usize, finis
 mod avx512 {
     use super::super::Parts;
     use super::super::product::TILE;
-    use super::{Finish, LANES, Pairs, Rows, bf16};
+    use super::{Activation, Finish, LANES, Pairs, Rows, bf16};
     use std::arch::x86_64::{
         __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_loadu_si256, _mm256_mask_storeu_epi16,
         _mm256_maskz_loadu_epi16, _mm256_storeu_si256, _mm512_add_ps, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
@@ -293,7 +294,7 @@ mod avx512 {
                 let held: __m512i = _mm512_slli_epi32(_mm512_cvtepu16_epi32(held), 16);
                 sums = _mm512_add_ps(sums, _mm512_castsi512_ps(held));
             }
-            if self.finish.relu {
+            if self.finish.activation == Activation::Relu {
                 sums = _mm512_max_ps(sums, _mm512_setzero_ps());
             }
             let rounded: __m256bh = _mm512_cvtneps_pbh(sums);

@@ -54,32 +54,33 @@ pub struct Convolution {
     channels: usize,
     kernel: usize,
     stride: usize,
-    padding: usize,
-    relu: bool,
+    padding: Padding,
+    activation: Activation,
 }
+
+/// Channels up to which a pixel's are too few to be a piece of their own.
+const FEW: usize = 4;
 
 impl Convolution {
     /// Packs the weights of `conv`. The method depends on nothing but its shape, so that
     /// features have the same bits on every run.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a depthwise convolution, TensorFlow's padding or ReLU6.
+    /// [`Error::Unsupported`] for a depthwise convolution.
     pub fn new(conv: &Conv) -> Result<Self> {
         let (outputs, channels, kernel, _) = conv.weight.dims4()?;
-        let (Padding::Symmetric(padding), false, Activation::Identity | Activation::Relu) =
-            (conv.padding, conv.depthwise, conv.activation)
-        else {
-            return Err(Error::Unsupported("this convolution has no fused form".to_owned()));
-        };
+        if conv.depthwise {
+            return Err(Error::Unsupported("a depthwise convolution is another kind".to_owned()));
+        }
         let weight: Vec<f32> = conv.weight.flatten_all()?.to_vec1()?;
         let area = kernel * kernel;
         let value = |o: usize, c: usize, tap: usize| weight[(o * channels + c) * area + tap];
-        let method = if kernel > 3 {
+        let method = if kernel > 3 || (kernel > 1 && channels <= FEW) {
             let depth = kernel * channels;
             Method::Strips(Packed::new(1, outputs, kernel, depth, NARROW, |_, o, row, k| {
                 value(o, k % channels, row * kernel + k / channels)
             }))
-        } else if kernel == 3 && conv.stride == 1 && padding == 1 {
+        } else if kernel == 3 && conv.stride == 1 && conv.padding.of(16, 3, 1) == (1, 16) {
             let scheme = if channels <= LARGE_TILES { Scheme::Four } else { Scheme::Two };
             Method::Winograd(Winograd::new(scheme, outputs, channels, value))
         } else {
@@ -96,8 +97,8 @@ impl Convolution {
             channels,
             kernel,
             stride: conv.stride,
-            padding,
-            relu: conv.activation == Activation::Relu,
+            padding: conv.padding,
+            activation: conv.activation,
         })
     }
 
@@ -110,22 +111,24 @@ impl Convolution {
     /// Size of the output for an input of size `maps`.
     #[must_use]
     pub fn output(&self, maps: Maps) -> Maps {
-        let size = |n: usize| (n + 2 * self.padding - self.kernel) / self.stride + 1;
+        let size = |n: usize| self.padding.of(n, self.kernel, self.stride).1;
         Maps { images: maps.images, height: size(maps.height), width: size(maps.width) }
     }
 
     /// Convolves `x`, `N x H x W x I`, into `out`, `N x H' x W' x O`.
     pub fn run(&self, x: &[f32], maps: Maps, out: &mut [f32], scratch: &mut Scratch) {
-        self.finish(x, maps, Finish { bias: Some(&self.bias), add: false, relu: self.relu }, out, scratch);
+        let activation = self.activation;
+        self.finish(x, maps, Finish { bias: Some(&self.bias), add: false, activation }, out, scratch);
     }
 
-    /// As [`Self::run`], but adds to what `out` holds, and applies ReLU to the sum.
-    pub fn add(&self, x: &[f32], maps: Maps, out: &mut [f32], scratch: &mut Scratch) {
-        self.finish(x, maps, Finish { bias: Some(&self.bias), add: true, relu: true }, out, scratch);
+    /// As [`Self::run`], but adds to what `out` holds, and applies `activation` to the sum.
+    pub fn add(&self, x: &[f32], maps: Maps, activation: Activation, out: &mut [f32], scratch: &mut Scratch) {
+        self.finish(x, maps, Finish { bias: Some(&self.bias), add: true, activation }, out, scratch);
     }
 
     fn finish(&self, x: &[f32], maps: Maps, finish: Finish<'_>, out: &mut [f32], scratch: &mut Scratch) {
         let to = self.output(maps);
+        let before = [maps.height, maps.width].map(|n| self.padding.of(n, self.kernel, self.stride).0);
         match &self.method {
             Method::Direct(packed) if self.kernel == 1 && self.stride == 1 => {
                 product(&Plain { values: x, depth: self.channels }, packed.matrix(0), to.pixels(), finish, out);
@@ -140,18 +143,21 @@ impl Convolution {
                     channels: self.channels,
                     kernel: self.kernel,
                     stride: self.stride,
-                    padding: self.padding,
+                    padding: before,
                     dilation: 1,
                 };
                 product(&window, packed.matrix(0), to.pixels(), finish, out);
             }
             Method::Strips(packed) => {
-                let padded = padded(x, maps, self.channels, self.padding, &mut scratch.transformed);
+                // As many rows and columns as the last kernel reaches.
+                let [rows, columns] = [to.height, to.width].map(|n| (n - 1) * self.stride + self.kernel);
+                let size = Maps { images: maps.images, height: rows, width: columns };
+                let padded = padded(x, maps, self.channels, before, size, &mut scratch.transformed);
                 let strips = Strips {
                     x: padded,
                     to,
-                    row: (maps.width + 2 * self.padding) * self.channels,
-                    rows: maps.height + 2 * self.padding,
+                    row: columns * self.channels,
+                    rows,
                     step: self.stride * self.channels,
                     stride: self.stride,
                     depth: self.kernel * self.channels,
@@ -173,7 +179,8 @@ pub(super) struct Window<'a, T = f32> {
     pub channels: usize,
     pub kernel: usize,
     pub stride: usize,
-    pub padding: usize,
+    /// Zeros above and at the left.
+    pub padding: [usize; 2],
     pub dilation: usize,
 }
 
@@ -198,7 +205,7 @@ impl<'a, T: Sync> Rows<'a, T> for Window<'a, T> {
     fn piece(&self, (image, y, x): Self::Place, tap: usize) -> &'a [T] {
         let (y, x) = (y + tap / self.kernel * self.dilation, x + tap % self.kernel * self.dilation);
         // Left of the picture the difference wraps to a number beyond its right.
-        let (y, x) = (y.wrapping_sub(self.padding), x.wrapping_sub(self.padding));
+        let (y, x) = (y.wrapping_sub(self.padding[0]), x.wrapping_sub(self.padding[1]));
         if y < self.from.height && x < self.from.width {
             &self.x[((image * self.from.height + y) * self.from.width + x) * self.channels..][..self.channels]
         } else {
@@ -237,15 +244,25 @@ impl<'a> Rows<'a> for Strips<'a> {
     }
 }
 
-/// `x` with `padding` pixels of zeros around every image.
-fn padded<'a>(x: &[f32], maps: Maps, channels: usize, padding: usize, buffer: &'a mut Vec<f32>) -> &'a [f32] {
-    let (height, width) = (maps.height + 2 * padding, maps.width + 2 * padding);
-    let out = super::grown(buffer, maps.images * height * width * channels);
+/// `x` with `before` rows and columns of zeros above and at the left of every image, which has
+/// the size `to` then: with zeros at the other sides, or without what no kernel reaches.
+fn padded<'a>(
+    x: &[f32],
+    maps: Maps,
+    channels: usize,
+    before: [usize; 2],
+    to: Maps,
+    buffer: &'a mut Vec<f32>,
+) -> &'a [f32] {
+    let out = super::grown(buffer, to.pixels() * channels);
     out.fill(0.0);
+    let columns = maps.width.min(to.width - before[1]);
     for (line, row) in x.chunks_exact(maps.width * channels).enumerate() {
-        let (image, y) = (line / maps.height, line % maps.height);
-        let at = ((image * height + y + padding) * width + padding) * channels;
-        out[at..][..row.len()].copy_from_slice(row);
+        let (image, y) = (line / maps.height, line % maps.height + before[0]);
+        if y < to.height {
+            let at = ((image * to.height + y) * to.width + before[1]) * channels;
+            out[at..][..columns * channels].copy_from_slice(&row[..columns * channels]);
+        }
     }
     out
 }
@@ -281,7 +298,7 @@ mod tests {
         let mut scratch = Scratch::default();
         let out = if let Some(added) = &added {
             let mut out = nhwc(added);
-            fused.add(&nhwc(&x), maps, &mut out, &mut scratch);
+            fused.add(&nhwc(&x), maps, Activation::Relu, &mut out, &mut scratch);
             out
         } else {
             let mut out = vec![f32::NAN; fused.output(maps).pixels() * o];
@@ -303,6 +320,36 @@ mod tests {
                     let error = largest_difference(kernel, stride, size, relu, residual);
                     assert!(error < 5e-5, "kernel {kernel}, stride {stride}, {size:?}: {error}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn tensorflows_padding_and_relu6_equal_candles_operations() {
+        for (kernel, stride, i) in [(1, 1, 40), (3, 2, 3), (3, 1, 3), (3, 2, 24), (3, 1, 24)] {
+            for [n, h, w, o] in [[1, 1, 1, 5], [2, 9, 8, 17], [1, 16, 15, 32]] {
+                let random = |shape: &[usize]| Tensor::randn(0f32, 1.0, shape, &Device::Cpu).expect("a tensor");
+                let conv = Conv {
+                    weight: (random(&[o, i, kernel, kernel]) * (1.0 / (i * kernel * kernel) as f64).sqrt())
+                        .expect("a tensor"),
+                    bias: random(&[1, o, 1, 1]),
+                    stride,
+                    padding: Padding::Same,
+                    depthwise: false,
+                    activation: Activation::Relu6,
+                };
+                let x = random(&[n, i, h, w]);
+                let nhwc = |t: &Tensor| -> Vec<f32> {
+                    t.permute((0, 2, 3, 1)).and_then(|t| t.flatten_all()?.to_vec1()).expect("values")
+                };
+                let wanted = nhwc(&conv.forward(&x).expect("candle's own"));
+                let fused = Convolution::new(&conv).expect("packed");
+                let maps = Maps { images: n, height: h, width: w };
+                let mut out = vec![f32::NAN; fused.output(maps).pixels() * o];
+                fused.run(&nhwc(&x), maps, &mut out, &mut Scratch::default());
+                let error = wanted.iter().zip(&out).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(wanted.len() == out.len() && out.iter().all(|v| v.is_finite()));
+                assert!(error < 5e-5, "kernel {kernel}, stride {stride}, {i} to {o}, {h} x {w}: {error}");
             }
         }
     }

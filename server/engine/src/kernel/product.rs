@@ -3,6 +3,7 @@
 //! neighbourhood is ever copied.
 
 use super::Parts;
+use crate::conv::Activation;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -178,8 +179,8 @@ pub struct Finish<'a> {
     pub bias: Option<&'a [f32]>,
     /// Whether the sums are added to what the output holds.
     pub add: bool,
-    /// Whether negative values become 0 at last.
-    pub relu: bool,
+    /// What becomes of the sums at last.
+    pub activation: Activation,
 }
 
 /// `out[row, o] = finish(sum over taps and k of rows[row][tap][k] * weights[o, tap, k])` for
@@ -352,10 +353,10 @@ impl<'a, R: Rows<'a>> Rectangle<'_, R> {
         }
         let at = panel * weights.width;
         let len = weights.width.min(weights.outputs - at);
-        let relu = self.finish.relu && end;
+        let activation = if end { self.finish.activation } else { Activation::Identity };
         let last = |sums: S::f32s, held: S::f32s| {
             let sums = if add { simd.add_f32s(sums, held) } else { sums };
-            if relu { simd.max_f32s(sums, simd.splat_f32s(0.0)) } else { sums }
+            activated(simd, activation, sums)
         };
         for (m, sums) in sums.into_iter().enumerate() {
             // SAFETY: no other row or panel has these outputs.
@@ -371,6 +372,17 @@ impl<'a, R: Rows<'a>> Rectangle<'_, R> {
                 simd.partial_store_f32s(rest, sums);
             }
         }
+    }
+}
+
+/// A vector behind an activation.
+#[inline(always)]
+pub(super) fn activated<S: Simd>(simd: S, activation: Activation, x: S::f32s) -> S::f32s {
+    let positive = || simd.max_f32s(x, simd.splat_f32s(0.0));
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => positive(),
+        Activation::Relu6 => simd.min_f32s(positive(), simd.splat_f32s(6.0)),
     }
 }
 

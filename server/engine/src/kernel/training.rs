@@ -43,7 +43,7 @@ impl Shape {
             channels,
             kernel: self.kernel,
             stride: 1,
-            padding: self.dilation * (self.kernel / 2),
+            padding: [self.dilation * (self.kernel / 2); 2],
             dilation: self.dilation,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Convolution, Maps, Scratch, bf16 as brain, grown};
 use crate::Result;
-use crate::conv::Conv;
+use crate::conv::{Activation, Conv};
 use half::bf16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
@@ -95,7 +95,7 @@ impl Fused for Convolution {
     }
 
     fn add(&self, x: &[f32], maps: Maps, out: &mut [f32], scratch: &mut Scratch) {
-        self.add(x, maps, out, scratch);
+        self.add(x, maps, Activation::Relu, out, scratch);
     }
 }
 

@@ -4,7 +4,7 @@
 //! Input tiles are transformed, multiplied with the transformed weights in one matrix product
 //! a position of the tile, and transformed back.
 
-use super::product::{Finish, NARROW, Packed, Plain, rectangle};
+use super::product::{Finish, NARROW, Packed, Plain, activated, rectangle};
 use super::{Maps, Parts, Scratch, grown, load, store};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -306,10 +306,7 @@ impl Backward<'_> {
                         if self.finish.add {
                             value = simd.add_f32s(value, load(simd, to));
                         }
-                        if self.finish.relu {
-                            value = simd.max_f32s(value, zero);
-                        }
-                        store(simd, to, value);
+                        store(simd, to, activated(simd, self.finish.activation, value));
                     }
                 }
             }

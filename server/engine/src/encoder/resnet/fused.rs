@@ -3,16 +3,13 @@
 use super::{Bottleneck, Config, Layers};
 use crate::Result;
 use crate::encoder::Features;
-use crate::kernel::{self, Convolution, Maps, Scratch, Value, average, grown, max_pool_3x3, read};
+use crate::kernel::{self, Convolution, Maps, Scratch, Value, average, grown, max_pool_3x3, read, turn};
 use candle_core::{Device, Tensor};
-use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Mutex;
 
 /// Bytes of the activations that are worked on at once: they stay in the shared cache.
 const NEAR: usize = 8 << 20;
-/// Pixels that are turned from planes into channels at once.
-const TURNED: usize = 1 << 12;
 
 /// The network, and buffers of passes that have ended.
 pub struct Fused<C: kernel::Fused> {
@@ -190,19 +187,6 @@ fn groups(images: usize, values: usize) -> impl Iterator<Item = Range<usize>> {
 fn map(values: Vec<f32>, maps: Maps, channels: usize) -> Result<Tensor> {
     let shape = (maps.images, maps.height, maps.width, channels);
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.permute((0, 3, 1, 2))?)
-}
-
-/// `N x C x P` to `N x P x C`.
-fn turn(x: &[f32], pixels: usize, channels: usize, out: &mut [f32]) {
-    for (image, out) in x.chunks_exact(pixels * channels).zip(out.chunks_exact_mut(pixels * channels)) {
-        out.par_chunks_mut(TURNED * channels).enumerate().for_each(|(part, out)| {
-            for (p, out) in out.chunks_exact_mut(channels).enumerate() {
-                for (c, o) in out.iter_mut().enumerate() {
-                    *o = image[c * pixels + part * TURNED + p];
-                }
-            }
-        });
-    }
 }
 
 #[cfg(test)]

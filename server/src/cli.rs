@@ -44,7 +44,7 @@ pub struct Common {
     /// Where to compute: auto, cpu or cuda:N
     #[arg(long, global = true, default_value = "auto", env = "VIRBOARD_DEVICE")]
     device: String,
-    /// How exactly ResNets compute on the CPU: f32, or bf16 (faster, where the processor has it; see docs/benchmarks.md)
+    /// How exactly ResNets compute: f32; bf16 (faster, where the processor or GPU has it; see docs/benchmarks.md); f16 on a GPU
     #[arg(long, global = true, default_value = "f32", env = "VIRBOARD_PRECISION", value_parser = precision)]
     precision: Precision,
     /// Megabytes of encoder weights to keep loaded
@@ -56,7 +56,7 @@ pub struct Common {
 }
 
 fn precision(name: &str) -> Result<Precision, String> {
-    Precision::of(name).ok_or_else(|| "known are f32 and bf16".to_owned())
+    Precision::of(name).ok_or_else(|| "known are f32, f16 and bf16".to_owned())
 }
 
 impl Common {

@@ -49,7 +49,7 @@ pub struct Settings {
     pub public: PathBuf,
     /// `auto`, `cpu` or `cuda:N`.
     pub device: String,
-    /// How exactly ResNets compute on the CPU.
+    /// How exactly ResNets compute.
     pub precision: Precision,
     /// Bytes of encoder weights that stay loaded.
     pub memory: usize,

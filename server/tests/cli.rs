@@ -48,7 +48,7 @@ fn bad_arguments_exit_with_two() {
     let data = tempfile::tempdir().expect("a folder");
     refuses(data.path(), &["evaluate"], 2, "--encoders");
     refuses(data.path(), &["serve", "--addr", "here"], 2, "here");
-    refuses(data.path(), &["--precision", "f8", "serve"], 2, "known are f32 and bf16");
+    refuses(data.path(), &["--precision", "f8", "serve"], 2, "known are f32, f16 and bf16");
     refuses(data.path(), &["dance"], 2, "dance");
 }
 

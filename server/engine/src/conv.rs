@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::kernel::values;
-use candle_core::{CpuStorage, CustomOp2, D, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 /// Activation behind a convolution.
@@ -70,6 +70,14 @@ pub struct Conv {
 }
 
 impl Conv {
+    /// The same with weights and bias of another type, which the input must have as well.
+    ///
+    /// # Errors
+    /// If the device has no such type.
+    pub fn cast(self, dtype: DType) -> Result<Self> {
+        Ok(Self { weight: self.weight.to_dtype(dtype)?, bias: self.bias.to_dtype(dtype)?, ..self })
+    }
+
     /// `N x I x H x W` to `N x O x H' x W'`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let kernel = self.weight.dim(D::Minus1)?;

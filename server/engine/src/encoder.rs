@@ -7,7 +7,7 @@ pub mod weights;
 
 use crate::preprocess::Preprocessing;
 use crate::{Error, Result};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use virboard_core::catalog::encoder::{Architecture, Format};
@@ -23,14 +23,16 @@ pub struct MapSpec {
     pub channels: usize,
 }
 
-/// How exactly a network computes on the CPU.
+/// How exactly a ResNet computes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// As PyTorch does by default.
     #[default]
     F32,
-    /// Weights and activations of ResNets in bfloat16, sums in `f32`.
+    /// Weights and activations in half precision, on a GPU.
+    F16,
+    /// Weights and activations in bfloat16, sums in `f32`.
     Bf16,
 }
 
@@ -45,26 +47,40 @@ impl Precision {
     /// The precision of a name.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        [Self::F32, Self::Bf16].into_iter().find(|p| p.name() == name)
+        [Self::F32, Self::F16, Self::Bf16].into_iter().find(|p| p.name() == name)
     }
 
     /// Complains if it cannot be had on a device.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for bfloat16 on a GPU or on a processor without it.
+    /// [`Error::Unsupported`] for half precision on the CPU, or bfloat16 on a processor without it.
     pub fn check(self, device: &Device) -> Result<()> {
         match self {
-            Self::F32 => Ok(()),
             Self::Bf16 if device.is_cpu() => crate::kernel::bf16::check(),
-            Self::Bf16 => Err(Error::Unsupported("bfloat16 is for the CPU; use `--precision f32` on a GPU".to_owned())),
+            Self::F16 if device.is_cpu() => {
+                let reason = "half precision is for GPUs; use `--precision bf16` or `--precision f32` on the CPU";
+                Err(Error::Unsupported(reason.to_owned()))
+            }
+            _ => Ok(()),
         }
     }
 
-    /// `f32` or `bf16`.
+    /// The type of candle's tensors.
+    #[must_use]
+    pub const fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+
+    /// `f32`, `f16` or `bf16`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
+            Self::F16 => "f16",
             Self::Bf16 => "bf16",
         }
     }

@@ -11,7 +11,7 @@ use crate::conv::{Activation, Conv, Padding};
 use crate::kernel::{self, Convolution, bf16};
 use crate::preprocess::{Filter, Preprocessing};
 use crate::seeded::Stream;
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use fused::Fused;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -176,8 +176,9 @@ impl Bottleneck<Conv> {
 }
 
 impl Layers<Conv> {
-    fn features(&self, config: &Config, input: &Tensor) -> Result<Features> {
-        let mut maps = vec![self.conv1.forward(input)?];
+    /// Takes and gives `f32`, whatever the type between.
+    fn features(&self, config: &Config, input: &Tensor, dtype: DType) -> Result<Features> {
+        let mut maps = vec![self.conv1.forward(&input.to_dtype(dtype)?)?];
         let before = usize::from(!config.pool_bottom_right);
         // Padding with zeros equals padding with minus infinity: the input has been through ReLU.
         let padded = maps[0].pad_with_zeros(2, before, 1)?.pad_with_zeros(3, before, 1)?;
@@ -188,14 +189,16 @@ impl Layers<Conv> {
             }
             maps.push(x.clone());
         }
-        Ok(Features { maps, embedding: x.mean(D::Minus1)?.mean(D::Minus1)? })
+        let embedding = x.to_dtype(DType::F32)?.mean(D::Minus1)?.mean(D::Minus1)?;
+        let maps = maps.iter().map(|m| Ok(m.to_dtype(DType::F32)?)).collect::<Result<_>>()?;
+        Ok(Features { maps, embedding })
     }
 }
 
 /// How the network is run.
 enum Network {
-    /// By candle's operations, on any device. The reference of the other.
-    Candle(Layers<Conv>),
+    /// By candle's operations, on any device, in this type. In `f32` the reference of the others.
+    Candle(Layers<Conv>, DType),
     /// Fused, on the CPU.
     Fused(Box<Fused<Convolution>>),
     /// The same in bfloat16.
@@ -219,20 +222,22 @@ impl ResNet {
     /// The same in a precision.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] for bfloat16 on a GPU or on a processor without it.
+    /// As [`Precision::check`].
     pub fn with(config: Config, weights: &mut Weights, device: &Device, precision: Precision) -> Result<Self> {
         precision.check(device)?;
         let network = match (device.is_cpu(), precision) {
             (true, Precision::F32) => Network::Fused(Box::new(fused(config, weights, device)?)),
             (true, Precision::Bf16) => Network::Bf16(Box::new(fused(config, weights, device)?)),
-            (false, _) => Network::Candle(Layers::new(&config, weights, device, Ok, Ok)?),
+            _ => return Self::reference(config, weights, device, precision),
         };
         Ok(Self::of(config, network))
     }
 
     /// The network by candle's own operations, whatever the device.
-    pub fn reference(config: Config, weights: &mut Weights, device: &Device) -> Result<Self> {
-        Ok(Self::of(config, Network::Candle(Layers::new(&config, weights, device, Ok, Ok)?)))
+    pub fn reference(config: Config, weights: &mut Weights, device: &Device, precision: Precision) -> Result<Self> {
+        let dtype = precision.dtype();
+        let cast = |conv: Conv| conv.cast(dtype);
+        Ok(Self::of(config, Network::Candle(Layers::new(&config, weights, device, cast, cast)?, dtype)))
     }
 
     fn of(config: Config, network: Network) -> Self {
@@ -257,7 +262,7 @@ impl Encoder for ResNet {
 
     fn features(&self, input: &Tensor) -> Result<Features> {
         match &self.network {
-            Network::Candle(layers) => layers.features(&self.config, input),
+            Network::Candle(layers, dtype) => layers.features(&self.config, input, *dtype),
             Network::Fused(fused) => fused.features(input),
             Network::Bf16(fused) => fused.features(input),
         }
@@ -265,7 +270,7 @@ impl Encoder for ResNet {
 
     fn embedding(&self, input: &Tensor) -> Result<Tensor> {
         match &self.network {
-            Network::Candle(layers) => Ok(layers.features(&self.config, input)?.embedding),
+            Network::Candle(layers, dtype) => Ok(layers.features(&self.config, input, *dtype)?.embedding),
             Network::Fused(fused) => fused.embedding(input),
             Network::Bf16(fused) => fused.embedding(input),
         }

@@ -219,7 +219,7 @@ mod tests {
         for (config, height, width) in cases {
             let load = || random_weights(&config, 1).expect("weights");
             let fused = ResNet::new(config, &mut load(), &Device::Cpu).expect("loaded");
-            let reference = ResNet::reference(config, &mut load(), &Device::Cpu).expect("loaded");
+            let reference = ResNet::reference(config, &mut load(), &Device::Cpu, Precision::F32).expect("loaded");
             let x = Tensor::randn(0f32, 1.0, (2, 3, height, width), &Device::Cpu).expect("a tensor");
             let (ours, wanted) = (fused.features(&x).expect("computed"), reference.features(&x).expect("computed"));
             assert_eq!(values(&fused.embedding(&x).expect("computed")), values(&ours.embedding));
@@ -232,6 +232,25 @@ mod tests {
                 assert!(error < 1e-5 * scale, "{config:?} {height} x {width}: {error} of {scale}");
             }
         }
+    }
+
+    #[test]
+    fn candles_operations_in_half_precision_are_near() {
+        let config = configs()[0];
+        let network = |precision| {
+            let mut weights = random_weights(&config, 1).expect("weights");
+            ResNet::reference(config, &mut weights, &Device::Cpu, precision).expect("loaded")
+        };
+        let x = Tensor::randn(0f32, 1.0, (2, 3, 64, 64), &Device::Cpu).expect("a tensor");
+        let wanted = values(&network(Precision::F32).embedding(&x).expect("computed"));
+        // What a GPU runs; candle multiplies no matrices of bfloat16 on the CPU.
+        let features = network(Precision::F16).features(&x).expect("computed");
+        assert!(features.maps.iter().all(|m| m.dtype() == candle_core::DType::F32));
+        let ours = values(&features.embedding);
+        let error = largest(ours.iter().zip(&wanted).map(|(a, b)| a - b)) / largest(wanted.iter().copied());
+        assert!(error > 0.0 && error < 3e-3, "{error}");
+        let refused = Precision::F16.check(&Device::Cpu).expect_err("on the CPU").to_string();
+        assert!(refused.contains("--precision bf16"), "{refused}");
     }
 
     #[test]

@@ -18,11 +18,12 @@ pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, sho
     let text = column.text(row, base, show);
     let format = |score| column.metric.format(score);
     // What can be said of how firm it is: over seeds, or over test samples.
-    let (firm, between) = (column.interval(row), column.rank_between(row));
-    let about = match (show, spread, firm, between) {
-        (Show::Score, Some(s), ..) => Some(format!("± {}", format(s))),
-        (Show::Score, None, Some(i), _) => Some(format!("{}–{}", format(i.low), format(i.high))),
-        (Show::Rank, _, _, Some((low, high))) if low < high => Some(format!("{low}–{high}")),
+    let firm = column.interval(row);
+    let about = match (show, spread, firm) {
+        (Show::Score, Some(s), _) => Some(format!("± {}", format(s))),
+        (Show::Score, None, Some(i)) => Some(format!("{}–{}", format(i.low), format(i.high))),
+        // It looks at the whole column.
+        (Show::Rank, ..) => column.rank_between(row).filter(|(l, h)| l < h).map(|(l, h)| format!("{l}–{h}")),
         _ => None,
     };
     let share = format!("--share: {:.0}%", 6.0 + 52.0 * column.heat(row));

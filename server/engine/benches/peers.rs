@@ -98,21 +98,9 @@ impl Times {
 /// Something of ours to be timed, and its name.
 type Ours<'a> = (&'a str, &'a mut dyn FnMut() -> Result<(), Failure>);
 
-/// Runs ours and the peers in turns, and prints a row each: `amount` things took so long.
+/// Runs ours and the peers in turns, and prints a row each: `amount` things took so long. The
+/// first of ours is what the others are compared with.
 fn compare(
-    peers: &mut Option<Peers>,
-    title: &str,
-    unit: &str,
-    amount: f64,
-    rounds: usize,
-    requests: &[(&str, String)],
-    ours: &mut dyn FnMut() -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    compare_all(peers, title, unit, amount, rounds, requests, &mut [("Virboard", ours)])
-}
-
-/// The same with several of ours, the first of which the others are compared with.
-fn compare_all(
     peers: &mut Option<Peers>,
     title: &str,
     unit: &str,
@@ -187,7 +175,7 @@ fn encoders(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
         if brief.is_some() {
             ours.push(("Virboard, bfloat16", &mut rounded));
         }
-        compare_all(peers, &title, "images/s", (n * times) as f64, rounds, &requests, &mut ours)?;
+        compare(peers, &title, "images/s", (n * times) as f64, rounds, &requests, &mut ours)?;
     }
     if let Some(brief) = brief {
         errors(&network, &brief)?;
@@ -280,21 +268,29 @@ fn linear(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
             Vec::new()
         };
         let title = format!("{heads} linear heads, an epoch of {rows} x 2048 to {classes}, batch {size}");
-        compare(peers, &title, "epochs/s", 1.0, rounds, &requests, &mut || {
-            let lesson = |chosen: &[usize]| -> Result<Lesson, Failure> {
-                let batch = chosen.iter().map(|i| &values[i * 2048..][..2048]).collect::<Vec<_>>().concat();
-                let classes = chosen.iter().map(|i| labels[*i]).collect();
-                Ok(Lesson {
-                    inputs: Tensor::from_vec(batch, (chosen.len(), 2048), &Device::Cpu)?,
-                    classes,
-                    settings: settings.clone(),
-                })
-            };
-            for some in order.chunks(bank.lessons(size) * size) {
-                bank.steps(&some.chunks(size).map(lesson).collect::<Result<Vec<_>, _>>()?)?;
-            }
-            Ok(())
-        })?;
+        compare(
+            peers,
+            &title,
+            "epochs/s",
+            1.0,
+            rounds,
+            &requests,
+            &mut [("Virboard", &mut || {
+                let lesson = |chosen: &[usize]| -> Result<Lesson, Failure> {
+                    let batch = chosen.iter().map(|i| &values[i * 2048..][..2048]).collect::<Vec<_>>().concat();
+                    let classes = chosen.iter().map(|i| labels[*i]).collect();
+                    Ok(Lesson {
+                        inputs: Tensor::from_vec(batch, (chosen.len(), 2048), &Device::Cpu)?,
+                        classes,
+                        settings: settings.clone(),
+                    })
+                };
+                for some in order.chunks(bank.lessons(size) * size) {
+                    bank.steps(&some.chunks(size).map(lesson).collect::<Result<Vec<_>, _>>()?)?;
+                }
+                Ok(())
+            })],
+        )?;
     }
     Ok(())
 }
@@ -311,15 +307,23 @@ fn pixelwise(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
     let truth = Truth::Values(vec![0.5; size * 224 * 224]);
     let title = format!("pixel-wise head, an epoch of {images} images of 224 x 224, batch {size}");
     let requests = [("PyTorch, fused Adam", format!("pixelwise torch {images} {size}"))];
-    compare(peers, &title, "images/s", images as f64, rounds, &requests, &mut || {
-        for at in (0..images).step_by(size) {
-            let batch: Vec<Tensor> = maps.iter().map(|m| m.narrow(0, at, size)).collect::<Result<_, _>>()?;
-            let loss = Loss::L1.of(&head.run(&batch, (224, 224), true)?, &truth, 1.0)?;
-            let setting = Setting { learning_rate: 1e-4, momentum: None };
-            optimiser.step(&loss.backward()?, &setting)?;
-        }
-        Ok(())
-    })
+    compare(
+        peers,
+        &title,
+        "images/s",
+        images as f64,
+        rounds,
+        &requests,
+        &mut [("Virboard", &mut || {
+            for at in (0..images).step_by(size) {
+                let batch: Vec<Tensor> = maps.iter().map(|m| m.narrow(0, at, size)).collect::<Result<_, _>>()?;
+                let loss = Loss::L1.of(&head.run(&batch, (224, 224), true)?, &truth, 1.0)?;
+                let setting = Setting { learning_rate: 1e-4, momentum: None };
+                optimiser.step(&loss.backward()?, &setting)?;
+            }
+            Ok(())
+        })],
+    )
 }
 
 /// JPEGs of 500 x 375 to inputs, and to embeddings, and the encoder alone.
@@ -350,20 +354,42 @@ fn photos(peers: &mut Option<Peers>, folder: &Path, rounds: usize) -> Result<(),
     let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     let requests = [("Pillow, numpy", format!("photos pillow {COUNT}"))];
     let title = "JPEG of 500 x 375 to an input of 224 x 224, one thread";
-    compare(peers, title, "images/s", COUNT as f64, rounds, &requests, &mut || {
-        Ok(one_thread.install(|| files.iter().try_for_each(|f| one(f).map(drop)))?)
-    })?;
+    compare(
+        peers,
+        title,
+        "images/s",
+        COUNT as f64,
+        rounds,
+        &requests,
+        &mut [("Virboard", &mut || Ok(one_thread.install(|| files.iter().try_for_each(|f| one(f).map(drop)))?))],
+    )?;
     let batches: Vec<Tensor> =
         (0..COUNT / 8).map(|_| Tensor::randn(0f32, 1.0, (8, 3, 224, 224), &Device::Cpu)).collect::<Result<_, _>>()?;
     let title = "ResNet-50 alone, batch 8";
-    compare(&mut None, title, "images/s", COUNT as f64, rounds, &[], &mut || {
-        Ok(batches.iter().try_for_each(|b| network.embedding(b).map(drop))?)
-    })?;
+    compare(
+        &mut None,
+        title,
+        "images/s",
+        COUNT as f64,
+        rounds,
+        &[],
+        &mut [("Virboard", &mut || Ok(batches.iter().try_for_each(|b| network.embedding(b).map(drop))?))],
+    )?;
     let title = "JPEGs decoded, resized and encoded, batch 8";
-    compare(&mut None, title, "images/s", COUNT as f64, rounds, &[], &mut || {
-        let prepare = |chunk: &[PathBuf]| chunk.par_iter().map(one).collect::<virboard_engine::Result<Vec<_>>>();
-        Ok(ahead(files.chunks(8), prepare, |inputs| network.embedding(&input.batch(&inputs, &Device::Cpu)?).map(drop))?)
-    })
+    compare(
+        &mut None,
+        title,
+        "images/s",
+        COUNT as f64,
+        rounds,
+        &[],
+        &mut [("Virboard", &mut || {
+            let prepare = |chunk: &[PathBuf]| chunk.par_iter().map(one).collect::<virboard_engine::Result<Vec<_>>>();
+            Ok(ahead(files.chunks(8), prepare, |inputs| {
+                network.embedding(&input.batch(&inputs, &Device::Cpu)?).map(drop)
+            })?)
+        })],
+    )
 }
 
 fn spec(kind: OutputKind, architecture: Architecture, seed: usize, outputs: usize) -> HeadSpec {

@@ -44,12 +44,14 @@ impl Padding {
     pub const fn of(self, n: usize, kernel: usize, stride: usize) -> (usize, usize) {
         match self {
             Self::Symmetric(p) => (p, (n + 2 * p - kernel) / stride + 1),
-            Self::Same => {
-                let to = n.div_ceil(stride);
-                (((to - 1) * stride + kernel).saturating_sub(n) / 2, to)
-            }
+            Self::Same => (zeros(n, kernel, stride) / 2, n.div_ceil(stride)),
         }
     }
+}
+
+/// Zeros that TensorFlow's `SAME` puts before and after `n` rows or columns.
+const fn zeros(n: usize, kernel: usize, stride: usize) -> usize {
+    ((n.div_ceil(stride) - 1) * stride + kernel).saturating_sub(n)
 }
 
 /// A frozen convolution with bias.
@@ -99,8 +101,7 @@ impl Conv {
 fn pad_same(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
     let mut x = x.clone();
     for dim in [2, 3] {
-        let size = x.dim(dim)?;
-        let total = ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
+        let total = zeros(x.dim(dim)?, kernel, stride);
         x = x.pad_with_zeros(dim, total / 2, total - total / 2)?;
     }
     Ok(x)

@@ -50,6 +50,12 @@ impl Precision {
         [Self::F32, Self::F16, Self::Bf16].into_iter().find(|p| p.name() == name)
     }
 
+    /// What of it a network can have: only ResNets have another one than the default.
+    #[must_use]
+    pub fn of_network(self, architecture: Architecture) -> Self {
+        if architecture == Architecture::EfficientNetLite0 { Self::F32 } else { self }
+    }
+
     /// Complains if it cannot be had on a device.
     ///
     /// # Errors
@@ -245,9 +251,7 @@ fn build(
     file: Option<&Path>,
     (device, precision): (&Device, Precision),
 ) -> Result<LoadedEncoder> {
-    // Only ResNets have another one.
-    let resnet = architecture != Architecture::EfficientNetLite0;
-    let precision = if resnet { precision } else { Precision::F32 };
+    let precision = precision.of_network(architecture);
     let classifier = match architecture {
         Architecture::EfficientNetLite0 => Some((
             weights.take("_fc.weight", &[1000, architecture.embedding()])?.to_device(device)?,
@@ -283,5 +287,27 @@ pub const fn preprocessing(architecture: Architecture) -> Preprocessing {
         Architecture::ResNet50 => resnet::Config::resnet50().preprocessing,
         Architecture::OpenNsfw => resnet::Config::open_nsfw().preprocessing,
         Architecture::EfficientNetLite0 => efficientnet_lite::PREPROCESSING,
+    }
+}
+
+#[cfg(test)]
+mod test_networks {
+    use super::Encoder;
+    use candle_core::Tensor;
+
+    /// The values in row order.
+    pub fn values(t: &Tensor) -> Vec<f32> {
+        t.flatten_all().and_then(|t| t.to_vec1()).expect("values")
+    }
+
+    /// An image's embedding has the same bits alone on one thread as among those of `x`.
+    pub fn same_bits_in_any_batch(network: &dyn Encoder, x: &Tensor) {
+        let all: Vec<Vec<f32>> = network.embedding(x).and_then(|e| Ok(e.to_vec2()?)).expect("values");
+        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+        for (i, wanted) in all.iter().enumerate() {
+            let alone = x.narrow(0, i, 1).expect("an image");
+            let alone = one_thread.install(|| network.embedding(&alone)).expect("computed");
+            assert_eq!(&values(&alone), wanted, "image {i}");
+        }
     }
 }

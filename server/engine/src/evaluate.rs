@@ -15,7 +15,7 @@ use crate::train::schedule::Schedule;
 use crate::train::source::{Cached, Source, Streamed};
 use crate::train::truth::Truth;
 use crate::train::views::Kept;
-use crate::train::{Aim, Configuration, Keep, Member, Parts, Selection, hold_out, test_finished, train};
+use crate::train::{Aim, Configuration, Keep, Member, Parts, Selection, Tested, hold_out, test_finished, train};
 use crate::{Error, Result, knn, logistic};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -314,9 +314,7 @@ impl<'a> Bench<'a> {
             let tested = test_finished(&member.head, parts, aim, c, progress)?;
             let json = serde_json::to_string(c).unwrap_or_default();
             let name = format!("{}-{}-seed{}", c.name, c.protocol.name(), c.seed);
-            let mut outcome = self.outcome(Probe::Head, &name, json, c.seed, tested.samples, tested.value)?;
-            outcome.interval = tested.interval;
-            outcome.constant = Some(tested.constant).filter(|v| v.is_finite());
+            let mut outcome = self.outcome(Probe::Head, &name, json, c.seed, tested)?;
             outcome.curve = member.curve().to_vec();
             outcomes.push(outcome);
         }
@@ -344,18 +342,18 @@ impl<'a> Bench<'a> {
         };
         let ((x, classes), (test, truth)) = (of(train_set)?, of(test_set)?);
         let protocol = self.job.protocol();
-        let value = |samples: &[SampleScore]| score(samples, self.recipe.scoring, Protocol::Standard, TEST_BATCH);
-        let range = |samples: &[SampleScore]| interval(samples, self.recipe.scoring, Protocol::Standard, TEST_BATCH);
+        let tested = |samples: Vec<SampleScore>| {
+            let (scoring, protocol) = (self.recipe.scoring, Protocol::Standard);
+            let value = score(&samples, scoring, protocol, TEST_BATCH);
+            Tested { value, interval: interval(&samples, scoring, protocol, TEST_BATCH), constant: f64::NAN, samples }
+        };
         let mut outcomes = Vec::new();
         let votes = knn::classify(&x, &classes, &test, &truth, &knn::NEIGHBOURS, progress)?;
         for (k, samples) in knn::NEIGHBOURS.iter().zip(votes) {
             let json = serde_json::json!({ "name": format!("{k} nearest neighbours"), "k": k, "temperature": 0.07 });
             let json = self.said(json);
-            let v = value(&samples);
             let name = format!("knn{k}-{}", protocol.name());
-            let between = range(&samples);
-            let mut outcome = self.outcome(Probe::Knn, &name, json, 0, samples, v)?;
-            outcome.interval = between;
+            let mut outcome = self.outcome(Probe::Knn, &name, json, 0, tested(samples))?;
             outcome.selected = *k == 20;
             outcomes.push(outcome);
         }
@@ -366,11 +364,8 @@ impl<'a> Bench<'a> {
         }
         let samples = logistic::classify(&x, &classes, &test, &truth, labels, progress)?;
         let json = self.said(serde_json::json!({ "name": "logistic regression", "C": logistic::C }));
-        let v = value(&samples);
         let name = format!("logistic-{}", protocol.name());
-        let between = range(&samples);
-        let mut outcome = self.outcome(Probe::Logistic, &name, json, 0, samples, v)?;
-        outcome.interval = between;
+        let mut outcome = self.outcome(Probe::Logistic, &name, json, 0, tested(samples))?;
         outcome.selected = true;
         outcomes.push(outcome);
         Ok(outcomes)
@@ -417,21 +412,13 @@ impl<'a> Bench<'a> {
         let Some(configuration) = self.job.configurations.first() else { return Ok(Vec::new()) };
         let tested = test_finished(&head, &parts, aim, configuration, progress)?;
         let name = format!("head-of-{}-{}", head.spec.task, protocol.name());
-        let mut outcome = self.outcome(Probe::Head, &name, json, head.spec.seed, tested.samples, tested.value)?;
-        outcome.interval = tested.interval;
+        let mut outcome = self.outcome(Probe::Head, &name, json, head.spec.seed, tested)?;
         outcome.selected = true;
         Ok(vec![outcome])
     }
 
-    fn outcome(
-        &self,
-        probe: Probe,
-        name: &str,
-        configuration: String,
-        seed: u64,
-        samples: Vec<SampleScore>,
-        value: f64,
-    ) -> Result<Outcome> {
+    fn outcome(&self, probe: Probe, name: &str, configuration: String, seed: u64, tested: Tested) -> Result<Outcome> {
+        let Tested { samples, value, interval, constant } = tested;
         if !value.is_finite() {
             return Err(Error::Unsupported(format!(
                 "{} of {} on {} has no value: no labelled test sample is left to score (ViRB's protocol leaves out test batches that are not full; a smaller test_batch_size fills them)",
@@ -455,8 +442,8 @@ impl<'a> Bench<'a> {
             configuration,
             seed,
             value,
-            interval: None,
-            constant: None,
+            interval,
+            constant: Some(constant).filter(|v| v.is_finite()),
             selected: false,
             encoder_sha256: self.encoder.provenance.sha256.clone(),
             dataset_sha256: self.dataset.sha256(),

@@ -234,9 +234,7 @@ impl FeatureSet {
                 let mut values = vec![0f32; each * indices.len()];
                 values.par_chunks_mut(each).zip(indices).for_each(|(out, index)| {
                     let bytes = &self.map[offset + 2 * each * index..][..2 * each];
-                    for (v, b) in out.iter_mut().zip(bytes.chunks_exact(2)) {
-                        *v = f16::from_le_bytes([b[0], b[1]]).to_f32();
-                    }
+                    widen(bytes, out);
                 });
                 let shape: Vec<usize> = std::iter::once(indices.len()).chain(shape.iter().copied()).collect();
                 Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_device(device)?)
@@ -271,6 +269,18 @@ impl FeatureSet {
                 Ok((mean.to_dtype(DType::F32)?, std.to_dtype(DType::F32)?))
             })
             .collect()
+    }
+}
+
+/// The bytes of a value in half precision, which ends at 65504; no trained encoder gets there.
+pub(crate) fn halved(value: f32) -> [u8; 2] {
+    f16::from_f32(value.clamp(-65504.0, 65504.0)).to_le_bytes()
+}
+
+/// Values from their bytes in half precision.
+pub(crate) fn widen(bytes: &[u8], out: &mut [f32]) {
+    for (v, b) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+        *v = f16::from_le_bytes([b[0], b[1]]).to_f32();
     }
 }
 
@@ -338,9 +348,7 @@ fn encode(path: &Path, request: Request<'_>, shapes: &[Vec<usize>], progress: &d
             for ((tensor, shape), start) in tensors.iter().zip(shapes).zip(&starts) {
                 let each = shape.iter().product::<usize>();
                 let values: Vec<f32> = tensor.contiguous()?.flatten_all()?.to_vec1()?;
-                // Half precision ends at 65504; no trained encoder gets there.
-                let bytes: Vec<u8> =
-                    values.iter().flat_map(|v| f16::from_f32(v.clamp(-65504.0, 65504.0)).to_le_bytes()).collect();
+                let bytes: Vec<u8> = values.iter().flat_map(|v| halved(*v)).collect();
                 write(file, data + start + 2 * each * first, &bytes).map_err(Error::io(path))?;
             }
             progress.advance((first + inputs.len()) as u64);

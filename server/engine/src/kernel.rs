@@ -11,6 +11,7 @@ mod dense;
 mod depthwise;
 mod pool;
 mod product;
+mod spare;
 mod step;
 pub mod training;
 mod value;
@@ -20,8 +21,9 @@ pub use convolution::{Convolution, Maps, Scratch};
 pub use dense::{Into, Left, dots, outer};
 pub use depthwise::Depthwise;
 pub use pool::{average, max_pool_3x3};
+pub use spare::Spare;
 pub use step::{BETA2, EPS, Moments, Rule};
-pub use value::{Fused, Value};
+pub use value::{FusedConvolution, Value};
 
 use crate::Result;
 use candle_core::backend::BackendStorage;
@@ -110,6 +112,12 @@ pub fn turn(x: &[f32], pixels: usize, channels: usize, out: &mut [f32]) {
     }
 }
 
+/// Values in the order `N x H x W x C` as a tensor `N x C x H x W`.
+pub fn planes(values: Vec<f32>, maps: Maps, channels: usize) -> Result<Tensor> {
+    let shape = (maps.images, maps.height, maps.width, channels);
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.permute((0, 3, 1, 2))?)
+}
+
 /// Writes the first values of a vector.
 #[inline(always)]
 fn store<S: Simd>(simd: S, to: &mut [f32], vector: S::f32s) {
@@ -117,5 +125,20 @@ fn store<S: Simd>(simd: S, to: &mut [f32], vector: S::f32s) {
         S::as_mut_simd_f32s(to).0[0] = vector;
     } else {
         simd.partial_store_f32s(to, vector);
+    }
+}
+
+#[cfg(test)]
+mod test_tensors {
+    use candle_core::{Device, Tensor};
+
+    /// Normally distributed.
+    pub fn random(deviation: f32, shape: &[usize]) -> Tensor {
+        Tensor::randn(0f32, deviation, shape, &Device::Cpu).expect("a tensor")
+    }
+
+    /// The values of `N x C x H x W` in the order `N x H x W x C`.
+    pub fn nhwc(t: &Tensor) -> Vec<f32> {
+        t.permute((0, 2, 3, 1)).and_then(|t| t.flatten_all()?.to_vec1()).expect("values")
     }
 }

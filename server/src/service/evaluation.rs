@@ -5,7 +5,7 @@ use super::{OpenError, Settings};
 use crate::store::{Epoch, NewRun, Store, StoreError, StoredResult, now};
 use std::path::Path;
 use std::sync::Mutex;
-use virboard_core::catalog::encoder::{Architecture, Encoder};
+use virboard_core::catalog::encoder::Encoder;
 use virboard_core::catalog::{ENCODERS, TASKS, encoder as encoder_of, task, task::TaskRole};
 use virboard_core::protocol::Protocol;
 use virboard_core::results::{Provenance, ResultCell, Source};
@@ -166,8 +166,7 @@ pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Resu
 
 /// Configurations that say how exactly their encoder computes.
 fn with_precision(configurations: &[Configuration], encoder: &str, precision: Precision) -> Vec<Configuration> {
-    let resnet = encoder_of(encoder).is_none_or(|e| e.architecture != Architecture::EfficientNetLite0);
-    let precision = if resnet { precision } else { Precision::F32 };
+    let precision = encoder_of(encoder).map_or(precision, |e| precision.of_network(e.architecture));
     configurations.iter().map(|c| Configuration { precision, ..c.clone() }).collect()
 }
 

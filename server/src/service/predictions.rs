@@ -171,7 +171,7 @@ impl Virboard {
                     .ok_or_else(|| ServiceError::NoHead { encoder: key.clone(), task: task.clone() })?;
                 let images = images(&task);
                 // Answers in another precision are other answers.
-                let precision = self.registry.precision();
+                let precision = self.registry.precision().of_network(encoder.architecture);
                 let head = if precision.is_default() { head } else { format!("{head}{}", precision.name()) };
                 let version = match second {
                     Some(sha256) if images == 2 => format!("{head}{}", sha256.get(..16).unwrap_or_default()),

@@ -53,6 +53,13 @@ pub struct Epoch {
 /// Readers of the features beside the heads.
 const OPINIONS: &[Probe] = &[Probe::Knn, Probe::Logistic];
 
+/// Which of several scores of an encoder on a task is shown.
+macro_rules! current_first {
+    () => {
+        "protocol = 'standard' desc, source = 'measured' desc, configuration like '%_precision_:%', finished_at desc, id desc"
+    };
+}
+
 impl Store {
     /// Jobs of the runs that are marked as running, with the number of those runs.
     pub async fn running_jobs(&self) -> Result<Vec<(String, u64)>> {
@@ -264,16 +271,14 @@ impl Store {
 
     /// The current scores by some probes, of all encoders and tasks or of one of each.
     async fn current(&self, probes: &[Probe], only: Option<(&str, &str)>) -> Result<Vec<ResultCell>> {
-        let rows = sqlx::query(
+        let rows = sqlx::query(concat!(
             "select * from (
-                 select *, row_number() over (
-                     partition by encoder, task, probe
-                     order by protocol = 'standard' desc, source = 'measured' desc,
-                         configuration like '%_precision_:%', finished_at desc, id desc
-                 ) as place from results
-                 where selected = 1 and ($1 is null or (encoder = $1 and task = $2))
-             ) where place = 1 order by encoder, task, probe",
-        )
+                     select *, row_number() over (partition by encoder, task, probe order by ",
+            current_first!(),
+            ") as place
+                     from results where selected = 1 and ($1 is null or (encoder = $1 and task = $2))
+                 ) where place = 1 order by encoder, task, probe"
+        ))
         .bind(only.map(|o| o.0))
         .bind(only.map(|o| o.1))
         .fetch_all(&self.pool)
@@ -314,13 +319,14 @@ impl Store {
 
     /// The curve of the run behind the current score of an encoder on a task.
     pub async fn epochs(&self, encoder: &str, task: &str) -> Result<Vec<Epoch>> {
-        let rows = sqlx::query(
+        let rows = sqlx::query(concat!(
             "select epoch, train_loss, test_metric from epochs where run = (
-                 select run from results where encoder = $1 and task = $2 and probe = 'head' and selected = 1
-                 order by protocol = 'standard' desc, source = 'measured' desc,
-                         configuration like '%_precision_:%', finished_at desc, id desc limit 1
-             ) order by epoch",
-        )
+                     select run from results where encoder = $1 and task = $2 and probe = 'head' and selected = 1
+                     order by ",
+            current_first!(),
+            " limit 1
+                 ) order by epoch"
+        ))
         .bind(encoder)
         .bind(task)
         .fetch_all(&self.pool)

@@ -7,7 +7,7 @@ use super::weights::{ConvSpec, Weights};
 use super::{Encoder, Features, MapSpec};
 use crate::Result;
 use crate::conv::{Activation, Conv, Padding};
-use crate::kernel::{Convolution, Depthwise};
+use crate::kernel::{Convolution, Depthwise, FusedConvolution};
 use crate::preprocess::{Filter, Preprocessing};
 use candle_core::{D, Device, Tensor};
 use fused::Fused;

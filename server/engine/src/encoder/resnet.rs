@@ -8,7 +8,7 @@ use super::weights::{ConvSpec, Weights};
 use super::{Encoder, Features, MapSpec, Precision};
 use crate::Result;
 use crate::conv::{Activation, Conv, Padding};
-use crate::kernel::{self, Convolution, bf16};
+use crate::kernel::{Convolution, FusedConvolution, bf16};
 use crate::preprocess::{Filter, Preprocessing};
 use crate::seeded::Stream;
 use candle_core::{D, DType, Device, Tensor};
@@ -277,8 +277,8 @@ impl Encoder for ResNet {
     }
 }
 
-fn fused<C: kernel::Fused>(config: Config, weights: &mut Weights, device: &Device) -> Result<Fused<C>> {
-    let layers = Layers::new(&config, weights, device, |c| Convolution::new(&c), |c| C::pack(&c))?;
+fn fused<C: FusedConvolution>(config: Config, weights: &mut Weights, device: &Device) -> Result<Fused<C>> {
+    let layers = Layers::new(&config, weights, device, |c| Convolution::new(&c), |c| C::new(&c))?;
     Ok(Fused::new(config, layers))
 }
 

@@ -2,9 +2,10 @@
 //! for it: half the bytes and, where there is no better method, twice the products a second.
 //! Rounding to 8 bits moves features by about one part in a hundred; `encoder::resnet` states it.
 
-use super::Maps;
 use super::convolution::Window;
 use super::product::{Finish, Plain, Rows};
+use super::value::FusedConvolution;
+use super::{Maps, Scratch};
 use crate::conv::{Activation, Conv, Padding};
 use crate::{Error, Result};
 use half::bf16;
@@ -48,7 +49,7 @@ pub struct Convolution {
     bias: Vec<f32>,
     kernel: usize,
     stride: usize,
-    padding: usize,
+    padding: Padding,
     activation: Activation,
     zeros: Vec<bf16>,
 }
@@ -92,16 +93,15 @@ impl Pairs {
     }
 }
 
-impl Convolution {
-    /// Packs the weights of `conv`, rounded to bfloat16; the bias keeps its precision.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] without the instructions, for a depthwise convolution, TensorFlow's
-    /// padding or ReLU6.
-    pub fn new(conv: &Conv) -> Result<Self> {
+/// Weights are rounded to bfloat16, the bias keeps its precision. There is no form of it without
+/// the instructions, for a depthwise convolution, TensorFlow's padding or ReLU6.
+impl FusedConvolution for Convolution {
+    type Value = bf16;
+
+    fn new(conv: &Conv) -> Result<Self> {
         check()?;
         let (outputs, channels, kernel, _) = conv.weight.dims4()?;
-        let (Padding::Symmetric(padding), false, Activation::Identity | Activation::Relu) =
+        let (Padding::Symmetric(_), false, Activation::Identity | Activation::Relu) =
             (conv.padding, conv.depthwise, conv.activation)
         else {
             return Err(Error::Unsupported("this convolution has no form in bfloat16".to_owned()));
@@ -110,29 +110,30 @@ impl Convolution {
         let weights = Pairs::new(&weight, outputs, channels, kernel * kernel);
         let mut bias: Vec<f32> = conv.bias.flatten_all()?.to_vec1()?;
         bias.resize(outputs.next_multiple_of(weights.width), 0.0);
-        let (stride, activation) = (conv.stride, conv.activation);
+        let Conv { stride, padding, activation, .. } = *conv;
         Ok(Self { weights, bias, kernel, stride, padding, activation, zeros: vec![bf16::ZERO; channels] })
     }
 
-    /// Output channels.
-    #[must_use]
-    pub fn outputs(&self) -> usize {
+    fn outputs(&self) -> usize {
         self.weights.outputs
     }
 
-    /// Size of the output for an input of size `maps`.
-    #[must_use]
-    pub fn output(&self, maps: Maps) -> Maps {
-        let size = |n: usize| (n + 2 * self.padding - self.kernel) / self.stride + 1;
-        Maps { images: maps.images, height: size(maps.height), width: size(maps.width) }
+    fn output(&self, maps: Maps) -> Maps {
+        maps.under(self.kernel, self.stride, self.padding).0
     }
 
-    /// Convolves `x`, `N x H x W x I`, into `out`, `N x H' x W' x O`; with `add` it adds to what
-    /// `out` holds, and applies ReLU to the sum.
-    pub fn run(&self, x: &[bf16], maps: Maps, add: bool, out: &mut [bf16]) {
-        let to = self.output(maps);
-        let activation = if add { Activation::Relu } else { self.activation };
-        let finish = Finish { bias: Some(&self.bias), add, activation };
+    fn run(&self, x: &[bf16], maps: Maps, out: &mut [bf16], _: &mut Scratch) {
+        self.finish(x, maps, Finish { bias: Some(&self.bias), add: false, activation: self.activation }, out);
+    }
+
+    fn add(&self, x: &[bf16], maps: Maps, activation: Activation, out: &mut [bf16], _: &mut Scratch) {
+        self.finish(x, maps, Finish { bias: Some(&self.bias), add: true, activation }, out);
+    }
+}
+
+impl Convolution {
+    fn finish(&self, x: &[bf16], maps: Maps, finish: Finish<'_>, out: &mut [bf16]) {
+        let (to, padding) = maps.under(self.kernel, self.stride, self.padding);
         let channels = self.weights.depth;
         if self.kernel == 1 && self.stride == 1 {
             product(&Plain { values: x, depth: channels }, &self.weights, to.pixels(), finish, out);
@@ -146,7 +147,7 @@ impl Convolution {
             channels,
             kernel: self.kernel,
             stride: self.stride,
-            padding: [self.padding; 2],
+            padding,
             dilation: 1,
         };
         product(&window, &self.weights, to.pixels(), finish, out);
@@ -325,18 +326,15 @@ mod avx512 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Tensor};
+    use crate::kernel::test_tensors::{self, nhwc};
+    use candle_core::Tensor;
 
     fn rounded(t: &Tensor) -> Tensor {
         t.to_dtype(candle_core::DType::BF16).and_then(|t| t.to_dtype(candle_core::DType::F32)).expect("a tensor")
     }
 
     fn random(deviation: f32, shape: &[usize]) -> Tensor {
-        rounded(&Tensor::randn(0f32, deviation, shape, &Device::Cpu).expect("a tensor"))
-    }
-
-    fn nhwc(t: &Tensor) -> Vec<f32> {
-        t.permute((0, 2, 3, 1)).and_then(|t| t.flatten_all()?.to_vec1()).expect("values")
+        rounded(&test_tensors::random(deviation, shape))
     }
 
     fn narrow(values: &[f32]) -> Vec<bf16> {
@@ -360,7 +358,12 @@ mod tests {
         let wanted = if residual { (wanted + &held).and_then(|y| y.relu()).expect("a tensor") } else { wanted };
         let packed = Convolution::new(&conv).expect("packed");
         let mut out = narrow(&nhwc(&held));
-        packed.run(&narrow(&nhwc(&x)), Maps { images: n, height: h, width: w }, residual, &mut out);
+        let (x, maps) = (narrow(&nhwc(&x)), Maps { images: n, height: h, width: w });
+        if residual {
+            packed.add(&x, maps, Activation::Relu, &mut out, &mut Scratch::default());
+        } else {
+            packed.run(&x, maps, &mut out, &mut Scratch::default());
+        }
         let wanted = nhwc(&wanted);
         assert_eq!(wanted.len(), out.len());
         let error = |(wanted, got): (&f32, &bf16)| (wanted - got.to_f32()).abs() / wanted.abs().max(1.0);

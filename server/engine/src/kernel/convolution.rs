@@ -1,6 +1,7 @@
 //! A convolution with bias, an optional addition and ReLU in one pass.
 
 use super::product::{Finish, NARROW, Packed, Plain, Rows, product};
+use super::value::FusedConvolution;
 use super::winograd::{self, Scheme, Winograd};
 use crate::conv::{Activation, Conv, Padding};
 use crate::{Error, Result};
@@ -21,6 +22,13 @@ impl Maps {
     #[must_use]
     pub const fn pixels(self) -> usize {
         self.images * self.height * self.width
+    }
+
+    /// The size under a kernel, and its zeros above and at the left.
+    #[must_use]
+    pub fn under(self, kernel: usize, stride: usize, padding: Padding) -> (Self, [usize; 2]) {
+        let [(above, height), (left, width)] = [self.height, self.width].map(|n| padding.of(n, kernel, stride));
+        (Self { height, width, ..self }, [above, left])
     }
 }
 
@@ -61,13 +69,10 @@ pub struct Convolution {
 /// Channels up to which a pixel's are too few to be a piece of their own.
 const FEW: usize = 4;
 
-impl Convolution {
-    /// Packs the weights of `conv`. The method depends on nothing but its shape, so that
-    /// features have the same bits on every run.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for a depthwise convolution.
-    pub fn new(conv: &Conv) -> Result<Self> {
+impl FusedConvolution for Convolution {
+    type Value = f32;
+
+    fn new(conv: &Conv) -> Result<Self> {
         let (outputs, channels, kernel, _) = conv.weight.dims4()?;
         if conv.depthwise {
             return Err(Error::Unsupported("a depthwise convolution is another kind".to_owned()));
@@ -102,33 +107,27 @@ impl Convolution {
         })
     }
 
-    /// Output channels.
-    #[must_use]
-    pub fn outputs(&self) -> usize {
+    fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// Size of the output for an input of size `maps`.
-    #[must_use]
-    pub fn output(&self, maps: Maps) -> Maps {
-        let size = |n: usize| self.padding.of(n, self.kernel, self.stride).1;
-        Maps { images: maps.images, height: size(maps.height), width: size(maps.width) }
+    fn output(&self, maps: Maps) -> Maps {
+        maps.under(self.kernel, self.stride, self.padding).0
     }
 
-    /// Convolves `x`, `N x H x W x I`, into `out`, `N x H' x W' x O`.
-    pub fn run(&self, x: &[f32], maps: Maps, out: &mut [f32], scratch: &mut Scratch) {
-        let activation = self.activation;
-        self.finish(x, maps, Finish { bias: Some(&self.bias), add: false, activation }, out, scratch);
+    fn run(&self, x: &[f32], maps: Maps, out: &mut [f32], scratch: &mut Scratch) {
+        let finish = Finish { bias: Some(&self.bias), add: false, activation: self.activation };
+        self.finish(x, maps, finish, out, scratch);
     }
 
-    /// As [`Self::run`], but adds to what `out` holds, and applies `activation` to the sum.
-    pub fn add(&self, x: &[f32], maps: Maps, activation: Activation, out: &mut [f32], scratch: &mut Scratch) {
+    fn add(&self, x: &[f32], maps: Maps, activation: Activation, out: &mut [f32], scratch: &mut Scratch) {
         self.finish(x, maps, Finish { bias: Some(&self.bias), add: true, activation }, out, scratch);
     }
+}
 
+impl Convolution {
     fn finish(&self, x: &[f32], maps: Maps, finish: Finish<'_>, out: &mut [f32], scratch: &mut Scratch) {
-        let to = self.output(maps);
-        let before = [maps.height, maps.width].map(|n| self.padding.of(n, self.kernel, self.stride).0);
+        let (to, before) = maps.under(self.kernel, self.stride, self.padding);
         match &self.method {
             Method::Direct(packed) if self.kernel == 1 && self.stride == 1 => {
                 product(&Plain { values: x, depth: self.channels }, packed.matrix(0), to.pixels(), finish, out);
@@ -270,26 +269,23 @@ fn padded<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Tensor};
+    use crate::kernel::test_tensors::{nhwc, random};
 
     fn largest_difference(kernel: usize, stride: usize, size: [usize; 5], relu: bool, residual: bool) -> f32 {
         let [n, h, w, i, o] = size;
-        let x = Tensor::randn(0f32, 1.0, (n, i, h, w), &Device::Cpu).expect("a tensor");
+        let x = random(1.0, &[n, i, h, w]);
         let activation = if relu { Activation::Relu } else { Activation::Identity };
         let deviation = (1.0 / (i * kernel * kernel) as f32).sqrt();
         let conv = Conv {
-            weight: Tensor::randn(0f32, deviation, (o, i, kernel, kernel), &Device::Cpu).expect("a tensor"),
-            bias: Tensor::randn(0f32, 1.0, (1, o, 1, 1), &Device::Cpu).expect("a tensor"),
+            weight: random(deviation, &[o, i, kernel, kernel]),
+            bias: random(1.0, &[1, o, 1, 1]),
             stride,
             padding: Padding::Symmetric(kernel / 2),
             depthwise: false,
             activation,
         };
-        let nhwc = |t: &Tensor| -> Vec<f32> {
-            t.permute((0, 2, 3, 1)).and_then(|t| t.flatten_all()?.to_vec1()).expect("values")
-        };
         let mut wanted = conv.forward(&x).expect("candle's own");
-        let added = residual.then(|| Tensor::randn(0f32, 1.0, wanted.dims(), &Device::Cpu).expect("a tensor"));
+        let added = residual.then(|| random(1.0, wanted.dims()));
         if let Some(added) = &added {
             wanted = (wanted + added).and_then(|y| y.relu()).expect("a tensor");
         }
@@ -328,20 +324,15 @@ mod tests {
     fn tensorflows_padding_and_relu6_equal_candles_operations() {
         for (kernel, stride, i) in [(1, 1, 40), (3, 2, 3), (3, 1, 3), (3, 2, 24), (3, 1, 24)] {
             for [n, h, w, o] in [[1, 1, 1, 5], [2, 9, 8, 17], [1, 16, 15, 32]] {
-                let random = |shape: &[usize]| Tensor::randn(0f32, 1.0, shape, &Device::Cpu).expect("a tensor");
                 let conv = Conv {
-                    weight: (random(&[o, i, kernel, kernel]) * (1.0 / (i * kernel * kernel) as f64).sqrt())
-                        .expect("a tensor"),
-                    bias: random(&[1, o, 1, 1]),
+                    weight: random((1.0 / (i * kernel * kernel) as f32).sqrt(), &[o, i, kernel, kernel]),
+                    bias: random(1.0, &[1, o, 1, 1]),
                     stride,
                     padding: Padding::Same,
                     depthwise: false,
                     activation: Activation::Relu6,
                 };
-                let x = random(&[n, i, h, w]);
-                let nhwc = |t: &Tensor| -> Vec<f32> {
-                    t.permute((0, 2, 3, 1)).and_then(|t| t.flatten_all()?.to_vec1()).expect("values")
-                };
+                let x = random(1.0, &[n, i, h, w]);
                 let wanted = nhwc(&conv.forward(&x).expect("candle's own"));
                 let fused = Convolution::new(&conv).expect("packed");
                 let maps = Maps { images: n, height: h, width: w };

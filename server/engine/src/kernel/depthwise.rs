@@ -47,15 +47,13 @@ impl Depthwise {
     /// Size of the output for an input of size `maps`.
     #[must_use]
     pub fn output(&self, maps: Maps) -> Maps {
-        let size = |n: usize| self.padding.of(n, self.kernel, self.stride).1;
-        Maps { images: maps.images, height: size(maps.height), width: size(maps.width) }
+        maps.under(self.kernel, self.stride, self.padding).0
     }
 
     /// Convolves `x`, `N x H x W x C`, into `out`, `N x H' x W' x C`, on all threads.
     pub fn run(&self, x: &[f32], maps: Maps, out: &mut [f32]) {
-        let (to, channels) = (self.output(maps), self.bias.len());
+        let ((to, before), channels) = (maps.under(self.kernel, self.stride, self.padding), self.bias.len());
         assert_eq!(out.len(), to.pixels() * channels, "there is room for each output");
-        let before = [maps.height, maps.width].map(|n| self.padding.of(n, self.kernel, self.stride).0);
         out.par_chunks_mut(to.width * channels).enumerate().for_each(|(line, out)| {
             let (image, row) = (line / to.height, line % to.height * self.stride);
             Arch::new().dispatch(Line { conv: self, x, maps, before, image, row, out });
@@ -112,26 +110,22 @@ impl WithSimd for Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Tensor};
+    use crate::kernel::test_tensors::{nhwc, random};
 
     #[test]
     fn all_sizes_equal_candles_convolution() {
         for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2)] {
             for [n, h, w, c] in [[1, 1, 1, 1], [2, 9, 7, 17], [1, 14, 15, 96], [3, 8, 6, 40]] {
                 for padding in [Padding::Same, Padding::Symmetric(kernel / 2)] {
-                    let random = |shape: &[usize]| Tensor::randn(0f32, 1.0, shape, &Device::Cpu).expect("a tensor");
                     let conv = Conv {
-                        weight: random(&[c, 1, kernel, kernel]),
-                        bias: random(&[1, c, 1, 1]),
+                        weight: random(1.0, &[c, 1, kernel, kernel]),
+                        bias: random(1.0, &[1, c, 1, 1]),
                         stride,
                         padding,
                         depthwise: true,
                         activation: Activation::Relu6,
                     };
-                    let x = random(&[n, c, h, w]);
-                    let nhwc = |t: &Tensor| -> Vec<f32> {
-                        t.permute((0, 2, 3, 1)).and_then(|t| t.flatten_all()?.to_vec1()).expect("values")
-                    };
+                    let x = random(1.0, &[n, c, h, w]);
                     let wanted = nhwc(&conv.forward(&x).expect("candle's own"));
                     let ours = Depthwise::new(&conv).expect("laid out");
                     let maps = Maps { images: n, height: h, width: w };

@@ -1,6 +1,6 @@
 //! What activations between convolutions are made of: `f32`, or `bf16` for half the bytes.
 
-use super::{Convolution, Maps, Scratch, bf16 as brain, grown};
+use super::{Maps, Scratch, grown};
 use crate::Result;
 use crate::conv::{Activation, Conv};
 use half::bf16;
@@ -56,69 +56,29 @@ impl Value for bf16 {
 }
 
 /// A convolution of the fused networks.
-pub trait Fused: Sized + Send + Sync {
+pub trait FusedConvolution: Sized + Send + Sync {
     /// What it reads and writes.
     type Value: Value;
 
-    /// Packs the weights.
+    /// Packs the weights. The method depends on nothing but the shape, so that features have the
+    /// same bits on every run.
     ///
     /// # Errors
     /// [`crate::Error::Unsupported`] for a convolution or a processor that cannot be served.
-    fn pack(conv: &Conv) -> Result<Self>;
+    fn new(conv: &Conv) -> Result<Self>;
     /// Output channels.
     fn outputs(&self) -> usize;
     /// Size of the output for an input of size `maps`.
     fn output(&self, maps: Maps) -> Maps;
     /// Convolves `x`, `N x H x W x I`, into `out`, `N x H' x W' x O`.
     fn run(&self, x: &[Self::Value], maps: Maps, out: &mut [Self::Value], scratch: &mut Scratch);
-    /// The same, but adds to what `out` holds, and applies ReLU to the sum.
-    fn add(&self, x: &[Self::Value], maps: Maps, out: &mut [Self::Value], scratch: &mut Scratch);
-}
-
-impl Fused for Convolution {
-    type Value = f32;
-
-    fn pack(conv: &Conv) -> Result<Self> {
-        Self::new(conv)
-    }
-
-    fn outputs(&self) -> usize {
-        self.outputs()
-    }
-
-    fn output(&self, maps: Maps) -> Maps {
-        self.output(maps)
-    }
-
-    fn run(&self, x: &[f32], maps: Maps, out: &mut [f32], scratch: &mut Scratch) {
-        self.run(x, maps, out, scratch);
-    }
-
-    fn add(&self, x: &[f32], maps: Maps, out: &mut [f32], scratch: &mut Scratch) {
-        self.add(x, maps, Activation::Relu, out, scratch);
-    }
-}
-
-impl Fused for brain::Convolution {
-    type Value = bf16;
-
-    fn pack(conv: &Conv) -> Result<Self> {
-        Self::new(conv)
-    }
-
-    fn outputs(&self) -> usize {
-        self.outputs()
-    }
-
-    fn output(&self, maps: Maps) -> Maps {
-        self.output(maps)
-    }
-
-    fn run(&self, x: &[bf16], maps: Maps, out: &mut [bf16], _: &mut Scratch) {
-        self.run(x, maps, false, out);
-    }
-
-    fn add(&self, x: &[bf16], maps: Maps, out: &mut [bf16], _: &mut Scratch) {
-        self.run(x, maps, true, out);
-    }
+    /// The same, but adds to what `out` holds, and applies `activation` to the sum.
+    fn add(
+        &self,
+        x: &[Self::Value],
+        maps: Maps,
+        activation: Activation,
+        out: &mut [Self::Value],
+        scratch: &mut Scratch,
+    );
 }

@@ -2,11 +2,9 @@
 
 use super::source::{Batch, Source, Streamed};
 use super::truth::Truth;
-use crate::feature_cache::Cache;
+use crate::feature_cache::{Cache, halved, widen};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
-use half::f16;
-use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::fs::File;
@@ -68,18 +66,16 @@ impl Store {
 
     /// Keeps the maps of some samples of a draw.
     fn write(&mut self, draw: &str, indices: &[usize], maps: &[Tensor]) -> std::io::Result<()> {
-        let mut all: Vec<Vec<f16>> = vec![Vec::new(); indices.len()];
+        let mut all: Vec<Vec<u8>> = vec![Vec::new(); indices.len()];
         for map in maps {
             let values = crate::kernel::read(map, <[f32]>::to_vec).map_err(std::io::Error::other)?;
             let each = values.len() / indices.len();
             all.par_iter_mut().zip(values.par_chunks(each)).for_each(|(all, values)| {
-                // Half precision ends at 65504; no trained encoder gets there.
-                all.extend(values.iter().map(|v| f16::from_f32(v.clamp(-65504.0, 65504.0))));
+                all.extend(values.iter().flat_map(|v| halved(*v)));
             });
         }
-        for (index, values) in indices.iter().zip(all) {
+        for (index, bytes) in indices.iter().zip(all) {
             let place = self.places.len() as u64;
-            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
             self.file.seek(SeekFrom::Start(place * self.bytes()))?;
             self.file.write_all(&bytes)?;
             self.places.insert((draw.to_owned(), *index), place);
@@ -104,9 +100,7 @@ impl Store {
             let each: usize = shape.iter().product();
             let mut values = vec![0f32; each * indices.len()];
             values.par_chunks_mut(each).zip(&samples).for_each(|(values, sample)| {
-                let kept = sample[2 * at..][..2 * each].chunks_exact(2);
-                let kept: Vec<f16> = kept.map(|b| f16::from_le_bytes([b[0], b[1]])).collect();
-                kept.convert_to_f32_slice(values);
+                widen(&sample[2 * at..][..2 * each], values);
             });
             at += each;
             let full: Vec<usize> = std::iter::once(indices.len()).chain(shape.iter().copied()).collect();

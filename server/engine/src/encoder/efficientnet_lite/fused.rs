@@ -4,9 +4,10 @@ use super::{Block, Layers};
 use crate::Result;
 use crate::conv::Activation;
 use crate::encoder::Features;
-use crate::kernel::{Convolution, Depthwise, Maps, Scratch, average, grown, read, turn};
+use crate::kernel::{
+    Convolution, Depthwise, FusedConvolution, Maps, Scratch, Spare, average, grown, planes, read, turn,
+};
 use candle_core::{Device, Tensor};
-use std::sync::Mutex;
 
 /// Images at a time, whose widest maps stay in the shared cache.
 const GROUP: usize = 4;
@@ -14,7 +15,7 @@ const GROUP: usize = 4;
 /// The network, and buffers of passes that have ended.
 pub struct Fused {
     layers: Layers<Convolution, Depthwise>,
-    idle: Mutex<Vec<Buffers>>,
+    buffers: Spare<Buffers>,
 }
 
 /// What a pass works in.
@@ -38,18 +39,12 @@ struct Kept {
 impl Fused {
     /// Of packed convolutions.
     pub fn new(layers: Layers<Convolution, Depthwise>) -> Self {
-        Self { layers, idle: Mutex::new(Vec::new()) }
+        Self { layers, buffers: Spare::default() }
     }
 
     /// The embedding, and the last map at each size if `maps`.
     pub fn features(&self, input: &Tensor, maps: bool) -> Result<Features> {
-        let mut buffers = self.idle.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
-        // Once on a thread of the pool, none waits to be woken for every convolution.
-        let result = rayon::scope(|_| self.pass(input, maps, &mut buffers));
-        if let Ok(mut idle) = self.idle.lock() {
-            idle.push(buffers);
-        }
-        result
+        self.buffers.pass(|b| self.pass(input, maps, b))
     }
 
     fn pass(&self, input: &Tensor, keep: bool, b: &mut Buffers) -> Result<Features> {
@@ -65,11 +60,7 @@ impl Fused {
             let out = &mut embeddings[first * embedding..][..n * embedding];
             self.group(maps, channels, keep.then_some((&mut kept, first, images)), out, b);
         }
-        let map = |k: Kept| -> Result<Tensor> {
-            let shape = (k.maps.images, k.maps.height, k.maps.width, k.channels);
-            Ok(Tensor::from_vec(k.values, shape, &Device::Cpu)?.permute((0, 3, 1, 2))?)
-        };
-        let maps = kept.into_iter().map(map).collect::<Result<_>>()?;
+        let maps = kept.into_iter().map(|k| planes(k.values, k.maps, k.channels)).collect::<Result<_>>()?;
         Ok(Features { maps, embedding: Tensor::from_vec(embeddings, (images, embedding), &Device::Cpu)? })
     }
 
@@ -145,6 +136,7 @@ mod tests {
     use super::super::EfficientNetLite0;
     use super::*;
     use crate::encoder::Encoder;
+    use crate::encoder::test_networks::{same_bits_in_any_batch, values};
     use std::path::Path;
 
     fn network(
@@ -153,10 +145,6 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/encoders/EfficientNetLite0.safetensors");
         let mut weights = crate::checkpoint::open(&path, None).expect("it ships");
         make(&mut weights, &Device::Cpu).expect("loaded")
-    }
-
-    fn values(t: &Tensor) -> Vec<f32> {
-        t.flatten_all().and_then(|t| t.to_vec1()).expect("values")
     }
 
     #[test]
@@ -182,12 +170,6 @@ mod tests {
     fn an_image_has_the_same_features_to_the_bit_in_any_batch() {
         let network = network(EfficientNetLite0::new);
         let x = Tensor::randn(0f32, 1.0, (6, 3, 96, 80), &Device::Cpu).expect("a tensor");
-        let all: Vec<Vec<f32>> = network.embedding(&x).and_then(|e| Ok(e.to_vec2()?)).expect("values");
-        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
-        for (i, wanted) in all.iter().enumerate() {
-            let alone = x.narrow(0, i, 1).expect("an image");
-            let alone = one_thread.install(|| network.embedding(&alone)).expect("computed");
-            assert_eq!(&values(&alone), wanted, "image {i}");
-        }
+        same_bits_in_any_batch(&network, &x);
     }
 }

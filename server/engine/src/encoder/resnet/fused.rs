@@ -2,23 +2,25 @@
 
 use super::{Bottleneck, Config, Layers};
 use crate::Result;
+use crate::conv::Activation;
 use crate::encoder::Features;
-use crate::kernel::{self, Convolution, Maps, Scratch, Value, average, grown, max_pool_3x3, read, turn};
+use crate::kernel::{
+    Convolution, FusedConvolution, Maps, Scratch, Spare, Value, average, grown, max_pool_3x3, planes, read, turn,
+};
 use candle_core::{Device, Tensor};
 use std::ops::Range;
-use std::sync::Mutex;
 
 /// Bytes of the activations that are worked on at once: they stay in the shared cache.
 const NEAR: usize = 8 << 20;
 
 /// The network, and buffers of passes that have ended.
-pub struct Fused<C: kernel::Fused> {
+pub struct Fused<C: FusedConvolution> {
     config: Config,
     layers: Layers<C, Convolution>,
-    idle: Mutex<Vec<Buffers<C::Value>>>,
+    buffers: Spare<Buffers<C::Value>>,
 }
 
-/// What a pass works in. It grows to the largest batch and is then used again.
+/// What a pass works in.
 #[derive(Default)]
 struct Buffers<V> {
     input: Vec<f32>,
@@ -32,10 +34,10 @@ struct Buffers<V> {
     scratch: Scratch,
 }
 
-impl<C: kernel::Fused> Fused<C> {
+impl<C: FusedConvolution> Fused<C> {
     /// Of packed convolutions. The first, of three channels, stays in `f32`.
     pub fn new(config: Config, layers: Layers<C, Convolution>) -> Self {
-        Self { config, layers, idle: Mutex::new(Vec::new()) }
+        Self { config, layers, buffers: Spare::default() }
     }
 
     /// All maps and the embedding.
@@ -51,13 +53,7 @@ impl<C: kernel::Fused> Fused<C> {
     }
 
     fn run(&self, input: &Tensor, keep: Option<&mut Vec<Tensor>>) -> Result<Tensor> {
-        let mut buffers = self.idle.lock().ok().and_then(|mut idle| idle.pop()).unwrap_or_default();
-        // Once on a thread of the pool, none waits to be woken for every convolution.
-        let result = rayon::scope(|_| self.pass(input, keep, &mut buffers));
-        if let Ok(mut idle) = self.idle.lock() {
-            idle.push(buffers);
-        }
-        result
+        self.buffers.pass(|b| self.pass(input, keep, b))
     }
 
     fn pass(&self, input: &Tensor, mut keep: Option<&mut Vec<Tensor>>, b: &mut Buffers<C::Value>) -> Result<Tensor> {
@@ -84,7 +80,7 @@ impl<C: kernel::Fused> Fused<C> {
             maps = max_pool_3x3(out, maps, channels, !self.config.pool_bottom_right, pooled);
         });
         if let (Some(keep), Some(stem)) = (keep.as_deref_mut(), kept) {
-            keep.push(map(stem, to, channels)?);
+            keep.push(planes(stem, to, channels)?);
         }
         let mut all: Vec<(Vec<C::Value>, Maps, usize)> = Vec::new();
 
@@ -112,7 +108,7 @@ impl<C: kernel::Fused> Fused<C> {
         average(x, maps, channels, &mut embedding);
         if let Some(keep) = &mut keep {
             for (values, maps, channels) in all {
-                keep.push(map(C::Value::widened(values), maps, channels)?);
+                keep.push(planes(C::Value::widened(values), maps, channels)?);
             }
         }
         Ok(Tensor::from_vec(embedding, (images, channels), &Device::Cpu)?)
@@ -132,7 +128,7 @@ fn share_mut<'a, T>(x: &'a mut [T], range: &Range<usize>, images: usize) -> &'a 
 }
 
 /// Runs all bottlenecks of a stage. Their sums stay in one place.
-fn run_stage<C: kernel::Fused>(
+fn run_stage<C: FusedConvolution>(
     stage: &[Bottleneck<C>],
     x: &[C::Value],
     mut maps: Maps,
@@ -146,12 +142,12 @@ fn run_stage<C: kernel::Fused>(
         }
         let to = block.output(maps);
         let b = block.inner(if i == 0 { x } else { out }, maps, narrow, scratch);
-        block.conv3.add(b, to, out, scratch);
+        block.conv3.add(b, to, Activation::Relu, out, scratch);
         maps = to;
     }
 }
 
-impl<C: kernel::Fused> Bottleneck<C> {
+impl<C: FusedConvolution> Bottleneck<C> {
     fn output(&self, maps: Maps) -> Maps {
         self.conv2.output(self.conv1.output(maps))
     }
@@ -183,21 +179,12 @@ fn groups(images: usize, values: usize) -> impl Iterator<Item = Range<usize>> {
     (0..images).step_by(size).map(move |first| first..(first + size).min(images))
 }
 
-/// An output as a tensor `N x C x H x W` whose values lie in the order `N x H x W x C`.
-fn map(values: Vec<f32>, maps: Maps, channels: usize) -> Result<Tensor> {
-    let shape = (maps.images, maps.height, maps.width, channels);
-    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.permute((0, 3, 1, 2))?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{ResNet, random_weights};
     use super::*;
+    use crate::encoder::test_networks::{same_bits_in_any_batch, values};
     use crate::encoder::{Encoder, Precision};
-
-    fn values(t: &Tensor) -> Vec<f32> {
-        t.flatten_all().and_then(|t| t.to_vec1()).expect("values")
-    }
 
     fn largest(values: impl Iterator<Item = f32>) -> f32 {
         values.fold(0.0, |most, v| if v.is_nan() { f32::INFINITY } else { most.max(v.abs()) })
@@ -259,18 +246,12 @@ mod tests {
         let network = ResNet::new(config, &mut random_weights(&config, 1).expect("weights"), &Device::Cpu);
         let network = network.expect("loaded");
         let x = Tensor::randn(0f32, 1.0, (13, 3, 96, 80), &Device::Cpu).expect("a tensor");
-        let all: Vec<Vec<f32>> = network.embedding(&x).and_then(|e| Ok(e.to_vec2()?)).expect("values");
-        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
-        for (i, wanted) in all.iter().enumerate() {
-            let alone = x.narrow(0, i, 1).expect("an image");
-            let alone = one_thread.install(|| network.embedding(&alone)).expect("computed");
-            assert_eq!(&values(&alone), wanted, "image {i}");
-        }
+        same_bits_in_any_batch(&network, &x);
     }
 
     #[test]
     fn bfloat16_moves_features_by_a_hundredth_and_no_image_by_its_batch() {
-        if !kernel::bf16::supported() {
+        if !crate::kernel::bf16::supported() {
             return;
         }
         let mut cases: Vec<(Config, usize, usize)> = configs().into_iter().map(|c| (c, 97, 75)).collect();

@@ -162,6 +162,60 @@ def pixelwise(images, size):
     return timed(epoch)
 
 
+def deeplab(images, size):
+    """An epoch of the DeepLabv3+-like head on ResNet-50's maps of 224 x 224, 19 classes."""
+    nn, functional = torch.nn, torch.nn.functional
+
+    def conv(inputs, outputs, kernel=1, dilation=1):
+        padding = dilation * (kernel // 2)
+        return nn.Sequential(
+            nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        )
+
+    class DeepLab(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block4 = torchvision.models.resnet50().layer4
+            for block, dilation in zip(self.block4, [2, 4, 2]):
+                block.conv2.stride, block.conv2.dilation, block.conv2.padding = 1, dilation, dilation
+            self.block4[0].downsample[0].stride = 1
+            kinds = [(1, 1), (3, 6), (3, 12), (3, 18), (1, 1)]
+            self.pyramid = nn.ModuleList(conv(2048, 256, *kind) for kind in kinds)
+            self.joined, self.reducer = conv(5 * 256, 256), conv(256, 48)
+            self.decoder = nn.Sequential(conv(304, 256, 3), conv(256, 256, 3), nn.Conv2d(256, 19, 3, padding=1))
+
+        def train(self, mode=True):
+            super().train(mode)
+            self.block4.eval()
+            return self
+
+        def forward(self, low, high):
+            resize = lambda x, size: functional.interpolate(x, size, mode="bilinear", align_corners=True)
+            x = self.block4(high)
+            levels = [level(x) for level in self.pyramid[:4]]
+            levels.append(resize(self.pyramid[4](x.mean((2, 3), keepdim=True)), x.shape[2:]))
+            x = resize(self.joined(torch.cat(levels, 1)), low.shape[2:])
+            return resize(self.decoder(torch.cat([self.reducer(low), x], 1)), 224)
+
+    if "deeplab" not in heads:
+        head = DeepLab().train()
+        heads["deeplab"] = head, torch.optim.Adam(head.parameters(), lr=1e-4, fused=True)
+    head, adam = heads["deeplab"]
+    low, high = torch.randn(size, 256, 56, 56), torch.randn(size, 1024, 14, 14)
+    truth = torch.randint(0, 19, (size, 224, 224))
+
+    def epoch():
+        for _ in range(0, images, size):
+            loss = functional.cross_entropy(head(low, high), truth)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+
+    return timed(epoch)
+
+
 def decode(path):
     """One file to the encoder's input, as torchvision's transforms do it."""
     import numpy
@@ -191,6 +245,7 @@ if torch:
     KINDS["encoder", "torch-channels-last"] = eager(torch.channels_last)
     KINDS["encoder", "torch-traced"] = traced
     KINDS["pixelwise", "torch"] = pixelwise
+    KINDS["deeplab", "torch"] = deeplab
     KINDS["linear", "torch"] = linear(False)
     KINDS["linear", "torch-fused"] = linear(True)
 if torch and onnxruntime:

@@ -15,6 +15,7 @@ use virboard_engine::encode::pictures;
 use virboard_engine::encoder::resnet::{Config, ResNet, random_weights};
 use virboard_engine::encoder::{Encoder, Precision};
 use virboard_engine::evaluate::configuration;
+use virboard_engine::head::deeplab::Shape;
 use virboard_engine::head::{Architecture, Head, HeadSpec, Label};
 use virboard_engine::image::decode;
 use virboard_engine::metric::Scoring;
@@ -326,6 +327,36 @@ fn pixelwise(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
     )
 }
 
+/// An epoch of the DeepLabv3+-like head on ResNet-50's maps of 224 x 224, 19 classes.
+fn deeplab(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
+    let (images, size, classes) = (8, 4, 19);
+    let architecture = Architecture::DeepLab(Shape::virb(256, 1024, Some((512, 2048)), false));
+    let head = Head::new(spec(OutputKind::Segmentation, architecture, 0, classes), &Device::Cpu)?;
+    let mut optimiser = Optimiser::new(Kind::Adam, head.parameters().trainable().clone());
+    let map = |side, channels| Tensor::randn(0f32, 1.0, (size, side, side, channels), &Device::Cpu);
+    let none = || Tensor::zeros((size, 1, 1, 1), candle_core::DType::F32, &Device::Cpu);
+    let maps = [none()?, map(56, 256)?, none()?, map(14, 1024)?, none()?];
+    let truth = Truth::Mask((0..size * 224 * 224).map(|i| (i * 7919 % classes) as u8).collect());
+    let title = format!("DeepLab head, an epoch of {images} images of 224 x 224, batch {size}");
+    let requests = [("PyTorch, fused Adam", format!("deeplab torch {images} {size}"))];
+    compare(
+        peers,
+        &title,
+        "images/s",
+        images as f64,
+        rounds,
+        &requests,
+        &mut [("Virboard", &mut || {
+            for _ in (0..images).step_by(size) {
+                let loss = Loss::CrossEntropy { first: 1.0 }.of(&head.run(&maps, (224, 224), true)?, &truth, 1.0)?;
+                let setting = Setting { learning_rate: 1e-4, momentum: None };
+                optimiser.step(&loss.backward()?, &setting)?;
+            }
+            Ok(())
+        })],
+    )
+}
+
 /// JPEGs of 500 x 375 to inputs, and to embeddings, and the encoder alone.
 fn photos(peers: &mut Option<Peers>, folder: &Path, rounds: usize) -> Result<(), Failure> {
     const COUNT: usize = 1000;
@@ -440,6 +471,9 @@ fn main() -> Result<(), Failure> {
     }
     if wanted("pixelwise") {
         pixelwise(&mut peers, rounds.min(3))?;
+    }
+    if wanted("deeplab") {
+        deeplab(&mut peers, rounds.min(3))?;
     }
     if wanted("photos") {
         photos(&mut peers, folder.path(), rounds.min(7))?;

@@ -9,6 +9,7 @@ pub mod bf16;
 mod convolution;
 mod dense;
 mod depthwise;
+pub mod normalise;
 mod pool;
 mod product;
 mod spare;

@@ -64,7 +64,15 @@ struct ConvNorm {
 
 impl ConvNorm {
     fn forward(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
-        self.norm.forward(&conv_nhwc(x, &self.weight, self.bias.as_ref(), self.dilation)?, statistics)
+        self.run(x, statistics, false)
+    }
+
+    fn forward_relu(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
+        self.run(x, statistics, true)
+    }
+
+    fn run(&self, x: &Tensor, statistics: Statistics, relu: bool) -> Result<Tensor> {
+        self.norm.forward(&conv_nhwc(x, &self.weight, self.bias.as_ref(), self.dilation)?, statistics, relu)
     }
 }
 
@@ -76,13 +84,10 @@ struct Bottleneck {
 
 impl Bottleneck {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut y = x.clone();
-        for (i, conv) in self.convs.iter().enumerate() {
-            y = conv.forward(&y, Statistics::Running)?;
-            if i < 2 {
-                y = y.relu()?;
-            }
-        }
+        let [first, second, third] = &self.convs;
+        let y = first.forward_relu(x, Statistics::Running)?;
+        let y = second.forward_relu(&y, Statistics::Running)?;
+        let y = third.forward(&y, Statistics::Running)?;
         let shortcut = match &self.downsample {
             Some(conv) => conv.forward(x, Statistics::Running)?,
             None => x.clone(),
@@ -207,12 +212,12 @@ impl DeepLab {
         let (_, h, w, _) = x.dims4()?;
         let mut levels = Vec::with_capacity(5);
         for conv in &self.pyramid[..4] {
-            levels.push(conv.forward(&x, statistics)?.relu()?);
+            levels.push(conv.forward_relu(&x, statistics)?);
         }
         let mean = x.mean_keepdim(1)?.mean_keepdim(2)?;
-        let mean = self.pyramid[4].forward(&mean, statistics)?.relu()?;
+        let mean = self.pyramid[4].forward_relu(&mean, statistics)?;
         levels.push(resize_bilinear_nhwc(&mean, h, w, Corners::Aligned)?);
-        let x = self.joined.forward(&Tensor::cat(&levels, D::Minus1)?, statistics)?.relu()?;
+        let x = self.joined.forward_relu(&Tensor::cat(&levels, D::Minus1)?, statistics)?;
         let (_, h, w, _) = low.dims4()?;
         let x = resize_bilinear_nhwc(&x, h, w, Corners::Aligned)?;
         let reducer = match (training, self.shape.quirks) {
@@ -220,10 +225,10 @@ impl DeepLab {
             (false, true) => Statistics::BatchOnly,
             (false, false) => Statistics::Running,
         };
-        let low = self.reducer.forward(low, reducer)?.relu()?;
+        let low = self.reducer.forward_relu(low, reducer)?;
         let mut x = Tensor::cat(&[low, x], D::Minus1)?;
         for conv in &self.decoder {
-            x = conv.forward(&x, statistics)?.relu()?;
+            x = conv.forward_relu(&x, statistics)?;
         }
         let x = conv_nhwc(&x, &self.classes.0, Some(&self.classes.1), 1)?;
         resize_bilinear_nhwc(&x, size.0, size.1, Corners::Aligned)

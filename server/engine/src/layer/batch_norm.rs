@@ -2,7 +2,9 @@
 
 use crate::Result;
 use crate::head::Parameters;
-use candle_core::{Tensor, Var};
+use crate::kernel::normalise::{self, Normal};
+use crate::kernel::{read, values};
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor, Var};
 
 /// Where a batch normalisation takes mean and variance from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,28 +42,182 @@ impl BatchNorm {
         })
     }
 
-    /// Normalises `N x H x W x C`. The batch's variance is the biased one; the running one
-    /// takes up the unbiased one, as PyTorch's.
-    pub fn forward(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
+    /// Normalises `N x H x W x C`, with ReLU behind it if `relu`. The batch's variance is the
+    /// biased one; the running one takes up the unbiased one, as PyTorch's.
+    pub fn forward(&self, x: &Tensor, statistics: Statistics, relu: bool) -> Result<Tensor> {
         let (n, h, w, c) = x.dims4()?;
-        let flat = x.reshape((n * h * w, c))?;
-        let (centred, var) = if statistics == Statistics::Running {
-            (flat.broadcast_sub(self.mean.as_tensor())?, self.var.as_tensor().clone())
+        let flat = x.reshape((n * h * w, c))?.contiguous()?;
+        let y = if x.device().is_cpu() {
+            self.fused(&flat, statistics, relu)?
         } else {
-            let mean = flat.mean(0)?;
-            let centred = flat.broadcast_sub(&mean)?;
+            let y = self.plain(&flat, statistics)?;
+            if relu { y.relu()? } else { y }
+        };
+        Ok(y.reshape((n, h, w, c))?)
+    }
+
+    /// In tensor operations, on any device: `pixels x C`.
+    fn plain(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
+        let (centred, var) = if statistics == Statistics::Running {
+            (x.broadcast_sub(self.mean.as_tensor())?, self.var.as_tensor().clone())
+        } else {
+            let mean = x.mean(0)?;
+            let centred = x.broadcast_sub(&mean)?;
             let var = centred.sqr()?.mean(0)?;
             if statistics == Statistics::Batch {
-                let count = (n * h * w) as f64;
-                let unbiased = (var.detach() * (count / (count - 1.0).max(1.0)))?;
-                let moved =
-                    |old: &Var, new: Tensor| (old.as_tensor() * (1.0 - self.momentum))? + (new * self.momentum)?;
-                self.mean.set(&moved(&self.mean, mean.detach())?)?;
-                self.var.set(&moved(&self.var, unbiased)?)?;
+                self.follow(&mean.detach(), &var.detach(), x.dim(0)?)?;
             }
             (centred, var)
         };
         let scale = (var + self.eps)?.sqrt()?.recip()?.mul(&self.weight)?;
-        Ok(centred.broadcast_mul(&scale)?.broadcast_add(&self.bias)?.reshape((n, h, w, c))?)
+        Ok(centred.broadcast_mul(&scale)?.broadcast_add(&self.bias)?)
+    }
+
+    /// In one operation, on the CPU.
+    fn fused(&self, x: &Tensor, statistics: Statistics, relu: bool) -> Result<Tensor> {
+        let (pixels, channels) = x.dims2()?;
+        let of_batch = statistics != Statistics::Running;
+        let (mean, var) = if of_batch {
+            read(x, |x| normalise::moments(x, channels))?
+        } else {
+            (self.mean.to_vec1()?, self.var.to_vec1()?)
+        };
+        if statistics == Statistics::Batch {
+            let tensor = |values: &[f32]| Tensor::from_slice(values, channels, x.device());
+            self.follow(&tensor(&mean)?, &tensor(&var)?, pixels)?;
+        }
+        let inverse = var.iter().map(|v| (1.0 / (f64::from(*v) + self.eps).sqrt()) as f32).collect();
+        Ok(x.apply_op3(&self.weight, &self.bias, Fused { mean, inverse, of_batch, relu })?)
+    }
+
+    /// Moves the running statistics towards those of a batch.
+    fn follow(&self, mean: &Tensor, var: &Tensor, pixels: usize) -> Result<()> {
+        let count = pixels as f64;
+        let unbiased = (var * (count / (count - 1.0).max(1.0)))?;
+        let moved = |old: &Var, new: &Tensor| (old.as_tensor() * (1.0 - self.momentum))? + (new * self.momentum)?;
+        self.mean.set(&moved(&self.mean, mean)?)?;
+        Ok(self.var.set(&moved(&self.var, &unbiased)?)?)
+    }
+}
+
+/// The normalisation of `pixels x C` by weight and bias, whose gradient takes into account
+/// that the moments are the batch's.
+struct Fused {
+    mean: Vec<f32>,
+    /// 1 / deviation.
+    inverse: Vec<f32>,
+    of_batch: bool,
+    relu: bool,
+}
+
+impl Fused {
+    fn normal(&self, weight: &[f32], bias: &[f32]) -> Normal {
+        let scale = weight.iter().zip(&self.inverse).map(|(w, i)| w * i).collect();
+        Normal { mean: self.mean.clone(), scale, shift: bias.to_vec(), relu: self.relu }
+    }
+}
+
+impl CustomOp3 for Fused {
+    fn name(&self) -> &'static str {
+        "batch-norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        of_x: &Layout,
+        weight: &CpuStorage,
+        of_weight: &Layout,
+        bias: &CpuStorage,
+        of_bias: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let x = values(x, of_x)?;
+        let mut out = vec![0f32; x.len()];
+        self.normal(values(weight, of_weight)?, values(bias, of_bias)?).forward(x, &mut out);
+        Ok((CpuStorage::F32(out), of_x.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _result: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let normal = self.normal(&weight.to_vec1()?, &bias.to_vec1()?);
+        let with = |take: &mut dyn FnMut(&[f32], &[f32])| {
+            let done = read(x, |x| read(gradient, |g| take(x, g)));
+            done.and_then(|done| done).map_err(candle_core::Error::wrap)
+        };
+        let mut sums = None;
+        with(&mut |x, g| sums = Some(normal.sums(x, g)))?;
+        let Some(sums) = sums else { candle_core::bail!("a gradient has as many values as its input") };
+        let of_x = x.track_op().then(|| {
+            let count = x.dim(0)? as f32;
+            let share = if self.of_batch { 1.0 / count } else { 0.0 };
+            let scale = &normal.scale;
+            let offset: Vec<f32> = sums.gradient.iter().zip(scale).map(|(g, s)| g * s * share).collect();
+            let slope = sums.product.iter().zip(scale).zip(&self.inverse);
+            let slope: Vec<f32> = slope.map(|((p, s), i)| p * s * i * i * share).collect();
+            let mut out = vec![0f32; x.elem_count()];
+            with(&mut |x, g| normal.backward(x, g, &offset, &slope, &mut out))?;
+            Tensor::from_vec(out, x.shape(), x.device())
+        });
+        let of_weight: Vec<f32> = sums.product.iter().zip(&self.inverse).map(|(p, i)| p * i).collect();
+        let vector = |values: Vec<f32>| Tensor::from_vec(values, bias.shape(), bias.device());
+        Ok((of_x.transpose()?, Some(vector(of_weight)?), Some(vector(sums.gradient)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn one_operation_equals_plain_ones_with_their_gradients() {
+        for (pixels, channels) in [(1, 3), (7, 16), (64, 5), (300, 40)] {
+            for statistics in [Statistics::Batch, Statistics::BatchOnly, Statistics::Running] {
+                for relu in [false, true] {
+                    let random = |dims: &[usize]| Var::randn(0.3f32, 2.0, dims, &Device::Cpu).expect("a tensor");
+                    let x = random(&[pixels, channels]);
+                    let factors = random(&[pixels, channels]);
+                    let (weight, bias) = (random(&[channels]), random(&[channels]));
+                    let norm = || {
+                        let mut parameters = Parameters::new(0, &Device::Cpu);
+                        let norm = BatchNorm::new(&mut parameters, "norm", channels, 1e-3, 0.3).expect("a layer");
+                        BatchNorm { weight: weight.as_tensor().clone(), bias: bias.as_tensor().clone(), ..norm }
+                    };
+                    let (ours, plain) = (norm(), norm());
+                    let y = ours.fused(&x, statistics, relu).expect("computed");
+                    let wanted = plain.plain(&x, statistics).expect("computed");
+                    let wanted = if relu { wanted.relu().expect("computed") } else { wanted };
+                    let gradients = |y: &Tensor| {
+                        let loss = (y * factors.as_tensor()).and_then(|y| y.sum_all()).expect("a number");
+                        loss.backward().expect("computed")
+                    };
+                    let (of_ours, of_wanted) = (gradients(&y), gradients(&wanted));
+                    let pair = |var: &Var| {
+                        (of_ours.get(var).expect("a gradient").clone(), of_wanted.get(var).expect("a gradient").clone())
+                    };
+                    let moments = [&ours.mean, &ours.var].map(|v| v.as_tensor().clone());
+                    let [mean, var] = moments;
+                    let mut pairs = vec![(y, wanted), pair(&x), pair(&weight), pair(&bias)];
+                    pairs.push((mean, plain.mean.as_tensor().clone()));
+                    pairs.push((var, plain.var.as_tensor().clone()));
+                    for (nth, (ours, wanted)) in pairs.into_iter().enumerate() {
+                        let largest =
+                            |t: Tensor| t.abs().and_then(|t| t.max_all()?.to_scalar::<f32>()).expect("a number");
+                        let error = largest((&ours - &wanted).expect("of one size"));
+                        let scale = largest(wanted).max(1.0);
+                        assert!(
+                            error < 2e-5 * scale,
+                            "{pixels} x {channels}, {statistics:?}, {nth}: {error} of {scale}"
+                        );
+                    }
+                }
+            }
+        }
     }
 }

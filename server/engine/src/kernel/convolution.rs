@@ -184,9 +184,18 @@ pub(super) struct Window<'a, T = f32> {
 }
 
 impl<'a, T: Sync> Window<'a, T> {
-    /// The channels of a pixel's neighbour, by the pixel's number.
-    pub fn neighbour(&self, pixel: usize, tap: usize) -> &'a [T] {
-        self.piece(self.place(pixel), tap)
+    /// The channels of a pixel's neighbour, by the pixel's number; none outside of the picture.
+    pub fn neighbour(&self, pixel: usize, tap: usize) -> Option<&'a [T]> {
+        self.inside(self.place(pixel), tap)
+    }
+
+    #[inline(always)]
+    fn inside(&self, (image, y, x): (usize, usize, usize), tap: usize) -> Option<&'a [T]> {
+        let (y, x) = (y + tap / self.kernel * self.dilation, x + tap % self.kernel * self.dilation);
+        // Left of the picture the difference wraps to a number beyond its right.
+        let (y, x) = (y.wrapping_sub(self.padding[0]), x.wrapping_sub(self.padding[1]));
+        let pixel = (image * self.from.height + y) * self.from.width + x;
+        (y < self.from.height && x < self.from.width).then(|| &self.x[pixel * self.channels..][..self.channels])
     }
 }
 
@@ -201,15 +210,13 @@ impl<'a, T: Sync> Rows<'a, T> for Window<'a, T> {
     }
 
     #[inline(always)]
-    fn piece(&self, (image, y, x): Self::Place, tap: usize) -> &'a [T] {
-        let (y, x) = (y + tap / self.kernel * self.dilation, x + tap % self.kernel * self.dilation);
-        // Left of the picture the difference wraps to a number beyond its right.
-        let (y, x) = (y.wrapping_sub(self.padding[0]), x.wrapping_sub(self.padding[1]));
-        if y < self.from.height && x < self.from.width {
-            &self.x[((image * self.from.height + y) * self.from.width + x) * self.channels..][..self.channels]
-        } else {
-            self.zeros
-        }
+    fn piece(&self, place: Self::Place, tap: usize) -> &'a [T] {
+        self.inside(place, tap).unwrap_or(self.zeros)
+    }
+
+    #[inline(always)]
+    fn outside(&self, place: Self::Place, tap: usize) -> bool {
+        self.inside(place, tap).is_none()
     }
 }
 

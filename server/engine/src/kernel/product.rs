@@ -148,6 +148,11 @@ pub trait Rows<'a, T: 'a = f32>: Sync {
     fn place(&self, row: usize) -> Self::Place;
     /// A piece of a row: as many values as the weights' depth.
     fn piece(&self, place: Self::Place, tap: usize) -> &'a [T];
+    /// Whether a piece is nothing but zeros that lie outside of the picture.
+    #[inline(always)]
+    fn outside(&self, _place: Self::Place, _tap: usize) -> bool {
+        false
+    }
 }
 
 /// Rows that follow one another, of one piece each.
@@ -328,6 +333,9 @@ impl<'a, R: Rows<'a>> Rectangle<'_, R> {
         let places: [R::Place; M] = std::array::from_fn(|m| self.rows.place(first + m));
         let depth = chunk.depths.len();
         for tap in chunk.taps.clone() {
+            if places.iter().all(|place| self.rows.outside(*place, tap)) {
+                continue;
+            }
             let at = (tap * weights.depth + chunk.depths.start) * weights.width;
             let values = &weights.panel(panel)[at..][..depth * weights.width];
             let (vectors, _) = S::as_simd_f32s(values);

@@ -6,6 +6,7 @@ use super::product::{Finish, Packed, product};
 use super::{Maps, Parts, load, store};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Outputs whose gradients stay in registers at once.
 const TILE: usize = 6;
@@ -81,8 +82,7 @@ pub fn weight_gradient(shape: Shape, x: &[f32], gradient: &[f32], out: &mut [f32
             to[..some.len()].copy_from_slice(&row[some.clone()]);
         }
     });
-    let zeros = vec![0.0; inputs];
-    let window = shape.window(x, inputs, &zeros);
+    let window = shape.window(x, inputs, &[]);
     let to = Parts::new(out);
     let blocks = inputs.div_ceil(COLUMNS);
     let groups = (4 * rayon::current_num_threads()).div_ceil(blocks).min(tiles);
@@ -92,18 +92,12 @@ pub fn weight_gradient(shape: Shape, x: &[f32], gradient: &[f32], out: &mut [f32
         let first = task % blocks * COLUMNS;
         let columns = first..(first + COLUMNS).min(inputs);
         let tiles = task / blocks * group..((task / blocks + 1) * group).min(tiles);
-        let (near, sums): &mut (Vec<f32>, Vec<f32>) = buffers;
+        let (near, sums): &mut (Near, Vec<f32>) = buffers;
         sums.resize(tiles.len() * TILE * taps * columns.len(), 0.0);
         for start in (0..pixels).step_by(PIXELS) {
-            let some = start..(start + PIXELS).min(pixels);
-            near.clear();
-            for tap in 0..taps {
-                for pixel in some.clone() {
-                    near.extend_from_slice(&window.neighbour(pixel, tap)[columns.clone()]);
-                }
-            }
+            near.gather(&window, start..(start + PIXELS).min(pixels), taps, &columns);
             let (left, width, tiles) = (&left[..], columns.len(), tiles.clone());
-            Arch::new().dispatch(Sums { left, right: near, pixels, some, taps, width, tiles, out: sums });
+            Arch::new().dispatch(Sums { left, near, pixels, begin: start == 0, taps, width, tiles, out: sums });
         }
         // From outputs x taps x channels to outputs x channels x taps.
         for (o, sums) in (tiles.start * TILE..outputs).zip(sums.chunks_exact(taps * columns.len())) {
@@ -118,16 +112,51 @@ pub fn weight_gradient(shape: Shape, x: &[f32], gradient: &[f32], out: &mut [f32
     });
 }
 
+/// A few channels of the neighbours of some pixels: those neighbours that lie in the picture.
+#[derive(Default)]
+struct Near {
+    /// Taps, pixels, channels.
+    values: Vec<f32>,
+    /// Whose neighbours they are, tap after tap.
+    pixels: Vec<u32>,
+    /// Where each tap's pixels end.
+    ends: Vec<usize>,
+}
+
+impl Near {
+    fn gather(&mut self, window: &Window<'_>, some: Range<usize>, taps: usize, columns: &Range<usize>) {
+        self.values.clear();
+        self.pixels.clear();
+        self.ends.clear();
+        for tap in 0..taps {
+            for pixel in some.clone() {
+                if let Some(neighbour) = window.neighbour(pixel, tap) {
+                    self.values.extend_from_slice(&neighbour[columns.clone()]);
+                    self.pixels.push(pixel as u32);
+                }
+            }
+            self.ends.push(self.pixels.len());
+        }
+    }
+
+    /// The pixels of a tap, and their neighbours' values of `width` channels each.
+    #[inline(always)]
+    fn of(&self, tap: usize, width: usize) -> (&[u32], &[f32]) {
+        let range = if tap == 0 { 0 } else { self.ends[tap - 1] }..self.ends[tap];
+        (&self.pixels[range.clone()], &self.values[range.start * width..range.end * width])
+    }
+}
+
 /// Sums of products over some pixels, for some outputs and a few input channels.
 struct Sums<'a> {
     left: &'a [f32],
-    /// Taps, pixels, channels.
-    right: &'a [f32],
+    near: &'a Near,
     pixels: usize,
-    some: std::ops::Range<usize>,
+    /// Whether they are the first pixels.
+    begin: bool,
     taps: usize,
     width: usize,
-    tiles: std::ops::Range<usize>,
+    tiles: Range<usize>,
     /// Outputs, taps, channels.
     out: &'a mut [f32],
 }
@@ -164,10 +193,10 @@ impl Sums<'_> {
     #[inline(always)]
     fn tile<S: Simd, const V: usize>(&mut self, simd: S, tile: usize, tap: usize, column: usize, len: usize) {
         let mut sums = [[simd.splat_f32s(0.0); V]; TILE];
-        let count = self.some.len();
-        let left = &self.left[(tile * self.pixels + self.some.start) * TILE..][..count * TILE];
-        let right = &self.right[tap * count * self.width..][..count * self.width];
-        for (left, right) in left.chunks_exact(TILE).zip(right.chunks_exact(self.width)) {
+        let (pixels, right) = self.near.of(tap, self.width);
+        let left = &self.left[tile * self.pixels * TILE..][..self.pixels * TILE];
+        for (pixel, right) in pixels.iter().zip(right.chunks_exact(self.width)) {
+            let left = &left[*pixel as usize * TILE..][..TILE];
             let right = &right[column..][..(V - 1) * S::F32_LANES + len];
             let near: [S::f32s; V] = std::array::from_fn(|v| load(simd, &right[v * S::F32_LANES..][..len]));
             for m in 0..TILE {
@@ -181,7 +210,7 @@ impl Sums<'_> {
             let row = ((tile - self.tiles.start) * TILE + m) * self.taps + tap;
             for v in 0..V {
                 let to = &mut self.out[row * self.width + column + v * S::F32_LANES..][..len];
-                let held = if self.some.start == 0 { simd.splat_f32s(0.0) } else { load(simd, to) };
+                let held = if self.begin { simd.splat_f32s(0.0) } else { load(simd, to) };
                 store(simd, to, simd.add_f32s(held, sums[m][v]));
             }
         }

@@ -75,24 +75,42 @@ impl Packed {
         weight: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
     ) -> Self {
         assert!(taps <= TAPS, "rows have at most {TAPS} pieces");
-        let width = panel_width(outputs);
-        let panels = outputs.div_ceil(width);
-        let len = matrices * panels * width * taps * depth;
-        let mut values = vec![0f32; len + LINE];
-        let start = values.as_ptr().align_offset(4 * LINE).min(LINE);
-        values[start..][..len].par_chunks_mut(taps * depth * width).enumerate().for_each(|(panel, values)| {
-            let (matrix, panel) = (panel / panels, panel % panels);
-            let some = panel * width..((panel + 1) * width).min(outputs);
-            for first in (0..depth).step_by(narrow) {
-                for o in some.clone() {
-                    for k in first..(first + narrow).min(depth) {
-                        for tap in 0..taps {
-                            values[(tap * depth + k) * width + o - some.start] = weight(matrix, o, tap, k);
+        Self::written(matrices, outputs, taps, depth, |values, width| {
+            let panels = outputs.div_ceil(width);
+            values.par_chunks_mut(taps * depth * width).enumerate().for_each(|(panel, values)| {
+                let (matrix, panel) = (panel / panels, panel % panels);
+                let some = panel * width..((panel + 1) * width).min(outputs);
+                for first in (0..depth).step_by(narrow) {
+                    for o in some.clone() {
+                        for k in first..(first + narrow).min(depth) {
+                            for tap in 0..taps {
+                                values[(tap * depth + k) * width + o - some.start] = weight(matrix, o, tap, k);
+                            }
                         }
                     }
                 }
-            }
-        });
+            });
+        })
+    }
+
+    /// Matrices of one piece that `write` packs: it gets zeros, matrix after matrix of panels,
+    /// and the outputs of a panel.
+    pub fn with(matrices: usize, outputs: usize, depth: usize, write: impl FnOnce(&mut [f32], usize)) -> Self {
+        Self::written(matrices, outputs, 1, depth, write)
+    }
+
+    fn written(
+        matrices: usize,
+        outputs: usize,
+        taps: usize,
+        depth: usize,
+        write: impl FnOnce(&mut [f32], usize),
+    ) -> Self {
+        let width = panel_width(outputs);
+        let len = matrices * outputs.next_multiple_of(width) * taps * depth;
+        let mut values = vec![0f32; len + LINE];
+        let start = values.as_ptr().align_offset(4 * LINE).min(LINE);
+        write(&mut values[start..][..len], width);
         Self { outputs, taps, depth, width, values, start }
     }
 

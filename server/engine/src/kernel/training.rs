@@ -3,6 +3,7 @@
 
 use super::convolution::Window;
 use super::product::{Finish, Packed, product};
+use super::winograd::{Scheme, training as winograd};
 use super::{Maps, Parts, load, store};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -14,6 +15,11 @@ const TILE: usize = 6;
 const COLUMNS: usize = 64;
 /// Pixels whose products are summed in one go: their inputs stay in the second-level cache.
 const PIXELS: usize = 256;
+
+/// Rows and columns from which on tiles of 4 x 4 outputs pay.
+const LARGE: usize = 20;
+/// Rows and columns from which on tiles of 2 x 2 outputs pay.
+const MEDIUM: usize = 12;
 
 /// Size of a convolution.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +41,21 @@ impl Shape {
         self.kernel * self.kernel
     }
 
+    /// How Winograd's convolution is done, where it pays: the maps of an image must be large
+    /// for what their kernels cost to be transformed.
+    fn scheme(&self) -> Option<Scheme> {
+        let least = self.maps.height.min(self.maps.width);
+        match (self.kernel, self.dilation, least) {
+            (3, 1, LARGE..) => Some(Scheme::Four),
+            (3, 1, MEDIUM..) => Some(Scheme::Two),
+            _ => None,
+        }
+    }
+
+    fn kernel<'a>(&self, weight: &'a [f32]) -> winograd::Kernel<'a> {
+        winograd::Kernel { weight, outputs: self.outputs, inputs: self.inputs }
+    }
+
     fn window<'a>(&self, x: &'a [f32], channels: usize, zeros: &'a [f32]) -> Window<'a> {
         Window {
             x,
@@ -52,6 +73,10 @@ impl Shape {
 
 /// The output for input `x`.
 pub fn convolve(shape: Shape, x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
+    if let Some(scheme) = shape.scheme() {
+        let finish = Finish { bias: Some(bias), ..Finish::default() };
+        return winograd::convolve(scheme, shape.kernel(weight), x, shape.maps, finish, out);
+    }
     let packed = Packed::of_kernel(weight, shape.outputs, shape.inputs, shape.taps());
     let mut bias = bias.to_vec();
     bias.resize(packed.padded(), 0.0);
@@ -62,6 +87,9 @@ pub fn convolve(shape: Shape, x: &[f32], weight: &[f32], bias: &[f32], out: &mut
 
 /// The gradient of the input for that of the output.
 pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], out: &mut [f32]) {
+    if let Some(scheme) = shape.scheme() {
+        return winograd::input_gradient(scheme, shape.kernel(weight), gradient, shape.maps, out);
+    }
     // A convolution with the kernel turned round and its channels exchanged.
     let packed = Packed::of_turned_kernel(weight, shape.outputs, shape.inputs, shape.taps());
     let zeros = vec![0.0; shape.outputs];
@@ -73,6 +101,9 @@ pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], out: &mut 
 pub fn weight_gradient(shape: Shape, x: &[f32], gradient: &[f32], out: &mut [f32]) {
     let (inputs, outputs, pixels, taps) = (shape.inputs, shape.outputs, shape.maps.pixels(), shape.taps());
     assert_eq!(out.len(), outputs * inputs * taps, "there is room for each weight's gradient");
+    if let Some(scheme) = shape.scheme() {
+        return winograd::weight_gradient(scheme, x, gradient, shape.maps, out, inputs);
+    }
     // The outputs' gradients in the order in which tiles read them: TILE outputs, all pixels.
     let tiles = outputs.div_ceil(TILE);
     let mut left = vec![0f32; tiles * pixels * TILE];

@@ -4,10 +4,13 @@
 //! Input tiles are transformed, multiplied with the transformed weights in one matrix product
 //! a position of the tile, and transformed back.
 
+pub mod training;
+
 use super::product::{Finish, NARROW, Packed, Plain, activated, rectangle};
 use super::{Maps, Parts, Scratch, grown, load, store};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Side of the largest tile of inputs.
 const MOST: usize = 6;
@@ -33,6 +36,11 @@ impl Scheme {
     /// Side of a tile of inputs.
     const fn inputs(self) -> usize {
         self.outputs() + 2
+    }
+
+    /// Positions of a tile of inputs.
+    const fn positions(self) -> usize {
+        self.inputs() * self.inputs()
     }
 
     /// The paper's G, which transforms a column of the kernel.
@@ -89,6 +97,30 @@ impl Scheme {
             }
         }
     }
+
+    #[inline(always)]
+    fn column<S: Simd>(self, simd: S, what: Transform, d: [S::f32s; MOST]) -> [S::f32s; MOST] {
+        match what {
+            Transform::Inputs => self.forward(simd, d),
+            Transform::Gradients => self.spread(simd, d),
+        }
+    }
+
+    /// The paper's A times a column of gradients of outputs: the adjoint of [`Self::backward`].
+    #[inline(always)]
+    fn spread<S: Simd>(self, simd: S, d: [S::f32s; MOST]) -> [S::f32s; MOST] {
+        let add = |a, b| simd.add_f32s(a, b);
+        let sub = |a, b| simd.sub_f32s(a, b);
+        let fma = |factor: f32, a, b| simd.mul_add_f32s(simd.splat_f32s(factor), a, b);
+        match self {
+            Self::Two => [d[0], add(d[0], d[1]), sub(d[0], d[1]), simd.neg_f32s(d[1]), d[4], d[5]],
+            Self::Four => {
+                let (even, odd) = (add(d[0], d[2]), add(d[1], d[3]));
+                let (far, wide) = (fma(4.0, d[2], d[0]), fma(8.0, d[3], simd.add_f32s(d[1], d[1])));
+                [d[0], add(even, odd), sub(even, odd), add(far, wide), sub(far, wide), d[3]]
+            }
+        }
+    }
 }
 
 /// Transformed weights.
@@ -120,7 +152,7 @@ impl Winograd {
 }
 
 /// Where a tile of outputs lies.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Tiles {
     maps: Maps,
     side: usize,
@@ -152,16 +184,10 @@ pub fn run(weights: &Winograd, x: &[f32], maps: Maps, finish: Finish<'_>, out: &
     let outputs = weights.outputs;
     let transformed = grown(&mut scratch.transformed, positions * count * channels);
     let products = grown(&mut scratch.products, positions * count * outputs);
-    let zeros: &[f32] = grown(&mut scratch.zeros, channels);
+
+    transform(scheme, Transform::Inputs, x, tiles, channels, transformed);
 
     let threads = rayon::current_num_threads();
-    let few = count.div_ceil(4 * threads).clamp(1, 16);
-    let to = Parts::new(transformed);
-    (0..count.div_ceil(few)).into_par_iter().for_each(|block| {
-        let range = block * few..((block + 1) * few).min(count);
-        Arch::new().dispatch(Forward { scheme, x, zeros, tiles, channels, range, to });
-    });
-
     let transformed: &[f32] = transformed;
     let to = Parts::new(products);
     let panels = weights.positions.matrix(0).panels();
@@ -180,19 +206,53 @@ pub fn run(weights: &Winograd, x: &[f32], maps: Maps, finish: Finish<'_>, out: &
 
     let products: &[f32] = products;
     let to = Parts::new(out);
-    (0..count.div_ceil(few)).into_par_iter().for_each(|block| {
-        let range = block * few..((block + 1) * few).min(count);
+    in_blocks(count, |range| {
         Arch::new().dispatch(Backward { scheme, products, tiles, outputs, range, finish, to });
+    });
+}
+
+/// Runs blocks of `count` tiles on all threads.
+fn in_blocks(count: usize, run: impl Fn(Range<usize>) + Sync) {
+    let few = count.div_ceil(4 * rayon::current_num_threads()).clamp(1, 16);
+    (0..count.div_ceil(few)).into_par_iter().for_each(|block| run(block * few..((block + 1) * few).min(count)));
+}
+
+/// What is spread over the positions of a tile.
+#[derive(Debug, Clone, Copy)]
+enum Transform {
+    /// Inputs, with those around.
+    Inputs,
+    /// Gradients of outputs.
+    Gradients,
+}
+
+impl Transform {
+    /// Rows and columns of a tile before its first output.
+    const fn before(self) -> usize {
+        match self {
+            Self::Inputs => 1,
+            Self::Gradients => 0,
+        }
+    }
+}
+
+/// Transforms all tiles of `x`, `N x H x W x C`, to `positions x tiles x C`.
+fn transform(scheme: Scheme, what: Transform, x: &[f32], tiles: Tiles, channels: usize, out: &mut [f32]) {
+    let to = Parts::new(out);
+    let zeros = &vec![0.0; channels][..];
+    in_blocks(tiles.count(), |range| {
+        Arch::new().dispatch(Forward { scheme, what, x, zeros, tiles, channels, range, to });
     });
 }
 
 struct Forward<'a> {
     scheme: Scheme,
+    what: Transform,
     x: &'a [f32],
     zeros: &'a [f32],
     tiles: Tiles,
     channels: usize,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     to: Parts<'a>,
 }
 
@@ -201,24 +261,26 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match self.scheme {
-            Scheme::Two => self.tiles::<S, 4>(simd, Scheme::Two),
-            Scheme::Four => self.tiles::<S, 6>(simd, Scheme::Four),
+        match (self.scheme, self.what) {
+            (Scheme::Two, Transform::Inputs) => self.tiles::<S, 4, 4>(simd, Scheme::Two, Transform::Inputs),
+            (Scheme::Four, Transform::Inputs) => self.tiles::<S, 6, 6>(simd, Scheme::Four, Transform::Inputs),
+            (Scheme::Two, Transform::Gradients) => self.tiles::<S, 4, 2>(simd, Scheme::Two, Transform::Gradients),
+            (Scheme::Four, Transform::Gradients) => self.tiles::<S, 6, 4>(simd, Scheme::Four, Transform::Gradients),
         }
     }
 }
 
 impl Forward<'_> {
+    /// Windows of W x W pixels to A x A positions.
     #[inline(always)]
-    fn tiles<S: Simd, const A: usize>(&self, simd: S, scheme: Scheme) {
+    fn tiles<S: Simd, const A: usize, const W: usize>(&self, simd: S, scheme: Scheme, what: Transform) {
         let maps = self.tiles.maps;
         let zero = simd.splat_f32s(0.0);
         for tile in self.range.clone() {
             let (image, y, x) = self.tiles.at(tile);
-            let pixels: [[&[f32]; A]; A] = std::array::from_fn(|i| {
+            let pixels: [[&[f32]; W]; W] = std::array::from_fn(|i| {
                 std::array::from_fn(|j| {
-                    // One row and column of zeros lie before the picture.
-                    let (y, x) = ((y + i).wrapping_sub(1), (x + j).wrapping_sub(1));
+                    let (y, x) = ((y + i).wrapping_sub(what.before()), (x + j).wrapping_sub(what.before()));
                     if y < maps.height && x < maps.width {
                         &self.x[((image * maps.height + y) * maps.width + x) * self.channels..][..self.channels]
                     } else {
@@ -229,18 +291,18 @@ impl Forward<'_> {
             for c in (0..self.channels).step_by(S::F32_LANES) {
                 let len = (self.channels - c).min(S::F32_LANES);
                 let mut half = [[zero; MOST]; A];
-                for j in 0..A {
-                    let mut column = [zero; MOST];
-                    for i in 0..A {
-                        column[i] = load(simd, &pixels[i][j][c..][..len]);
+                for j in 0..W {
+                    let mut values = [zero; MOST];
+                    for i in 0..W {
+                        values[i] = load(simd, &pixels[i][j][c..][..len]);
                     }
-                    let column = scheme.forward(simd, column);
+                    let values = scheme.column(simd, what, values);
                     for i in 0..A {
-                        half[i][j] = column[i];
+                        half[i][j] = values[i];
                     }
                 }
                 for (i, row) in half.into_iter().enumerate() {
-                    let row = scheme.forward(simd, row);
+                    let row = scheme.column(simd, what, row);
                     for j in 0..A {
                         let at = ((i * A + j) * self.tiles.count() + tile) * self.channels + c;
                         // SAFETY: no other tile has these values.
@@ -257,7 +319,7 @@ struct Backward<'a> {
     products: &'a [f32],
     tiles: Tiles,
     outputs: usize,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     finish: Finish<'a>,
     to: Parts<'a>,
 }

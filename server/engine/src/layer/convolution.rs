@@ -192,7 +192,15 @@ mod tests {
 
     #[test]
     fn the_gradients_are_those_of_plain_tensor_operations() {
-        for (shape, outputs, dilation) in [((2, 5, 4, 3), 2, 2), ((1, 9, 7, 70), 13, 1), ((3, 30, 11, 5), 64, 3)] {
+        let shapes = [
+            ((2, 5, 4, 3), 2, 2),
+            ((1, 9, 7, 70), 13, 1),
+            ((3, 30, 11, 5), 64, 3),
+            ((2, 7, 8, 40), 6, 12),
+            ((3, 23, 30, 21), 37, 1),
+            ((2, 28, 28, 64), 32, 1),
+        ];
+        for (shape, outputs, dilation) in shapes {
             let (n, h, w, i) = shape;
             let var = |dims: &[usize]| Var::randn(0f32, 1.0, dims, &Device::Cpu).expect("a tensor");
             let (x, weight, bias) = (var(&[n, h, w, i]), var(&[outputs, i, 3, 3]), var(&[outputs]));
@@ -212,7 +220,7 @@ mod tests {
                 let (ours, wanted) = (ours.get(var).expect("a gradient"), wanted.get(var).expect("a gradient"));
                 let error = (ours - wanted).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("a number");
                 let scale = wanted.abs().and_then(|w| w.max_all()?.to_scalar::<f32>()).expect("a number");
-                assert!(error < 1e-5 * scale, "{shape:?} {outputs} {dilation}: {error} of {scale}");
+                assert!(error < 2e-5 * scale, "{shape:?} {outputs} {dilation}: {error} of {scale}");
             }
         }
     }

@@ -8,9 +8,9 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 /// are convolved in bands of rows.
 const MOST: usize = 128 << 20;
 
-/// A convolution with kernel K and stride 1 that keeps the size. On the CPU 3x3 kernels have
-/// forward and backward passes of their own; everything else is written with plain tensor
-/// operations, so that its gradient is two matrix products on every device.
+/// A convolution with kernel K and stride 1 that keeps the size. On the CPU it has forward and
+/// backward passes of its own; elsewhere it is written with plain tensor operations, so that
+/// its gradient is two matrix products on every device.
 ///
 /// `x` is `N x H x W x I`, `weight` is `O x I x K x K` (PyTorch's layout), `bias` is `O`;
 /// the output is `N x H x W x O`. Taps lie `dilation` pixels apart.

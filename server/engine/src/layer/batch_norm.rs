@@ -117,6 +117,12 @@ impl Fused {
     }
 }
 
+/// Hands over the values of two tensors.
+fn read_both<T>(x: &Tensor, gradient: &Tensor, take: impl FnOnce(&[f32], &[f32]) -> T) -> candle_core::Result<T> {
+    let taken = read(x, |x| read(gradient, |gradient| take(x, gradient)));
+    taken.and_then(|taken| taken).map_err(candle_core::Error::wrap)
+}
+
 impl CustomOp3 for Fused {
     fn name(&self) -> &'static str {
         "batch-norm"
@@ -146,13 +152,7 @@ impl CustomOp3 for Fused {
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let normal = self.normal(&weight.to_vec1()?, &bias.to_vec1()?);
-        let with = |take: &mut dyn FnMut(&[f32], &[f32])| {
-            let done = read(x, |x| read(gradient, |g| take(x, g)));
-            done.and_then(|done| done).map_err(candle_core::Error::wrap)
-        };
-        let mut sums = None;
-        with(&mut |x, g| sums = Some(normal.sums(x, g)))?;
-        let Some(sums) = sums else { candle_core::bail!("a gradient has as many values as its input") };
+        let sums = read_both(x, gradient, |x, g| normal.sums(x, g))?;
         let of_x = x.track_op().then(|| {
             let count = x.dim(0)? as f32;
             let share = if self.of_batch { 1.0 / count } else { 0.0 };
@@ -161,7 +161,7 @@ impl CustomOp3 for Fused {
             let slope = sums.product.iter().zip(scale).zip(&self.inverse);
             let slope: Vec<f32> = slope.map(|((p, s), i)| p * s * i * i * share).collect();
             let mut out = vec![0f32; x.elem_count()];
-            with(&mut |x, g| normal.backward(x, g, &offset, &slope, &mut out))?;
+            read_both(x, gradient, |x, g| normal.backward(x, g, &offset, &slope, &mut out))?;
             Tensor::from_vec(out, x.shape(), x.device())
         });
         let of_weight: Vec<f32> = sums.product.iter().zip(&self.inverse).map(|(p, i)| p * i).collect();

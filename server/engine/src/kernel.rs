@@ -10,6 +10,7 @@ mod convolution;
 mod dense;
 mod depthwise;
 pub mod normalise;
+mod packed;
 mod pool;
 mod product;
 mod spare;

@@ -1,6 +1,7 @@
 //! A convolution with bias, an optional addition and ReLU in one pass.
 
-use super::product::{Finish, NARROW, Packed, Plain, Rows, product};
+use super::packed::{NARROW, Packed};
+use super::product::{Finish, Plain, Rows, product};
 use super::value::FusedConvolution;
 use super::winograd::{self, Scheme, Winograd};
 use crate::conv::{Activation, Conv, Padding};

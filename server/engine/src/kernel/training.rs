@@ -2,7 +2,8 @@
 //! with every call. Maps are `N x H x W x C`; weights are `O x I x K x K`, PyTorch's layout.
 
 use super::convolution::Window;
-use super::product::{Finish, Packed, product};
+use super::packed::Packed;
+use super::product::{Finish, product};
 use super::winograd::{Scheme, training as winograd};
 use super::{Maps, Parts, load, store};
 use pulp::{Arch, Simd, WithSimd};

@@ -6,7 +6,8 @@
 
 pub mod training;
 
-use super::product::{Finish, NARROW, Packed, Plain, activated, rectangle};
+use super::packed::{NARROW, Packed};
+use super::product::{Finish, Plain, activated, rectangle};
 use super::{Maps, Parts, Scratch, grown, load, store};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -142,7 +143,7 @@ impl Winograd {
         weight: impl Fn(usize, usize, usize) -> f32 + Sync,
     ) -> Self {
         let (side, g) = (scheme.inputs(), scheme.kernel());
-        let positions = Packed::new(side * side, outputs, 1, channels, NARROW, |p, o, _, c| {
+        let positions = Packed::new(scheme.positions(), outputs, 1, channels, NARROW, |p, o, _, c| {
             let (row, column) = (g[p / side], g[p % side]);
             let term = |tap: usize| row[tap / 3] * column[tap % 3] * f64::from(weight(o, c, tap));
             (0..9).map(term).sum::<f64>() as f32
@@ -180,12 +181,13 @@ impl Tiles {
 pub fn run(weights: &Winograd, x: &[f32], maps: Maps, finish: Finish<'_>, out: &mut [f32], scratch: &mut Scratch) {
     let scheme = weights.scheme;
     let tiles = Tiles::new(maps, scheme.outputs());
-    let (count, channels, positions) = (tiles.count(), weights.channels, scheme.inputs() * scheme.inputs());
+    let (count, channels, positions) = (tiles.count(), weights.channels, scheme.positions());
     let outputs = weights.outputs;
     let transformed = grown(&mut scratch.transformed, positions * count * channels);
     let products = grown(&mut scratch.products, positions * count * outputs);
 
-    transform(scheme, Transform::Inputs, x, tiles, channels, transformed);
+    let zeros = grown(&mut scratch.zeros, channels);
+    transform(scheme, Transform::Inputs, x, zeros, tiles, transformed);
 
     let threads = rayon::current_num_threads();
     let transformed: &[f32] = transformed;
@@ -236,10 +238,9 @@ impl Transform {
     }
 }
 
-/// Transforms all tiles of `x`, `N x H x W x C`, to `positions x tiles x C`.
-fn transform(scheme: Scheme, what: Transform, x: &[f32], tiles: Tiles, channels: usize, out: &mut [f32]) {
-    let to = Parts::new(out);
-    let zeros = &vec![0.0; channels][..];
+/// Transforms all tiles of `x`, `N x H x W x C`, to `positions x tiles x C`, with C zeros around.
+fn transform(scheme: Scheme, what: Transform, x: &[f32], zeros: &[f32], tiles: Tiles, out: &mut [f32]) {
+    let (to, channels) = (Parts::new(out), zeros.len());
     in_blocks(tiles.count(), |range| {
         Arch::new().dispatch(Forward { scheme, what, x, zeros, tiles, channels, range, to });
     });

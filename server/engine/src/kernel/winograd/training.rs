@@ -5,7 +5,8 @@
 //! position, and gathered into the nine taps.
 
 use super::{MOST, Scheme, Tiles, Transform, Winograd};
-use crate::kernel::product::{Finish, Packed};
+use crate::kernel::packed::Packed;
+use crate::kernel::product::Finish;
 use crate::kernel::{Into, Left, Maps, Parts, Scratch, grown, load, outer, store};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -148,6 +149,7 @@ pub fn weight_gradient(scheme: Scheme, x: &[f32], gradient: &[f32], maps: Maps, 
     let outputs = out.len() / (inputs * TAPS);
     let positions = scheme.positions();
     let (mut spread, mut turned) = (Vec::new(), Vec::new());
+    let zeros = vec![0.0; inputs.max(outputs)];
     let mut products = vec![0f32; positions * outputs * inputs];
     for images in groups(scheme, maps, inputs + outputs) {
         let tiles = Tiles::new(Maps { images: images.len(), ..maps }, scheme.outputs());
@@ -155,9 +157,9 @@ pub fn weight_gradient(scheme: Scheme, x: &[f32], gradient: &[f32], maps: Maps, 
         let x = &x[images.start * pixels * inputs..images.end * pixels * inputs];
         let gradient = &gradient[images.start * pixels * outputs..images.end * pixels * outputs];
         let turned = grown(&mut turned, positions * count * inputs);
-        super::transform(scheme, Transform::Inputs, x, tiles, inputs, turned);
+        super::transform(scheme, Transform::Inputs, x, &zeros[..inputs], tiles, turned);
         let spread = grown(&mut spread, positions * count * outputs);
-        super::transform(scheme, Transform::Gradients, gradient, tiles, outputs, spread);
+        super::transform(scheme, Transform::Gradients, gradient, &zeros[..outputs], tiles, spread);
         for (position, products) in products.chunks_exact_mut(outputs * inputs).enumerate() {
             let left = &spread[position * count * outputs..][..count * outputs];
             let left = Left { values: left, row: 1, column: outputs };

@@ -18,13 +18,13 @@ Virboard's. Rates move by a few per cent from one sitting to the next, ratios le
 
 - Machine: $(lscpu | sed -n 's/^Model name: *//p' | head -1), $(nproc) threads, $(lscpu | grep -o 'avx512_bf16\|avx512_vnni\|avx512f\|avx2' | sort -u | tr '\n' ' ')
 - $(rustc --version), $(git describe --always --dirty)
-- Peers: $(cargo bench --quiet --package virboard-engine --bench peers -- nothing | head -1)
+- Peers: $(cargo bench --quiet --package virboard-lab --bench peers -- nothing | head -1)
 
 TEXT
-  cargo bench --quiet --package virboard-engine --bench peers | tail -n +3
+  cargo bench --quiet --package virboard-lab --bench peers | tail -n +3
   printf '| part | time | spread |\n|---|---|---|\n'
   # "test NAME ... bench:   123456 ns/iter (+/- 789)"
-  cargo bench --quiet --package virboard-engine --bench parts -- --output-format bencher |
+  cargo bench --quiet --package virboard-lab --bench parts -- --output-format bencher |
     sed -n 's|^test \(.*\) \.\.\. bench: *\([0-9,]*\) ns/iter (+/- \([0-9,]*\)).*|\1\t\2\t\3|p' |
     awk -F'\t' '{ gsub(",", "", $2); gsub(",", "", $3); printf "| %s | %.3g ms | ± %.0f %% |\n", $1, $2 / 1e6, 100 * $3 / $2 }'
   echo

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make the engine's test vectors with PyTorch, torchvision, Pillow and ONNX Runtime, once.
 
-    python scripts/make_test_vectors.py [--out server/engine/tests/vectors]
+    python scripts/make_test_vectors.py [--out server/lab/tests/vectors]
 
 Large tensors are compared at SAMPLES evenly spread positions, so that the files
 stay small. Weights and inputs come from a counter-based generator that the engine
@@ -229,7 +229,7 @@ def efficientnet(out, weights):
     save_file(vectors, out / "efficientnet_lite0.safetensors")
 
     names = torchvision.models.EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
-    pathlib.Path("app/core/src/catalog/imagenet_classes.txt").write_text("\n".join(names) + "\n")
+    pathlib.Path("app/core/src/catalogue/imagenet_classes.txt").write_text("\n".join(names) + "\n")
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     facts = {}
     for photo in ["chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png"]:
@@ -314,7 +314,7 @@ def heads(out):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=pathlib.Path, default="server/engine/tests/vectors")
+    parser.add_argument("--out", type=pathlib.Path, default="server/lab/tests/vectors")
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     small = resnet(out)

@@ -2,7 +2,7 @@
 """Make the vectors of heads, losses, optimisers, schedules, augmentation and probes with
 PyTorch, torchvision, Pillow and scikit-learn, once.
 
-    python scripts/make_training_vectors.py [--out server/engine/tests/vectors]
+    python scripts/make_training_vectors.py [--out server/lab/tests/vectors]
 
 Every head is trained for 20 steps of Adam and of SGD on seeded inputs, with the loss of its
 tasks; its first output, first gradients, losses and final weights are kept.
@@ -337,7 +337,7 @@ def cka(out):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=pathlib.Path, default="server/engine/tests/vectors")
+    parser.add_argument("--out", type=pathlib.Path, default="server/lab/tests/vectors")
     out = parser.parse_args().out
     heads(out)
     schedules(out)

@@ -3,8 +3,8 @@
 
 use crate::form::choice;
 use maud::{Markup, html};
-use virboard_core::catalog::encoder::{Method, Pretraining};
-use virboard_core::catalog::task::Category;
+use virboard_core::catalogue::encoder::{Method, Pretraining};
+use virboard_core::catalogue::task::Category;
 use virboard_core::leaderboard::{MOST, Row, Sheet, Wish};
 
 /// The page's title.

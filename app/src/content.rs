@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use virboard_core::analysis::Suite;
     use virboard_core::analysis::figures::KINDS;
-    use virboard_core::catalog::{ENCODERS, TASKS};
+    use virboard_core::catalogue::{ENCODERS, TASKS};
 
     /// What a reader is told where there is nothing to show.
     const EXPLAINED: [&str; 6] = [

@@ -16,7 +16,7 @@ pub mod serve;
 use crate::service::Settings;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
-use virboard_engine::encoder::Precision;
+use virboard_nn::encoder::Precision;
 
 /// Which frozen image encoder should you use?
 #[derive(Debug, Parser)]
@@ -111,7 +111,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     let settings = cli.common.settings();
     if matches!(cli.command, Some(Command::Encode(_) | Command::Evaluate(_) | Command::Cka(_) | Command::Samples(_))) {
-        virboard_engine::memory::keep_freed();
+        virboard_lab::memory::keep_freed();
     }
     match cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default())) {
         Command::Serve(serve) => serve.run(settings).await,

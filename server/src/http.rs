@@ -33,7 +33,7 @@ use virboard_app::assets::Assets;
 
 /// Bytes of a whole request. Larger photos than allowed are read up to here, so that whoever
 /// sends one gets to see the answer instead of a broken connection.
-const MAX_REQUEST: usize = 3 * virboard_engine::image::MAX_BYTES;
+const MAX_REQUEST: usize = 3 * virboard_lab::image::MAX_BYTES;
 /// Longest time for an answer.
 const TIMEOUT: Duration = Duration::from_secs(90);
 

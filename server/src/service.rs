@@ -31,12 +31,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use virboard_app::api::{EncoderState, SamplePhoto};
-use virboard_core::catalog::ENCODERS;
-use virboard_engine::dataset::Places;
-use virboard_engine::encoder::Precision;
-use virboard_engine::encoder::registry::Registry;
-use virboard_engine::evaluate::Folders;
-use virboard_engine::feature_cache::Cache;
+use virboard_core::catalogue::ENCODERS;
+use virboard_lab::data::Places;
+use virboard_lab::features::Cache;
+use virboard_lab::registry::Registry;
+use virboard_lab::work::evaluate::Folders;
+use virboard_nn::encoder::Precision;
 
 /// Where everything lies.
 #[derive(Debug, Clone)]
@@ -79,8 +79,8 @@ impl Settings {
     }
 
     /// Checkpoints and sample encoders, ready to be loaded.
-    pub fn registry(&self) -> virboard_engine::Result<Registry> {
-        let device = virboard_engine::device::open(&self.device)?;
+    pub fn registry(&self) -> virboard_lab::Result<Registry> {
+        let device = virboard_nn::device::open(&self.device)?;
         let folders = vec![self.data.join("checkpoints"), self.samples.join("encoders")];
         let registry = Registry::new(folders, device, self.memory).with_files(self.checkpoints.clone());
         registry.with_precision(self.precision)
@@ -109,7 +109,7 @@ pub enum OpenError {
     Store(#[from] StoreError),
     /// The engine cannot be used.
     #[error(transparent)]
-    Engine(#[from] virboard_engine::Error),
+    Engine(#[from] virboard_lab::Error),
     /// The uploads folder cannot be used.
     #[error("the uploads folder cannot be used: {0}")]
     Blobs(#[from] object_store::Error),
@@ -177,9 +177,9 @@ impl Virboard {
     /// that nobody's first photo waits for them.
     pub async fn warm(&self, most: usize) {
         for (encoder, state) in ENCODERS.iter().zip(self.encoders()).filter(|(_, s)| !s.heads.is_empty()).take(most) {
-            let one = |task: &String| virboard_core::catalog::task(task).is_some_and(|t| t.images == 1);
+            let one = |task: &String| virboard_core::catalogue::task(task).is_some_and(|t| t.images == 1);
             let tasks = state.heads.into_iter().filter(one).collect();
-            let input = virboard_engine::encoder::preprocessing(encoder.architecture).blank();
+            let input = virboard_nn::load::preprocessing(encoder.architecture).blank();
             match self.batcher.predict(encoder.key, tasks, vec![input]).await {
                 Ok(answer) => {
                     tracing::info!(encoder = encoder.key, milliseconds = answer.costs.encoder, "warm");

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{QueryBuilder, Row};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use virboard_core::catalog::{ENCODERS, TASKS};
+use virboard_core::catalogue::{ENCODERS, TASKS};
 use virboard_core::prediction::{ImageInfo, Output};
 
 /// What goes wrong with the database.
@@ -62,7 +62,7 @@ impl Store {
     pub async fn open(path: &Path) -> Result<Self> {
         // Two processes that bring a database up to date at once would both do the same step.
         let lock = path.with_extension("lock");
-        let _lock = tokio::task::spawn_blocking(move || virboard_engine::files::lock(&lock))
+        let _lock = tokio::task::spawn_blocking(move || virboard_nn::files::lock(&lock))
             .await
             .map_err(|e| StoreError::Lock(e.to_string()))?
             .map_err(|e| StoreError::Lock(e.to_string()))?;

@@ -6,11 +6,11 @@ use common::program::{fails, works};
 use common::{form, root, sample};
 use std::path::Path;
 use virboard::service::Virboard;
-use virboard_core::catalog::encoder::Architecture;
-use virboard_engine::device;
-use virboard_engine::encoder::resnet::{Config, random_weights};
-use virboard_engine::encoder::{Precision, RANDOM_SEED, load};
-use virboard_engine::seeded::Stream;
+use virboard_core::catalogue::encoder::Architecture;
+use virboard_nn::device;
+use virboard_nn::encoder::{Precision, RANDOM_SEED, load};
+use virboard_nn::network::resnet::{Config, random_weights};
+use virboard_nn::seeded::Stream;
 
 /// An `out/` folder as ViRB leaves it, with a linear head that PyTorch saved.
 fn out(folder: &Path) {
@@ -86,7 +86,7 @@ async fn a_virb_tree_is_imported_and_its_linear_head_predicts() {
     let path = data.path().join("checkpoints/SWAV_800.safetensors");
     let encoder = load("SWAV_800", Architecture::ResNet50, &path, None, &cpu, Precision::F32).expect("loaded");
     let input = encoder.network.preprocessing();
-    let picture = virboard_engine::image::decode(&photo).expect("decoded");
+    let picture = virboard_lab::image::decode(&photo).expect("decoded");
     let batch = input.batch(&[input.input(&picture)], &cpu).expect("a batch");
     let embedding: Vec<Vec<f32>> =
         encoder.network.features(&batch).expect("computed").embedding.to_vec2().expect("values");

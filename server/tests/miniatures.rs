@@ -5,12 +5,12 @@ mod common;
 
 use common::program::{config, miniatures, works};
 use std::path::Path;
-use virboard_core::catalog::{TASKS, task::TaskRole};
+use virboard_core::catalogue::{TASKS, task::TaskRole};
 use virboard_core::protocol::Protocol;
-use virboard_engine::dataset::{Dataset, Split, Target};
-use virboard_engine::metric::score;
-use virboard_engine::predictions::Predictions;
-use virboard_engine::recipe::recipe;
+use virboard_lab::data::{Dataset, Split, Target};
+use virboard_lab::recipe::recipe;
+use virboard_lab::score::metric::score;
+use virboard_lab::score::samples::Predictions;
 
 const FOLDERS: [&str; 17] = [
     "CLEVR",
@@ -72,7 +72,7 @@ fn every_data_set_is_evaluated_with_two_encoders() {
                 .into_iter()
                 .find(|p| !p.to_string_lossy().contains("knn") && !p.to_string_lossy().contains("logistic"));
             let kept = Predictions::load(&file.expect("a file")).expect("readable");
-            let entry = virboard_core::catalog::task(task).expect("catalogued");
+            let entry = virboard_core::catalogue::task(task).expect("catalogued");
             let scoring = recipe(entry, Protocol::Standard).scoring;
             let again = score(&kept.samples, scoring, Protocol::Standard, 2);
             let said = heads[0]["score"].as_f64().expect("a score");
@@ -94,13 +94,13 @@ fn both_protocols_read_what_is_there() {
     let data = everything();
     let folders = data.path().join("datasets");
     let open = |task: &str, protocol| {
-        let places = virboard_engine::dataset::Places {
+        let places = virboard_lab::data::Places {
             samples: folders.clone(),
             datasets: folders.clone(),
             hashes: data.path().to_path_buf(),
         };
-        let broken = virboard_engine::dataset::Broken::Refuse;
-        virboard_engine::dataset::open(task, &places, protocol, broken, &()).expect(task)
+        let broken = virboard_lab::data::Broken::Refuse;
+        virboard_lab::data::open(task, &places, protocol, broken, &()).expect(task)
     };
     let mask = |set: &dyn Dataset| match set.sample(Split::Test, 0).expect("readable").target {
         Target::Mask { width, height, classes } => (width, height, classes),

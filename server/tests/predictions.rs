@@ -4,7 +4,7 @@ mod common;
 
 use axum::http::StatusCode;
 use common::{picture, sample, server};
-use virboard_engine::scene::{MAX_DEPTH, Motion, Scene};
+use virboard_lab::scene::{MAX_DEPTH, Motion, Scene};
 
 fn output<'a>(answer: &'a serde_json::Value, task: &str) -> &'a serde_json::Value {
     let outputs = answer["outputs"].as_array().expect("outputs");

@@ -6,7 +6,7 @@ use common::program::{config, fails, miniatures, virboard, works};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use virboard_engine::seeded::Stream;
+use virboard_nn::seeded::Stream;
 
 const TASKS: [(&str, u32); 4] = [("Eurosat", 60), ("THORActionPrediction", 40), ("NYUDepth", 8), ("PetsDetection", 8)];
 
@@ -155,7 +155,7 @@ fn another_precision_is_another_score() {
     };
     let exact = evaluate("f32", "OpenNsfw");
     assert!(exact > 1, "a head and other probes");
-    if virboard_engine::encoder::Precision::Bf16.check(&candle_core::Device::Cpu).is_err() {
+    if virboard_nn::encoder::Precision::Bf16.check(&candle_core::Device::Cpu).is_err() {
         let message =
             fails(data.path(), &["--precision", "bf16", "evaluate", "--config", &config, "--encoders", "OpenNsfw"]);
         assert!(message.contains("--precision f32"), "{message}");

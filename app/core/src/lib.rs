@@ -7,7 +7,7 @@
 //! Representation Learning Pipelines*, ICCV 2021 (arXiv 2103.14005), and ViRB.
 
 pub mod analysis;
-pub mod catalog;
+pub mod catalogue;
 pub mod leaderboard;
 pub mod prediction;
 pub mod protocol;

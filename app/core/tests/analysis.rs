@@ -10,8 +10,8 @@ use virboard_core::analysis::figures::{KINDS, Options};
 use virboard_core::analysis::profile::profile as profile_of;
 use virboard_core::analysis::standing::standings;
 use virboard_core::analysis::{Matrix, Suite};
-use virboard_core::catalog::encoder::{Method, Pretraining};
-use virboard_core::catalog::task::Category;
+use virboard_core::catalogue::encoder::{Method, Pretraining};
+use virboard_core::catalogue::task::Category;
 use virboard_core::results::ResultCell;
 
 /// Places helps structural tasks, MoCo v2 helps pixel-wise ones, epochs and balance do nothing.

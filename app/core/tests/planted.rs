@@ -5,8 +5,8 @@ mod common;
 use common::world;
 use virboard_core::analysis::figures::{Options, kind};
 use virboard_core::analysis::{Analysis, Matrix, Suite};
-use virboard_core::catalog::encoder::{Encoder, Method, Pretraining};
-use virboard_core::catalog::task::{Category, Task};
+use virboard_core::catalogue::encoder::{Encoder, Method, Pretraining};
+use virboard_core::catalogue::task::{Category, Task};
 
 fn ask(slug: &str, plan: impl Fn(&Encoder, &Task) -> f64) -> Analysis {
     let matrix = Matrix::of(&world(plan), Suite::Paper, None);

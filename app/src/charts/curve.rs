@@ -3,7 +3,7 @@
 use super::at;
 use crate::api::EpochPoint;
 use maud::{Markup, html};
-use virboard_core::catalog::task::Metric;
+use virboard_core::catalogue::task::Metric;
 
 const WIDTH: f64 = 220.0;
 const HEIGHT: f64 = 56.0;

@@ -8,9 +8,9 @@ use maud::{Markup, html};
 use virboard_core::analysis::profile::{Profile, profile};
 use virboard_core::analysis::standing::standings;
 use virboard_core::analysis::{Bar, Marks, Matrix, Panel, Suite};
-use virboard_core::catalog::encoder::{Encoder, EncoderRole, Licence, Method};
-use virboard_core::catalog::task::{Category, Task, TaskRole};
-use virboard_core::catalog::{TASKS, encoder};
+use virboard_core::catalogue::encoder::{Encoder, EncoderRole, Licence, Method};
+use virboard_core::catalogue::task::{Category, Task, TaskRole};
+use virboard_core::catalogue::{TASKS, encoder};
 use virboard_core::results::{Probe, ResultCell};
 
 /// The page.

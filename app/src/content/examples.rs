@@ -2,8 +2,8 @@
 
 use super::{Example, Facts};
 use maud::{Markup, html};
-use virboard_core::catalog::encoder;
-use virboard_core::catalog::task::Task;
+use virboard_core::catalogue::encoder;
+use virboard_core::catalogue::task::Task;
 use virboard_core::prediction::{Output, Prediction};
 
 /// Classes that are shown.

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use virboard_core::analysis::{Suite, Table};
-use virboard_core::catalog::task::Task;
+use virboard_core::catalogue::task::Task;
 
 /// Where the page is, above its title.
 pub fn crumbs(way: &[(&str, &str)], here: &str) -> Markup {

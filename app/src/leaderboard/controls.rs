@@ -2,8 +2,8 @@
 
 use crate::form::choice;
 use maud::{Markup, html};
-use virboard_core::catalog::encoder::{Method, Pretraining};
-use virboard_core::catalog::task::Category;
+use virboard_core::catalogue::encoder::{Method, Pretraining};
+use virboard_core::catalogue::task::Category;
 use virboard_core::leaderboard::{Sheet, Show, View};
 
 /// The form, what is hidden or folded, and the files.

@@ -3,7 +3,7 @@
 use super::cell::cell;
 use super::controls::group;
 use maud::{Markup, html};
-use virboard_core::catalog::task::Category;
+use virboard_core::catalogue::task::Category;
 use virboard_core::leaderboard::{Column, Page, Sheet, View};
 
 /// What stands in a column beside the encoder.

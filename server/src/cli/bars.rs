@@ -3,7 +3,7 @@
 use crate::service::evaluation::Listener;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Mutex;
-use virboard_engine::progress::{EpochReport, Progress};
+use virboard_lab::progress::{EpochReport, Progress};
 
 /// Progress bars on a terminal, plain lines elsewhere.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::service::Settings;
 use clap::{Args, Subcommand};
-use virboard_engine::feature_cache::Entry;
+use virboard_lab::features::Entry;
 
 /// Options of the cache.
 #[derive(Debug, Args)]

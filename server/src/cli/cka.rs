@@ -6,8 +6,8 @@ use crate::service::{Settings, alignments};
 use clap::Args;
 use std::path::PathBuf;
 use virboard_core::analysis::Alignment;
-use virboard_engine::cka::layers;
-use virboard_engine::encode::pictures;
+use virboard_lab::work::cka::layers;
+use virboard_lab::work::encode::pictures;
 
 /// Options of the comparison.
 #[derive(Debug, Args)]
@@ -45,12 +45,12 @@ impl Cka {
         }
         let folder = alignments::folder(&settings.data);
         let (json, keep) = (self.json, self.keep);
-        let work = move || -> Result<Vec<Alignment>, virboard_engine::Error> {
+        let work = move || -> Result<Vec<Alignment>, virboard_lab::Error> {
             let registry = settings.registry()?;
             let mut files = pictures(&self.images)?;
             files.truncate(self.limit.max(2));
             if files.len() < 2 {
-                return Err(virboard_engine::Error::Unsupported("at least two pictures are needed".to_owned()));
+                return Err(virboard_lab::Error::Unsupported("at least two pictures are needed".to_owned()));
             }
             let bars = Bars::default();
             let of = |key: &str| layers(&*registry.get(key)?, &files, self.side, registry.device(), &bars);

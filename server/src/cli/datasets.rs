@@ -7,7 +7,7 @@ use crate::service::Settings;
 use crate::service::datasets::{Report, report};
 use crate::service::virb_config::task_of;
 use clap::Args;
-use virboard_core::catalog::TASKS;
+use virboard_core::catalogue::TASKS;
 
 /// Options of the listing.
 #[derive(Debug, Args)]

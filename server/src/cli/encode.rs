@@ -5,9 +5,10 @@ use super::bars::Bars;
 use crate::service::Settings;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use virboard_core::catalog::encoder::Format;
-use virboard_engine::encoder::load_any;
-use virboard_engine::{device, encode};
+use virboard_core::catalogue::encoder::Format;
+use virboard_lab::work::encode;
+use virboard_nn::device;
+use virboard_nn::load::load_any;
 
 /// Options of an encoding.
 #[derive(Debug, Args)]

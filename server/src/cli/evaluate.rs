@@ -9,11 +9,11 @@ use crate::service::evaluation::{self, Done, Evaluated, EvaluationError, Request
 use crate::service::virb_config::{self, TaskPlan};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use virboard_core::catalog::task::{OutputKind, TaskRole};
-use virboard_core::catalog::{TASKS, encoder};
+use virboard_core::catalogue::task::{OutputKind, TaskRole};
+use virboard_core::catalogue::{TASKS, encoder};
 use virboard_core::protocol::Protocol;
-use virboard_engine::encoder::registry::Registry;
-use virboard_engine::train::Selection;
+use virboard_lab::registry::Registry;
+use virboard_lab::train::Selection;
 
 /// Options of an evaluation.
 #[derive(Debug, Args)]
@@ -181,7 +181,7 @@ pub async fn evaluate(settings: Settings, request: Request, only_plan: bool) -> 
         let paper = plan.jobs.iter().any(|j| TASKS.iter().any(|t| t.key == j.task && t.role != TaskRole::Sample));
         if only_plan || paper {
             let estimate = estimate(&registry, &plan)?;
-            eprintln!("{} jobs; {estimate} on {}", plan.jobs.len(), virboard_engine::device::name(registry.device()));
+            eprintln!("{} jobs; {estimate} on {}", plan.jobs.len(), virboard_nn::device::name(registry.device()));
         }
         if only_plan {
             for job in &plan.jobs {
@@ -206,7 +206,7 @@ pub async fn evaluate(settings: Settings, request: Request, only_plan: bool) -> 
         workshop.run_all(&plan.jobs, request.again)
     };
     tokio::task::spawn_blocking(work).await.map_err(|e| {
-        EvaluationError::Engine(virboard_engine::Error::Unsupported(format!("the evaluation ended unexpectedly: {e}")))
+        EvaluationError::Engine(virboard_lab::Error::Unsupported(format!("the evaluation ended unexpectedly: {e}")))
     })?
 }
 

@@ -6,7 +6,7 @@ use crate::service::export::{Format, evidence, results};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
-use virboard_engine::files::write_atomically;
+use virboard_nn::files::write_atomically;
 
 /// Options of an export.
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ impl Export {
         };
         match self.out {
             Some(path) => {
-                write_atomically(&path, |file| file.write_all(&bytes).map_err(virboard_engine::Error::io(&path)))?;
+                write_atomically(&path, |file| file.write_all(&bytes).map_err(virboard_lab::Error::io(&path)))?;
             }
             None if binary => return Err("name the file to write with --out".into()),
             None => std::io::stdout().write_all(&bytes)?,

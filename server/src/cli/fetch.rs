@@ -7,9 +7,9 @@ use crate::service::fetch::{FetchError, Patience, fetch};
 use crate::service::open_data::{fetch_dataset, fetchable};
 use crate::service::virb_config::task_of;
 use clap::{Args, Subcommand};
-use virboard_core::catalog::{ENCODERS, TASKS, encoder};
-use virboard_engine::device;
-use virboard_engine::encoder::{Precision, load};
+use virboard_core::catalogue::{ENCODERS, TASKS, encoder};
+use virboard_nn::device;
+use virboard_nn::encoder::{Precision, load};
 
 /// Options of fetching.
 #[derive(Debug, Args)]
@@ -83,7 +83,7 @@ fn encoders(settings: &Settings, keys: &[String], mirror: Option<&str>) -> Resul
         };
         match fetch(&url, &path, Patience::default(), &Bars::default(), check) {
             Ok(()) => {
-                let sha256 = virboard_engine::files::sha256_file(&path)?;
+                let sha256 = virboard_nn::files::sha256_file(&path)?;
                 println!("{}: {} (SHA-256 {sha256})", entry.key, path.display());
             }
             Err(error @ FetchError::Cancelled) => return Err(error.into()),

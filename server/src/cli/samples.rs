@@ -6,11 +6,11 @@ use crate::service::Settings;
 use crate::service::evaluation::{self, Evaluated, Request};
 use crate::service::samples::{SCORES, ShippedScore};
 use clap::Args;
-use virboard_core::catalog::{ENCODERS, encoder::EncoderRole, encoder::Method, task};
+use virboard_core::catalogue::{ENCODERS, encoder::EncoderRole, encoder::Method, task};
 use virboard_core::protocol::Protocol;
 use virboard_core::results::{Probe, ResultCell};
-use virboard_engine::evaluate::head_path;
-use virboard_engine::files::write_atomically;
+use virboard_lab::work::evaluate::head_path;
+use virboard_nn::files::write_atomically;
 
 /// Options of the retraining.
 #[derive(Debug, Args)]
@@ -79,7 +79,7 @@ impl Samples {
             let json = serde_json::to_vec_pretty(&scores)?;
             write_atomically(&shipped_at.join(SCORES), |file| {
                 use std::io::Write;
-                file.write_all(&json).map_err(virboard_engine::Error::io(SCORES))
+                file.write_all(&json).map_err(virboard_lab::Error::io(SCORES))
             })?;
             return Ok(());
         }

@@ -4,7 +4,7 @@ use super::Failure;
 use clap::Args;
 use image::{ImageBuffer, Luma};
 use std::path::PathBuf;
-use virboard_engine::scene::{MAX_DEPTH, Motion, Scene};
+use virboard_lab::scene::{MAX_DEPTH, Motion, Scene};
 
 /// Options of a rendering.
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
-use virboard_core::catalog::{ENCODERS, TASKS};
+use virboard_core::catalogue::{ENCODERS, TASKS};
 use virboard_core::results::Probe;
 
 /// A list.

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use std::time::Instant;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
-use virboard_engine::image::ImageError;
+use virboard_lab::image::ImageError;
 
 /// Headers that keep browsers from doing what our pages never need. Pages set their own
 /// content security policy with their nonce; everything else gets one that allows nothing.

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use virboard_engine::image::ImageError;
+use virboard_lab::image::ImageError;
 
 /// A problem: `application/problem+json`.
 #[derive(Debug, Clone, Serialize, ToSchema)]

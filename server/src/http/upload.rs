@@ -6,7 +6,7 @@ use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{Multipart, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use virboard_engine::image::{ImageError, MAX_BYTES};
+use virboard_lab::image::{ImageError, MAX_BYTES};
 
 /// What a form holds.
 #[derive(Debug, Default)]

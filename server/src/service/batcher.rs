@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use virboard_core::prediction::Costs;
-use virboard_engine::encoder::registry::Registry;
-use virboard_engine::head::{Head, HeadSpec};
-use virboard_engine::predict::{Answered, Output, predict};
+use virboard_lab::head::{Head, HeadSpec};
+use virboard_lab::predict::{Answered, Output, predict};
+use virboard_lab::registry::Registry;
 
 /// How long a first picture waits for others.
 const GATHER: Duration = Duration::from_millis(4);

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use virboard_app::api::{Content, EpochPoint, Opinion, Overview, RunDetail, SamplePhoto};
 use virboard_app::content::{Address, Board, Example, Facts, content};
 use virboard_core::analysis::Suite;
-use virboard_core::catalog::task;
-use virboard_core::catalog::task::TaskRole;
+use virboard_core::catalogue::task;
+use virboard_core::catalogue::task::TaskRole;
 use virboard_core::leaderboard::{Sheet, Spread};
 use virboard_core::results::ResultCell;
 

@@ -7,10 +7,10 @@
 //! test)`, a step backward costing two forward. Hours: `passes / rate + operations / speed`.
 
 use std::fmt;
-use virboard_core::catalog::task::{OutputKind, Task, TaskRole};
-use virboard_core::catalog::{ENCODERS, TASKS, encoder::EncoderRole};
+use virboard_core::catalogue::task::{OutputKind, Task, TaskRole};
+use virboard_core::catalogue::{ENCODERS, TASKS, encoder::EncoderRole};
 use virboard_core::protocol::Protocol;
-use virboard_engine::recipe::{HeadKind, recipe};
+use virboard_lab::recipe::{HeadKind, recipe};
 
 /// Channels and side of ResNet-50's maps for 224 x 224, the finest first.
 const MAPS: [(f64, f64); 5] = [(64.0, 112.0), (256.0, 56.0), (512.0, 28.0), (1024.0, 14.0), (2048.0, 7.0)];
@@ -134,7 +134,7 @@ impl fmt::Display for Grid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use virboard_core::catalog::task;
+    use virboard_core::catalogue::task;
 
     #[test]
     fn costs_follow_the_formula() {

@@ -3,10 +3,10 @@
 use super::Settings;
 use serde::Serialize;
 use std::path::PathBuf;
-use virboard_core::catalog::task::Task;
+use virboard_core::catalogue::task::Task;
 use virboard_core::protocol::Protocol;
-use virboard_engine::dataset::{self, Broken, Dataset, Split};
-use virboard_engine::progress::Progress;
+use virboard_lab::data::{self, Broken, Dataset, Split};
+use virboard_lab::progress::Progress;
 
 /// The state of one task's data.
 #[derive(Debug, Clone, PartialEq, Serialize)]

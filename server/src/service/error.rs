@@ -1,7 +1,7 @@
 //! What a use case can fail with, as sentences that a person can act on.
 
 use crate::store::StoreError;
-use virboard_engine::image::ImageError;
+use virboard_lab::image::ImageError;
 
 /// The result of a use case.
 pub type Result<T> = std::result::Result<T, ServiceError>;
@@ -70,11 +70,11 @@ impl From<object_store::Error> for ServiceError {
     }
 }
 
-impl From<virboard_engine::Error> for ServiceError {
-    fn from(error: virboard_engine::Error) -> Self {
+impl From<virboard_lab::Error> for ServiceError {
+    fn from(error: virboard_lab::Error) -> Self {
         match error {
-            virboard_engine::Error::Image(error) => Self::Image(error),
-            virboard_engine::Error::NoWeights { key, .. } => Self::NoWeights(key),
+            virboard_lab::Error::Image(error) => Self::Image(error),
+            virboard_lab::Error::NoWeights { key, .. } => Self::NoWeights(key),
             other => Self::internal(other),
         }
     }

@@ -5,9 +5,9 @@ use super::evaluation::Plan;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
-use virboard_core::catalog::{task, task::OutputKind};
-use virboard_engine::encoder::registry::Registry;
-use virboard_engine::recipe::{HeadKind, recipe};
+use virboard_core::catalogue::{task, task::OutputKind};
+use virboard_lab::recipe::{HeadKind, recipe};
+use virboard_lab::registry::Registry;
 
 /// Seconds and bytes of a plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -33,9 +33,9 @@ const PICTURES: usize = 4;
 const TRAINING: f64 = 3.0;
 
 /// How many pictures a ResNet-50 encodes in a second on the registry’s device and in its precision, measured on a few.
-pub fn pictures_per_second(registry: &Registry) -> virboard_engine::Result<f64> {
+pub fn pictures_per_second(registry: &Registry) -> virboard_lab::Result<f64> {
     const BATCH: usize = 8;
-    let network = virboard_engine::encoder::random("Random", registry.device(), registry.precision())?.network;
+    let network = virboard_nn::load::random("Random", registry.device(), registry.precision())?.network;
     let input = network.preprocessing();
     let pixels = (3 * input.width * input.height) as usize;
     let batch = input.batch(&vec![vec![0.1; pixels]; BATCH], registry.device())?;
@@ -51,7 +51,7 @@ pub fn pictures_per_second(registry: &Registry) -> virboard_engine::Result<f64> 
 
 /// Measures each encoder on a few pictures and scales that up by the plan's samples and epochs.
 /// Heads are counted by their multiplications at the speed that the encoder reached.
-pub fn estimate(registry: &Registry, plan: &Plan) -> virboard_engine::Result<Estimate> {
+pub fn estimate(registry: &Registry, plan: &Plan) -> virboard_lab::Result<Estimate> {
     let mut per_picture: BTreeMap<&str, f64> = BTreeMap::new();
     let mut total = Estimate::default();
     let mut encoded: Vec<(&str, &str)> = Vec::new();

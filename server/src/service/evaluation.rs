@@ -5,23 +5,23 @@ use super::{OpenError, Settings};
 use crate::store::{Epoch, NewRun, Store, StoreError, StoredResult, now};
 use std::path::Path;
 use std::sync::Mutex;
-use virboard_core::catalog::encoder::Encoder;
-use virboard_core::catalog::{ENCODERS, TASKS, encoder as encoder_of, task, task::TaskRole};
+use virboard_core::catalogue::encoder::Encoder;
+use virboard_core::catalogue::{ENCODERS, TASKS, encoder as encoder_of, task, task::TaskRole};
 use virboard_core::protocol::Protocol;
 use virboard_core::results::{Provenance, ResultCell, Source};
-use virboard_engine::dataset;
-use virboard_engine::encoder::Precision;
-use virboard_engine::encoder::registry::Registry;
-use virboard_engine::evaluate::{Bench, Folders, Job, Outcome};
-use virboard_engine::progress::{EpochReport, Progress};
-use virboard_engine::train::Configuration;
+use virboard_lab::data;
+use virboard_lab::progress::{EpochReport, Progress};
+use virboard_lab::registry::Registry;
+use virboard_lab::train::Configuration;
+use virboard_lab::work::evaluate::{Bench, Folders, Job, Outcome};
+use virboard_nn::encoder::Precision;
 
 /// What an evaluation fails with.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluationError {
     /// The engine failed.
     #[error(transparent)]
-    Engine(#[from] virboard_engine::Error),
+    Engine(#[from] virboard_lab::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -42,7 +42,7 @@ pub async fn clean_up(settings: &Settings, store: &Store) -> Result<(), OpenErro
     let folders = settings.folders();
     for (job, runs) in store.running_jobs().await? {
         let lock = folders.runs.join(format!("{job}.lock"));
-        if virboard_engine::files::try_lock(&lock)?.is_some() {
+        if virboard_nn::files::try_lock(&lock)?.is_some() {
             store.interrupt_job(&job).await?;
             tracing::warn!(job, runs, "a killed process left this job; `virboard evaluate` takes it up again");
         }
@@ -54,7 +54,7 @@ pub async fn clean_up(settings: &Settings, store: &Store) -> Result<(), OpenErro
 }
 
 fn clean(folder: &Path, depth: usize) {
-    match virboard_engine::files::remove_unfinished(folder) {
+    match virboard_nn::files::remove_unfinished(folder) {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, folder = %folder.display(), "unfinished files were removed"),
         Err(error) => tracing::warn!(%error, "unfinished files could not be removed"),
@@ -88,11 +88,11 @@ pub fn published_tasks(
     keys: Option<&[String]>,
     seed: u64,
     protocol: Protocol,
-) -> Result<Vec<TaskPlan>, virboard_engine::Error> {
+) -> Result<Vec<TaskPlan>, virboard_lab::Error> {
     let Some(keys) = keys else { return Ok(TASKS.iter().map(|t| published(t, seed, protocol)).collect()) };
     keys.iter()
         .map(|key| {
-            let task = super::virb_config::task_of(key).ok_or_else(|| virboard_engine::Error::Unknown {
+            let task = super::virb_config::task_of(key).ok_or_else(|| virboard_lab::Error::Unknown {
                 what: "task",
                 key: key.clone(),
                 known: TASKS.iter().map(|t| t.key).collect::<Vec<_>>().join(", "),
@@ -176,7 +176,7 @@ fn sizes(
     key: &str,
     protocol: Protocol,
     skip_broken: bool,
-) -> Result<(usize, usize), virboard_engine::Error> {
+) -> Result<(usize, usize), virboard_lab::Error> {
     if let Some(listing) = dataset::list(key, &folders.places.datasets, protocol)? {
         if let Some(problem) = listing.problems.first().filter(|_| !skip_broken) {
             return Err(listing.bad(format!(
@@ -230,7 +230,7 @@ pub struct Done {
 impl Done {
     /// Takes in a job's end. Only what would end every other job too is passed on.
     fn add(&mut self, job: Result<Vec<Evaluated>, EvaluationError>) -> Result<(), EvaluationError> {
-        use virboard_engine::Error as Engine;
+        use virboard_lab::Error as Engine;
         match job {
             Ok(finished) => self.finished.extend(finished),
             Err(EvaluationError::Engine(e)) if !matches!(e, Engine::Cancelled | Engine::DiskFull { .. }) => {
@@ -305,7 +305,7 @@ impl Workshop<'_> {
         }
         for (i, job) in busy {
             let path = folders.runs.join(format!("{}.lock", job.name()));
-            let _lock = virboard_engine::files::lock(&path)?;
+            let _lock = virboard_nn::files::lock(&path)?;
             // What the other process finished is not done again.
             done.add(self.run(&folders, job, i + 1, jobs.len(), false))?;
         }
@@ -333,7 +333,7 @@ impl Workshop<'_> {
             return Ok(Vec::new());
         }
         listener.job(number, of, &job.encoder, &job.task);
-        let device = virboard_engine::device::name(self.registry.device());
+        let device = virboard_nn::device::name(self.registry.device());
         let name = job.name();
         let mut runs = Vec::new();
         for (i, json) in configurations.iter().enumerate() {
@@ -371,7 +371,7 @@ impl Workshop<'_> {
                     .map(|(row, o)| Evaluated { result: row.result, epochs: o.curve.iter().map(epoch).collect() })
                     .collect())
             }
-            Err(error @ virboard_engine::Error::Cancelled) => Err(error.into()),
+            Err(error @ virboard_lab::Error::Cancelled) => Err(error.into()),
             Err(error) => {
                 for run in runs {
                     self.runtime.block_on(store.fail_run(run, &error.to_string()))?;

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use virboard_engine::progress::Progress;
+use virboard_lab::progress::Progress;
 
 /// Why nothing was fetched.
 #[derive(Debug, thiserror::Error)]

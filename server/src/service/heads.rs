@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
-use virboard_core::catalog::encoder::{Architecture, Encoder};
-use virboard_engine::device::Device;
-use virboard_engine::encoder::LoadedEncoder;
-use virboard_engine::evaluate::head_path;
-use virboard_engine::files::sha256_file;
-use virboard_engine::head::{Head, OWN_TASK};
+use virboard_core::catalogue::encoder::{Architecture, Encoder};
+use virboard_lab::head::{Head, OWN_TASK};
+use virboard_lab::work::evaluate::head_path;
+use virboard_nn::device::Device;
+use virboard_nn::files::sha256_file;
+use virboard_nn::load::LoadedEncoder;
 
 /// Head files, own ones before those that ship with Virboard.
 pub struct Heads {
@@ -41,13 +41,13 @@ impl Heads {
             for entry in std::fs::read_dir(folder.join(encoder.key)).into_iter().flatten().flatten() {
                 let name = entry.file_name();
                 let Some(task) = name.to_str().and_then(|n| n.strip_suffix(".safetensors")) else { continue };
-                if virboard_core::catalog::task(task).is_some() {
+                if virboard_core::catalogue::task(task).is_some() {
                     tasks.insert(task.to_owned());
                 }
             }
         }
         // In the catalogue's order.
-        let order = |key: &String| virboard_core::catalog::TASKS.iter().position(|t| t.key == key);
+        let order = |key: &String| virboard_core::catalogue::TASKS.iter().position(|t| t.key == key);
         let mut tasks: Vec<String> = tasks.into_iter().collect();
         tasks.sort_by_key(order);
         tasks
@@ -72,13 +72,8 @@ impl Heads {
     }
 
     /// The head for a task on a loaded encoder; loaded at first use and when it changes.
-    pub fn get(
-        &self,
-        encoder: &LoadedEncoder,
-        task: &str,
-        device: &Device,
-    ) -> virboard_engine::Result<Option<Arc<Head>>> {
-        let Some(entry) = virboard_core::catalog::encoder(&encoder.key) else { return Ok(None) };
+    pub fn get(&self, encoder: &LoadedEncoder, task: &str, device: &Device) -> virboard_lab::Result<Option<Arc<Head>>> {
+        let Some(entry) = virboard_core::catalogue::encoder(&encoder.key) else { return Ok(None) };
         let Some(version) = self.version(entry, task) else { return Ok(None) };
         let key = (encoder.key.clone(), task.to_owned());
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);

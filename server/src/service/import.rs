@@ -7,13 +7,13 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-use virboard_core::catalog::{TASKS, encoder, task::Task};
+use virboard_core::catalogue::{TASKS, encoder, task::Task};
 use virboard_core::protocol::Protocol;
 use virboard_core::results::{Probe, Provenance, ResultCell, Source};
-use virboard_engine::dataset::{self, Broken};
-use virboard_engine::encoder::registry::Registry;
-use virboard_engine::evaluate::head_path;
-use virboard_engine::virb_head;
+use virboard_lab::data::{self, Broken};
+use virboard_lab::registry::Registry;
+use virboard_lab::virb_head;
+use virboard_lab::work::evaluate::head_path;
 
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum ImportError {
     Store(#[from] StoreError),
     /// The engine failed.
     #[error(transparent)]
-    Engine(#[from] virboard_engine::Error),
+    Engine(#[from] virboard_lab::Error),
     /// A file cannot be read.
     #[error("{path}: {source}")]
     Io {
@@ -151,7 +151,7 @@ pub async fn virb_tree(
             }
         }
         let configuration = serde_json::json!({ "name": f.configuration, "from": f.folder.display().to_string() });
-        let sha256 = registry.checkpoint(&f.encoder).and_then(|p| virboard_engine::files::sha256_file(&p).ok());
+        let sha256 = registry.checkpoint(&f.encoder).and_then(|p| virboard_nn::files::sha256_file(&p).ok());
         let said =
             Said { sha256: sha256.unwrap_or_default(), configuration: configuration.to_string(), selected: chosen };
         rows.push((row(&f.encoder, f.task.key, f.score, f.finished_at, said, head), Vec::new()));

@@ -4,9 +4,9 @@ use super::Settings;
 use super::fetch::{FetchError, Patience, fetch};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use virboard_core::catalog::task::Task;
-use virboard_engine::dataset;
-use virboard_engine::progress::Progress;
+use virboard_core::catalogue::task::Task;
+use virboard_lab::data;
+use virboard_lab::progress::Progress;
 
 /// How an archive is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use super::{Result, ServiceError};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage, imageops};
-use virboard_engine::head::Label;
-use virboard_engine::predict::Grid;
+use virboard_lab::head::Label;
+use virboard_lab::predict::Grid;
 
 /// Longest side of pictures that are only looked at.
 pub const SHOWN: u32 = 1280;
@@ -31,7 +31,7 @@ pub fn shown_size(width: u32, height: u32) -> (u32, u32) {
 /// The photo as it is shown: an upright JPEG without metadata.
 pub fn photo(picture: &RgbImage) -> Result<Vec<u8>> {
     let (w, h) = shown_size(picture.width(), picture.height());
-    let small = virboard_engine::preprocess::resize(picture, w, h, virboard_engine::preprocess::Filter::Bicubic);
+    let small = virboard_nn::preprocess::resize(picture, w, h, virboard_nn::preprocess::Filter::Bicubic);
     let mut out = Vec::new();
     image::codecs::jpeg::JpegEncoder::new_with_quality(&mut out, 88)
         .write_image(small.as_raw(), w, h, ExtendedColorType::Rgb8)

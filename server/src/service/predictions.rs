@@ -7,12 +7,12 @@ use crate::store::StoredPrediction;
 use image::RgbImage;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use virboard_core::catalog::task::OutputKind;
-use virboard_core::catalog::{self, encoder::Encoder};
+use virboard_core::catalogue::task::OutputKind;
+use virboard_core::catalogue::{self, encoder::Encoder};
 use virboard_core::prediction::{ClassProbability, Costs, ImageInfo, MaskLabel, Output, Prediction, Predictions};
-use virboard_engine::files::sha256;
-use virboard_engine::head::HeadSpec;
-use virboard_engine::predict::Output as Raw;
+use virboard_lab::head::HeadSpec;
+use virboard_lab::predict::Output as Raw;
+use virboard_nn::files::sha256;
 
 /// Address below which the pictures of predictions are found.
 pub const PICTURES: &str = "/api/v1/predictions";
@@ -106,7 +106,7 @@ impl Virboard {
     /// A picture of a prediction: `mask.png`, `map.png`, `flow.png`, `shown.png`, `overlay.png` or `grid.bin`.
     pub async fn picture(&self, image: &str, encoder: &str, task: &str, version: &str, file: &str) -> Result<Vec<u8>> {
         let info = self.image_info(image).await?;
-        let (Some(encoder), Some(task)) = (catalog::encoder(encoder), catalog::task(task)) else {
+        let (Some(encoder), Some(task)) = (catalogue::encoder(encoder), catalogue::task(task)) else {
             return Err(ServiceError::NotFound("There is no such encoder or task."));
         };
         if !version.bytes().all(|b| b.is_ascii_alphanumeric()) {
@@ -133,7 +133,7 @@ impl Virboard {
             return Err(ServiceError::Request("Name at least one encoder in the field `encoder`.".to_owned()));
         }
         for task in tasks {
-            let entry = catalog::task(task).ok_or_else(|| ServiceError::UnknownTask(task.clone()))?;
+            let entry = catalogue::task(task).ok_or_else(|| ServiceError::UnknownTask(task.clone()))?;
             match (entry.images, second) {
                 (1, _) | (2, Some(_)) => {}
                 (2, None) => {
@@ -152,14 +152,14 @@ impl Virboard {
         }
         let mut plan: Plan = Vec::new();
         for key in encoders {
-            let encoder = catalog::encoder(key).ok_or_else(|| ServiceError::UnknownEncoder(key.clone()))?;
+            let encoder = catalogue::encoder(key).ok_or_else(|| ServiceError::UnknownEncoder(key.clone()))?;
             if plan.iter().any(|(e, _)| e.key == encoder.key) {
                 continue;
             }
             if !self.registry.available(key) {
                 return Err(ServiceError::NoWeights(encoder.name.to_owned()));
             }
-            let images = |task: &str| catalog::task(task).map_or(1, |t| t.images);
+            let images = |task: &str| catalogue::task(task).map_or(1, |t| t.images);
             let most = if second.is_some() { 2 } else { 1 };
             let mut wanted = if tasks.is_empty() { self.heads.tasks(encoder) } else { tasks.to_vec() };
             wanted.retain(|t| images(t) <= most);
@@ -192,7 +192,7 @@ impl Virboard {
         let permit = self.decoders.clone().acquire_owned().await.map_err(ServiceError::internal)?;
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let pixels = virboard_engine::image::decode(&bytes)?;
+            let pixels = virboard_lab::image::decode(&bytes)?;
             Ok((Arc::new(pixels), bytes))
         })
         .await?
@@ -272,7 +272,7 @@ impl Virboard {
         tasks: &[&Asked],
         costs: &mut Costs,
     ) -> Result<Vec<Prediction>> {
-        let preprocessing = virboard_engine::encoder::preprocessing(encoder.architecture);
+        let preprocessing = virboard_nn::load::preprocessing(encoder.architecture);
         let mut input = Vec::new();
         for photo in std::iter::once(&mut *photo).chain(second) {
             let pixels = self.pixels(photo).await?;

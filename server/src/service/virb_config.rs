@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use virboard_core::catalog::{TASKS, task, task::Task};
+use virboard_core::catalogue::{TASKS, task, task::Task};
 use virboard_core::protocol::Protocol;
-use virboard_engine::encoder::Precision;
-use virboard_engine::evaluate::{TEST_BATCH, configuration};
-use virboard_engine::train::optimiser::Kind;
-use virboard_engine::train::schedule::Schedule;
-use virboard_engine::train::{Configuration, Selection};
+use virboard_lab::train::{Configuration, Selection};
+use virboard_lab::work::evaluate::{TEST_BATCH, configuration};
+use virboard_nn::encoder::Precision;
+use virboard_nn::optimiser::Kind;
+use virboard_nn::schedule::Schedule;
 
 /// Why a file of configurations is refused.
 #[derive(Debug, thiserror::Error)]

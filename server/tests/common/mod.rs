@@ -9,7 +9,7 @@ use axum::http::{Request, Response, StatusCode, header};
 use std::path::{Path, PathBuf};
 use tower::ServiceExt;
 use virboard::service::{Settings, Virboard};
-use virboard_engine::encoder::Precision;
+use virboard_nn::encoder::Precision;
 
 /// A running application and its data folder.
 pub struct Server {

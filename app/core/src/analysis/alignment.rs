@@ -2,8 +2,8 @@
 //! `virboard cka`.
 
 use super::report::{Analysis, Marks, Panel, Table};
-use crate::catalog::encoder;
-use crate::catalog::encoder::Method;
+use crate::catalogue::encoder;
+use crate::catalogue::encoder::Method;
 use crate::statistics::mean;
 use serde::{Deserialize, Serialize};
 

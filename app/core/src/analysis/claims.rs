@@ -2,8 +2,8 @@
 
 use super::report::{Analysis, Table, percent, probability};
 use super::{Matrix, figures};
-use crate::catalog::encoder::{Encoder, EncoderRole, Method, Pretraining};
-use crate::catalog::task::Category;
+use crate::catalogue::encoder::{Encoder, EncoderRole, Method, Pretraining};
+use crate::catalogue::task::Category;
 use crate::statistics::{mean, pearson, sign_test};
 use figures::{best_against_supervised, changes, comparable, method_change};
 
@@ -443,11 +443,11 @@ fn advice(m: &Matrix) -> Outcome {
     let structural: Vec<usize> = (0..m.tasks.len()).filter(|t| is_structural(m.tasks[*t].category)).collect();
     let own = super::standing::standings(&m.only_tasks(&structural));
     let best = own.places.first().filter(|_| own.places.len() >= 3)?;
-    let best = crate::catalog::encoder(&best.encoder)?;
+    let best = crate::catalogue::encoder(&best.encoder)?;
     let places = own
         .places
         .iter()
-        .filter_map(|s| crate::catalog::encoder(&s.encoder))
+        .filter_map(|s| crate::catalogue::encoder(&s.encoder))
         .any(|e| e.pretraining == Pretraining::Places);
     (places && all.places.len() >= 3).then(|| {
         let ok = first.group == 1 && best.pretraining == Pretraining::Places;

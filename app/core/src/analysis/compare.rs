@@ -2,7 +2,7 @@
 
 use super::report::{Analysis, Marks, Panel, Table, probability};
 use super::{Matrix, contrast};
-use crate::catalog::task::Category;
+use crate::catalogue::task::Category;
 use crate::statistics::sign_test;
 
 /// Most encoders that can be told apart in a picture.

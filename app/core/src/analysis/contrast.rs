@@ -2,8 +2,8 @@
 
 use super::Matrix;
 use super::report::{Analysis, Bar, Marks, Panel, Table, percent, probability};
-use crate::catalog::encoder::{Encoder, Method, Pretraining};
-use crate::catalog::task::Category;
+use crate::catalogue::encoder::{Encoder, Method, Pretraining};
+use crate::catalogue::task::Category;
 use crate::statistics::{Interval, Resampler, SignTest, mean, sign_test};
 
 /// What a pair differs in.

@@ -1,8 +1,8 @@
 //! Encoders x tasks as numbers.
 
-use crate::catalog::encoder::{Encoder, EncoderRole, Method};
-use crate::catalog::task::{Category, Task, TaskRole};
-use crate::catalog::{ENCODERS, TASKS};
+use crate::catalogue::encoder::{Encoder, EncoderRole, Method};
+use crate::catalogue::task::{Category, Task, TaskRole};
+use crate::catalogue::{ENCODERS, TASKS};
 use crate::protocol::Protocol;
 use crate::results::ResultCell;
 use crate::statistics::{mean, population_deviation};

@@ -106,7 +106,7 @@ pub fn what_would_change(matrix: &Matrix) -> Analysis {
     if swaps.is_empty() {
         return Analysis::not_enough("An order needs two encoders with a task in common.");
     }
-    let name = |key: &str| crate::catalog::encoder(key).map_or(key.to_owned(), |e| e.name.to_owned());
+    let name = |key: &str| crate::catalogue::encoder(key).map_or(key.to_owned(), |e| e.name.to_owned());
     let mut table = Table::new(&[
         "ahead",
         "behind",

@@ -1,8 +1,8 @@
 //! What an encoder is good and bad at, and which others are like it.
 
 use super::Matrix;
-use crate::catalog::encoder::Encoder;
-use crate::catalog::task::{Category, Task};
+use crate::catalogue::encoder::Encoder;
+use crate::catalogue::task::{Category, Task};
 use crate::statistics::mean;
 
 /// Mean deviations from which a category counts as a strength or a weakness.

@@ -1,7 +1,7 @@
 //! Who is best over all tasks: computed here and nowhere else.
 
 use super::Matrix;
-use crate::catalog::task::Category;
+use crate::catalogue::task::Category;
 use crate::statistics::{Interval, Resampler, mean_ranks};
 use serde::{Deserialize, Serialize};
 

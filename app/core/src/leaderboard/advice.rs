@@ -1,8 +1,8 @@
 //! Which encoder to use, for whoever says what matters.
 
 use super::{Row, Sheet};
-use crate::catalog::encoder::{Method, Pretraining};
-use crate::catalog::task::Category;
+use crate::catalogue::encoder::{Method, Pretraining};
+use crate::catalogue::task::Category;
 use crate::statistics::Resampler;
 
 /// Resampled sets of tasks.

@@ -1,7 +1,7 @@
 //! What a view shows, as plain numbers and texts: what cells are made of and what is exported.
 
 use super::{Column, Sheet, Show, View};
-use crate::catalog::task::Category;
+use crate::catalogue::task::Category;
 
 /// Columns and rows as they are seen, on all pages.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Which rows a view shows, and in which order.
 
 use super::{Sheet, View};
-use crate::catalog::task::Category;
+use crate::catalogue::task::Category;
 use std::cmp::Ordering;
 
 /// Most rows of a page.

@@ -1,6 +1,6 @@
 //! Which encoders have seen a task's images while they were trained.
 
-use crate::catalog::encoder::Pretraining;
+use crate::catalogue::encoder::Pretraining;
 
 /// Whether images of the task's data set were in the encoder's training data, as far as the
 /// names of both tell: scores on them say less about new images. ImageNet v2 was collected
@@ -25,7 +25,7 @@ pub fn seen(pretraining: Pretraining, task: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::task;
+    use crate::catalogue::task;
 
     #[test]
     fn own_data_is_marked_and_nothing_else() {

@@ -3,9 +3,9 @@
 use super::seen;
 use crate::analysis::standing::standings;
 use crate::analysis::{Matrix, Suite};
-use crate::catalog::encoder::{Licence, Method, Pretraining};
-use crate::catalog::published::published;
-use crate::catalog::task::{Category, Metric};
+use crate::catalogue::encoder::{Licence, Method, Pretraining};
+use crate::catalogue::published::published;
+use crate::catalogue::task::{Category, Metric};
 use crate::protocol::Protocol;
 use crate::results::{ResultCell, Source};
 use crate::statistics::Interval;

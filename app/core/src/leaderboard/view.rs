@@ -1,7 +1,7 @@
 //! What a reader asked to see: the query of the page's address.
 
-use crate::catalog::encoder::{Method, Pretraining};
-use crate::catalog::task::Category;
+use crate::catalogue::encoder::{Method, Pretraining};
+use crate::catalogue::task::Category;
 
 /// What cells show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

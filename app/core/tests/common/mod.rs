@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use virboard_core::analysis::Suite;
-use virboard_core::catalog::encoder::Encoder;
-use virboard_core::catalog::task::Task;
+use virboard_core::catalogue::encoder::Encoder;
+use virboard_core::catalogue::task::Task;
 use virboard_core::protocol::Protocol;
 use virboard_core::results::{Probe, Provenance, ResultCell, Source};
 

@@ -4,8 +4,8 @@ use super::Options;
 use super::pairs::{DATASETS, comparable};
 use crate::analysis::Matrix;
 use crate::analysis::report::{Analysis, Marks, Panel, Sample, Table};
-use crate::catalog::encoder::Pretraining;
-use crate::catalog::task::Category;
+use crate::catalogue::encoder::Pretraining;
+use crate::catalogue::task::Category;
 use crate::statistics::mean;
 
 /// Normalised scores of the comparable encoders: row, column, value. Where the suite has none

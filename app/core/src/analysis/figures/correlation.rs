@@ -3,8 +3,8 @@
 use super::Options;
 use crate::analysis::report::{Analysis, Dot, Marks, Panel, Series, Table, probability};
 use crate::analysis::{Matrix, Suite};
-use crate::catalog::published::published;
-use crate::catalog::task::{Category, Task};
+use crate::catalogue::published::published;
+use crate::catalogue::task::{Category, Task};
 use crate::statistics::{Correlation, line, mean, pearson, spearman};
 
 /// Encoders below this top-1 score on ImageNet are left out of ViRB's figure.

@@ -4,7 +4,7 @@ use super::Options;
 use super::pairs::{DATASETS, colour, comparable};
 use crate::analysis::Matrix;
 use crate::analysis::report::{Analysis, Bar, Marks, Panel, Table, percent, probability};
-use crate::catalog::encoder::{Method, Pretraining};
+use crate::catalogue::encoder::{Method, Pretraining};
 use crate::statistics::{anova, kruskal, mean};
 
 /// Tasks and the training data with images like theirs.

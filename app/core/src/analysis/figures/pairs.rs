@@ -3,9 +3,9 @@
 use super::Options;
 use crate::analysis::Matrix;
 use crate::analysis::report::{Analysis, Bar, Marks, Panel, Table, percent};
-use crate::catalog::encoder::{Encoder, Method, Pretraining};
-use crate::catalog::published::published;
-use crate::catalog::task::Category;
+use crate::catalogue::encoder::{Encoder, Method, Pretraining};
+use crate::catalogue::published::published;
+use crate::catalogue::task::Category;
 use crate::statistics::mean;
 
 /// Number of a data set's colour.
@@ -133,7 +133,7 @@ pub fn against_supervised(matrix: &Matrix, options: &Options) -> Analysis {
 
 /// Of the published points, in which all encoders but Supervised are anonymous.
 fn published_improvement(task: &str) -> Option<f64> {
-    let better = crate::catalog::task(task)?.metric.higher_is_better();
+    let better = crate::catalogue::task(task)?.metric.higher_is_better();
     let p = published(task)?;
     let supervised = p.supervised?;
     // Supervised's own point is one of them.

@@ -3,8 +3,8 @@
 use super::Options;
 use crate::analysis::Matrix;
 use crate::analysis::report::{Analysis, Bar, Dot, Marks, Panel, Series, Table, percent, probability};
-use crate::catalog::encoder::{Encoder, Method, Pretraining};
-use crate::catalog::published::{Published, published};
+use crate::catalogue::encoder::{Encoder, Method, Pretraining};
+use crate::catalogue::published::{Published, published};
 use crate::statistics::{Correlation, line, mean, pearson, spearman};
 
 fn method(e: &Encoder) -> bool {

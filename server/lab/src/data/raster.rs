@@ -1,0 +1,111 @@
+//! Reading truths that are pictures of labels or of numbers.
+
+use super::Target;
+use crate::image::{ImageError, MAX_PIXELS};
+use crate::{Error, Result};
+use image::{DynamicImage, GrayImage, ImageReader, Rgb, RgbImage};
+use std::path::Path;
+use tiff::decoder::{Decoder, DecodingResult};
+use virboard_nn::preprocess::{Filter, resize, resize_numbers};
+
+/// ViRB's size of pixel-wise truths.
+const VIRB: u32 = 224;
+
+/// Decodes a picture of labels or numbers without changing its values.
+pub fn decode(path: &Path) -> Result<DynamicImage> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let mut reader = ImageReader::new(std::io::Cursor::new(bytes));
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(16 * MAX_PIXELS);
+    reader.limits(limits);
+    let reader = reader.with_guessed_format().map_err(Error::io(path))?;
+    reader.decode().map_err(|e| damaged(path, &e))
+}
+
+fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::Damaged { path: path.to_path_buf(), reason: why.to_string() }
+}
+
+/// An 8-bit picture of class numbers.
+pub fn classes(path: &Path) -> Result<GrayImage> {
+    match decode(path)? {
+        DynamicImage::ImageLuma8(grey) => Ok(grey),
+        other => Err(damaged(path, &format!("class numbers should be 8-bit grey, this is {:?}", other.color()))),
+    }
+}
+
+/// Pillow's `convert("L")`: the grey value of a picture of any kind.
+pub fn grey(path: &Path) -> Result<GrayImage> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let rgb = crate::image::decode(&bytes).map_err(|e: ImageError| damaged(path, &e))?;
+    let luma = |p: &Rgb<u8>| {
+        let [r, g, b] = p.0.map(u32::from);
+        image::Luma([((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8])
+    };
+    Ok(GrayImage::from_fn(rgb.width(), rgb.height(), |x, y| luma(rgb.get_pixel(x, y))))
+}
+
+/// A mask from class numbers, each changed by `class`.
+pub fn mask(picture: &GrayImage, class: impl Fn(u8) -> u8) -> Target {
+    Target::Mask {
+        width: picture.width(),
+        height: picture.height(),
+        classes: picture.as_raw().iter().map(|v| class(*v)).collect(),
+    }
+}
+
+/// One number per pixel.
+pub fn numbers(width: u32, height: u32, values: Vec<f32>) -> Target {
+    Target::Values { width, height, channels: 1, values }
+}
+
+/// A 16-bit grey picture as numbers.
+pub fn sixteen_bit(path: &Path) -> Result<Target> {
+    match decode(path)? {
+        DynamicImage::ImageLuma16(p) => {
+            Ok(numbers(p.width(), p.height(), p.as_raw().iter().map(|v| f32::from(*v)).collect()))
+        }
+        DynamicImage::ImageLuma8(p) => {
+            Ok(numbers(p.width(), p.height(), p.as_raw().iter().map(|v| f32::from(*v)).collect()))
+        }
+        other => Err(damaged(path, &format!("a depth map should be grey, this is {:?}", other.color()))),
+    }
+}
+
+/// A TIFF of numbers, one a pixel.
+pub fn tiff(path: &Path) -> Result<Target> {
+    let file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let bad = |e: tiff::TiffError| damaged(path, &e);
+    let mut decoder = Decoder::new(std::io::BufReader::new(file)).map_err(bad)?;
+    let (width, height) = decoder.dimensions().map_err(bad)?;
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(damaged(path, &format!("{width} x {height} pixels are too many")));
+    }
+    let values: Vec<f32> = match decoder.read_image().map_err(bad)? {
+        DecodingResult::F32(v) => v,
+        DecodingResult::F64(v) => v.into_iter().map(|v| v as f32).collect(),
+        DecodingResult::U16(v) => v.into_iter().map(f32::from).collect(),
+        DecodingResult::U8(v) => v.into_iter().map(f32::from).collect(),
+        _ => return Err(damaged(path, &"its numbers are of an unusual kind")),
+    };
+    if values.len() != (width * height) as usize {
+        return Err(damaged(path, &"it has not one number a pixel"));
+    }
+    Ok(numbers(width, height, values))
+}
+
+/// ViRB's way to 224 x 224: Pillow's bicubic filter even on class numbers, in 8 bits for
+/// masks and in floating point for numbers.
+pub fn virb_bicubic(target: Target) -> Target {
+    match target {
+        Target::Mask { width, height, classes } => {
+            let picture = RgbImage::from_fn(width, height, |x, y| Rgb([classes[(y * width + x) as usize]; 3]));
+            let small = resize(&picture, VIRB, VIRB, Filter::Bicubic);
+            Target::Mask { width: VIRB, height: VIRB, classes: small.pixels().map(|p| p.0[0]).collect() }
+        }
+        Target::Values { width, height, channels: 1, values } => {
+            numbers(VIRB, VIRB, resize_numbers(&values, (width, height), (VIRB, VIRB), Filter::Bicubic))
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,138 @@
+//! What a task trains and measures: head, loss, metric and view of the pictures (paper,
+//! sections 3.2 and 3.3; ViRB's runner).
+
+use crate::head::Architecture;
+use crate::score::metric::Scoring;
+use crate::train::augment::{Extra, View};
+use crate::train::loss::Loss;
+use virboard_core::catalogue::encoder::Architecture as Network;
+use virboard_core::catalogue::task::{Metric, OutputKind, Task, TaskRole};
+use virboard_core::protocol::Protocol;
+use virboard_nn::encoder::Encoder;
+use virboard_nn::load::LoadedEncoder;
+use virboard_nn::network::deeplab::Shape;
+use virboard_nn::network::{multi_embedding, pixelwise};
+
+/// The recipe of one task under one protocol.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipe {
+    /// Kind of head.
+    pub head: HeadKind,
+    /// Whether the head is the small variant that ships.
+    pub slim: bool,
+    /// Training loss.
+    pub loss: Loss,
+    /// Metric.
+    pub scoring: Scoring,
+    /// How pictures are seen.
+    pub view: View,
+    /// Whether features are encoded once, without augmentation.
+    pub cached: bool,
+    /// Numbers that the head puts out, where they are not one a label.
+    pub channels: Option<usize>,
+    /// Factor from the head's output to the task's unit.
+    pub scale: f32,
+}
+
+/// The kinds of heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadKind {
+    /// One layer on the embedding.
+    Linear,
+    /// Two layers on several embeddings.
+    MultiEmbedding,
+    /// Decoder over all maps.
+    Pixelwise,
+    /// Decoder over the fused maps of two images.
+    Siamese,
+    /// Atrous pyramid.
+    DeepLab,
+}
+
+/// The recipe of a task.
+#[must_use]
+pub fn recipe(task: &Task, protocol: Protocol) -> Recipe {
+    let virb = protocol == Protocol::Virb;
+    let sample = task.role == TaskRole::Sample;
+    let deeplab = task.head.starts_with("DeepLab");
+    let head = match (task.kind, task.images) {
+        (OutputKind::Classification, 1) => HeadKind::Linear,
+        (OutputKind::Classification, _) => HeadKind::MultiEmbedding,
+        (OutputKind::Flow, _) => HeadKind::Siamese,
+        _ if deeplab => HeadKind::DeepLab,
+        _ => HeadKind::Pixelwise,
+    };
+    let loss = match task.metric {
+        Metric::Top1 => Loss::CrossEntropy { first: 1.0 },
+        // EgoHands: 0.1 for the background, 1 for each hand.
+        Metric::MeanIou => Loss::CrossEntropy { first: if task.key == "EgoHands" { 0.1 } else { 1.0 } },
+        Metric::Iou => Loss::BinaryCrossEntropy,
+        Metric::L1 | Metric::FlowAccuracy | Metric::EndpointError => Loss::L1,
+    };
+    let channels = match task.kind {
+        OutputKind::Segmentation if task.metric == Metric::Iou => Some(1),
+        OutputKind::Depth => Some(1),
+        // ViRB predicts the grey value of the flow's picture.
+        OutputKind::Flow => Some(if virb && !sample { 1 } else { 2 }),
+        OutputKind::Classification | OutputKind::Segmentation => None,
+    };
+    let view = match task.key {
+        "CityscapesSemanticSegmentation" => View::Whole { crop: 450, extra: Extra::Scale { unscaled_origin: virb } },
+        "EgoHands" => View::Whole { crop: 513, extra: Extra::Hands },
+        "KITTI" => View::Whole { crop: 224, extra: Extra::None },
+        _ => View::Squash,
+    };
+    // Brings values near the size of a decoder's first outputs.
+    let scale = match (task.kind, sample) {
+        (OutputKind::Depth, true) => 5.0,
+        (OutputKind::Flow, true) => 4.0,
+        (OutputKind::Flow, false) if !virb => 16.0,
+        _ => 1.0,
+    };
+    let paper = !sample;
+    Recipe {
+        head,
+        slim: sample,
+        loss,
+        scoring: Scoring {
+            metric: task.metric,
+            skip_zero: paper && task.metric == Metric::MeanIou,
+            void_zero: task.key == "CityscapesSemanticSegmentation",
+        },
+        view,
+        cached: sample || task.kind == OutputKind::Classification,
+        channels,
+        scale,
+    }
+}
+
+impl Recipe {
+    /// The head's architecture over an encoder.
+    #[must_use]
+    pub fn architecture(&self, encoder: &LoadedEncoder, images: usize, protocol: Protocol) -> Architecture {
+        let network: &dyn Encoder = &*encoder.network;
+        let channels: Vec<usize> = network.maps().iter().map(|m| m.channels).collect();
+        match self.head {
+            HeadKind::Linear => Architecture::Linear { input: network.embedding_len() },
+            HeadKind::MultiEmbedding => {
+                let hidden = if self.slim { 64 } else { multi_embedding::HIDDEN };
+                Architecture::MultiEmbedding { input: images * network.embedding_len(), hidden }
+            }
+            HeadKind::Pixelwise => {
+                let slim = self.slim.then(|| pixelwise::SLIM.to_vec());
+                Architecture::Pixelwise { channels, slim }
+            }
+            HeadKind::Siamese => {
+                let slim = Some(if self.slim { pixelwise::SLIM.to_vec() } else { channels.clone() });
+                Architecture::Pixelwise { channels: channels.iter().map(|c| images * c).collect(), slim }
+            }
+            HeadKind::DeepLab if self.slim => Architecture::DeepLab(Shape::slim(channels[1], channels[3])),
+            HeadKind::DeepLab => {
+                let resnet = encoder.architecture != Network::EfficientNetLite0;
+                // torchvision's bottlenecks are a quarter as wide inside.
+                let block4 = resnet.then_some((channels[4] / 4, channels[4]));
+                Architecture::DeepLab(Shape::virb(channels[1], channels[3], block4, protocol == Protocol::Virb))
+            }
+        }
+    }
+}

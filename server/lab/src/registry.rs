@@ -1,0 +1,135 @@
+//! Loaded encoders, each loaded once and kept within a memory budget.
+
+use crate::{Error, Result};
+use candle_core::Device;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use virboard_core::catalogue::encoder::Method;
+use virboard_nn::encoder::Precision;
+use virboard_nn::load::{self, LoadedEncoder};
+
+/// File name endings of checkpoints, the preferred one first.
+const ENDINGS: [&str; 5] = ["safetensors", "pt", "pth.tar", "pth", "torch"];
+
+/// Finds checkpoints and keeps loaded encoders, the least recently used leaving first.
+pub struct Registry {
+    folders: Vec<PathBuf>,
+    device: Device,
+    precision: Precision,
+    budget: usize,
+    /// Checkpoints that lie elsewhere.
+    files: Vec<(String, PathBuf)>,
+    /// The most recently used at the end.
+    loaded: Mutex<Vec<Arc<LoadedEncoder>>>,
+}
+
+impl Registry {
+    /// Looks for checkpoints in `folders`, in this order; keeps at most `budget` bytes of
+    /// weights loaded (always at least the one in use).
+    #[must_use]
+    pub fn new(folders: Vec<PathBuf>, device: Device, budget: usize) -> Self {
+        Self { folders, device, precision: Precision::F32, budget, files: Vec::new(), loaded: Mutex::new(Vec::new()) }
+    }
+
+    /// The same with checkpoints that lie elsewhere, which come before those in the folders.
+    #[must_use]
+    pub fn with_files(self, files: Vec<(String, PathBuf)>) -> Self {
+        Self { files, ..self }
+    }
+
+    /// The same with ResNets in another precision.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the device cannot have it.
+    pub fn with_precision(self, precision: Precision) -> Result<Self> {
+        precision.check(&self.device)?;
+        Ok(Self { precision, ..self })
+    }
+
+    /// How exactly ResNets compute.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The device on which encoders run.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The checkpoint of `key`, if there is one. `Random` needs none.
+    #[must_use]
+    pub fn checkpoint(&self, key: &str) -> Option<PathBuf> {
+        let named = self.files.iter().find(|(k, _)| k == key).map(|(_, path)| path.clone());
+        named.or_else(|| self.folders.iter().find_map(|folder| checkpoint_in(folder, key)))
+    }
+
+    /// Whether `key` can be run here.
+    #[must_use]
+    pub fn available(&self, key: &str) -> bool {
+        virboard_core::catalogue::encoder(key)
+            .is_some_and(|e| e.method == Method::Random || self.checkpoint(key).is_some())
+    }
+
+    /// Complains unless `key` can be run here.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] or [`Error::NoWeights`].
+    pub fn check(&self, key: &str) -> Result<()> {
+        catalogued(key)?;
+        if self.available(key) { Ok(()) } else { Err(self.no_weights(key)) }
+    }
+
+    fn no_weights(&self, key: &str) -> Error {
+        let folder = self.folders.first().cloned().unwrap_or_default();
+        Error::NoWeights { key: key.to_owned(), path: folder.join(format!("{key}.safetensors")) }
+    }
+
+    /// The encoder `key`, loaded at first use.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::NoWeights`] or whatever is wrong with the checkpoint.
+    pub fn get(&self, key: &str) -> Result<Arc<LoadedEncoder>> {
+        let entry = catalogued(key)?;
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = loaded.iter().position(|e| e.key == key) {
+            let encoder = loaded.remove(at);
+            loaded.push(encoder.clone());
+            return Ok(encoder);
+        }
+        let started = std::time::Instant::now();
+        let encoder = if entry.method == Method::Random {
+            load::random(key, &self.device, self.precision)?
+        } else {
+            let path = self.checkpoint(key).ok_or_else(|| self.no_weights(key))?;
+            load::load(key, entry.architecture, &path, None, &self.device, self.precision)?
+        };
+        tracing::info!(
+            encoder = key,
+            megabytes = encoder.bytes >> 20,
+            seconds = started.elapsed().as_secs_f32(),
+            "encoder loaded"
+        );
+        let encoder = Arc::new(encoder);
+        loaded.push(encoder.clone());
+        while loaded.len() > 1 && loaded.iter().map(|e| e.bytes).sum::<usize>() > self.budget {
+            let old = loaded.remove(0);
+            tracing::info!(encoder = old.key, "encoder unloaded to stay within the memory budget");
+        }
+        Ok(encoder)
+    }
+}
+
+fn checkpoint_in(folder: &Path, key: &str) -> Option<PathBuf> {
+    ENDINGS.iter().map(|ending| folder.join(format!("{key}.{ending}"))).find(|path| path.is_file())
+}
+
+/// The catalogue's entry, or an error that lists what there is.
+pub fn catalogued(key: &str) -> Result<&'static virboard_core::catalogue::encoder::Encoder> {
+    virboard_core::catalogue::encoder(key).ok_or_else(|| Error::Unknown {
+        what: "encoder",
+        key: key.to_owned(),
+        known: virboard_core::catalogue::ENCODERS.iter().map(|e| e.key).collect::<Vec<_>>().join(", "),
+    })
+}

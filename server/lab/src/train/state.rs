@@ -1,0 +1,125 @@
+//! The state of a training between two epochs, in a file that is whole or not there.
+//!
+//! A training that is taken up again from it goes on to the same bit: order and augmentation
+//! of an epoch depend on the seed and the epoch's number alone.
+
+use super::Member;
+use crate::progress::EpochReport;
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+use virboard_nn::files::{sha256, write_through};
+
+const METADATA: &str = "virboard_training";
+
+#[derive(Serialize, Deserialize)]
+struct Description {
+    /// What is trained on what; with another the file is of no use.
+    identity: String,
+    epoch: u32,
+    members: Vec<MemberDescription>,
+    /// SHA-256 of the tensors' bytes.
+    sha256: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MemberDescription {
+    steps: u64,
+    curve: Vec<EpochReport>,
+    best: Option<(u32, f64)>,
+}
+
+/// Writes the state of `members` after `epoch`.
+pub fn save(path: &Path, identity: &str, epoch: u32, members: &[Member]) -> Result<()> {
+    let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
+    for (i, member) in members.iter().enumerate() {
+        let mut put = |kind: &str, name: &str, tensor: &Tensor| -> Result<()> {
+            tensors.insert(format!("{i}.{kind}.{name}"), tensor.to_device(&Device::Cpu)?.contiguous()?);
+            Ok(())
+        };
+        for (name, var) in member.head.parameters().all() {
+            put("head", name, var.as_tensor())?;
+        }
+        for (name, tensor) in member.optimiser.state()? {
+            put("optimiser", &name, &tensor)?;
+        }
+        for (name, tensor) in member.best.iter().flat_map(|b| &b.tensors) {
+            put("best", name, tensor)?;
+        }
+    }
+    let bad = |reason: String| Error::Unusable { path: path.to_path_buf(), what: "training state", reason };
+    let body = safetensors::serialize(&tensors, None).map_err(|e| bad(e.to_string()))?;
+    let description = Description {
+        identity: identity.to_owned(),
+        epoch,
+        members: members
+            .iter()
+            .map(|m| MemberDescription {
+                steps: m.optimiser.steps(),
+                curve: m.curve.clone(),
+                best: m.best.as_ref().map(|b| (b.epoch, b.metric)),
+            })
+            .collect(),
+        sha256: sha256(&body),
+    };
+    drop(body);
+    let description = serde_json::to_string(&description).map_err(|e| bad(e.to_string()))?;
+    let metadata = HashMap::from([(METADATA.to_owned(), description)]);
+    let bytes = safetensors::serialize(&tensors, Some(metadata)).map_err(|e| bad(e.to_string()))?;
+    write_through(path, |file| file.write_all(&bytes).map_err(Error::io(path)))
+}
+
+/// Takes up a saved state; gives the number of finished epochs, 0 without a usable file.
+pub fn restore(path: &Path, identity: &str, members: &mut [Member]) -> Result<u32> {
+    if !path.is_file() {
+        return Ok(0);
+    }
+    match read(path, identity, members) {
+        Ok(epoch) => Ok(epoch),
+        Err(error @ Error::Network(virboard_nn::Error::Io { .. })) => Err(error),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "the state of the training cannot be used; it begins anew");
+            Ok(0)
+        }
+    }
+}
+
+fn read(path: &Path, identity: &str, members: &mut [Member]) -> Result<u32> {
+    let bad = |reason: String| Error::Unusable { path: path.to_path_buf(), what: "training state", reason };
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
+    let text = metadata.metadata().as_ref().and_then(|m| m.get(METADATA));
+    let text = text.ok_or_else(|| bad("it has no description".to_owned()))?;
+    let description: Description = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+    if description.identity != identity || description.members.len() != members.len() {
+        return Err(bad("it belongs to another training".to_owned()));
+    }
+    let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| bad(e.to_string()))?;
+    drop(bytes);
+    let sorted: BTreeMap<_, _> = tensors.iter().collect();
+    let body = safetensors::serialize(sorted, None).map_err(|e| bad(e.to_string()))?;
+    if sha256(&body) != description.sha256 {
+        return Err(bad("its tensors are damaged".to_owned()));
+    }
+    for (i, (member, said)) in members.iter_mut().zip(description.members).enumerate() {
+        let device = member.head.trainable().first().map_or(Device::Cpu, |v| v.device().clone());
+        for (name, var) in member.head.parameters().all() {
+            let tensor = tensors.remove(&format!("{i}.head.{name}")).filter(|t| t.dims() == var.dims());
+            let tensor = tensor.ok_or_else(|| bad(format!("it lacks `{name}`")))?;
+            var.set(&tensor.to_device(&device)?)?;
+        }
+        let mut part = |kind: &str| -> BTreeMap<String, Tensor> {
+            let prefix = format!("{i}.{kind}.");
+            let names: Vec<String> = tensors.keys().filter(|k| k.starts_with(&prefix)).cloned().collect();
+            names.into_iter().filter_map(|n| Some((n[prefix.len()..].to_owned(), tensors.remove(&n)?))).collect()
+        };
+        member.optimiser.restore(part("optimiser"), said.steps)?;
+        let best = part("best");
+        member.best = said.best.map(|(epoch, metric)| super::Best { epoch, metric, tensors: best });
+        member.curve = said.curve;
+    }
+    Ok(description.epoch)
+}

@@ -1,0 +1,99 @@
+//! Encoding a folder of pictures with any checkpoint into one file of features.
+
+use crate::pipeline::ahead;
+use crate::progress::Progress;
+use crate::{Error, Result, image};
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use virboard_nn::files::write_atomically;
+use virboard_nn::load::LoadedEncoder;
+
+/// Pictures that are encoded at once.
+const BATCH: usize = 8;
+/// The layer that is not a map.
+const EMBEDDING: &str = "embedding";
+
+/// Files directly in `folder` whose names end like pictures, sorted by name.
+pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
+    let ending = |p: &Path| p.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    let known = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.is_file() && ending(p).is_some_and(|e| known.contains(&e.as_str())))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(Error::Unsupported(format!("{} holds no pictures (.jpg, .png, .webp, ...)", folder.display())));
+    }
+    Ok(files)
+}
+
+/// Encodes `files` and writes a safetensors file: a tensor per layer, `f32`, whose row i
+/// belongs to the i-th name of the metadata entry `files` (a JSON list).
+///
+/// # Errors
+/// [`Error::Unsupported`] for a layer that the encoder does not have (it lists those it
+/// has), and an error that names the file for a picture that cannot be read.
+pub fn encode(
+    encoder: &LoadedEncoder,
+    files: &[PathBuf],
+    layers: &[String],
+    out: &Path,
+    device: &Device,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let network = &*encoder.network;
+    let known: Vec<&str> = network.maps().iter().map(|m| m.name.as_str()).chain([EMBEDDING]).collect();
+    if let Some(unknown) = layers.iter().find(|l| !known.contains(&l.as_str())) {
+        return Err(Error::Unsupported(format!(
+            "there is no layer `{unknown}`; this encoder has {}",
+            known.join(", ")
+        )));
+    }
+    let mut parts: BTreeMap<String, Vec<Tensor>> = layers.iter().map(|l| (l.clone(), Vec::new())).collect();
+    let maps = layers.iter().any(|l| l != EMBEDDING);
+    progress.begin("encoding", files.len() as u64);
+    let mut done = 0;
+    let prepare = |chunk: &[PathBuf]| -> Result<Vec<Vec<f32>>> {
+        chunk.par_iter().map(|file| input(encoder, file)).collect::<Result<_>>()
+    };
+    ahead(files.chunks(BATCH), prepare, |inputs| {
+        if progress.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let features = network.features_with(&network.preprocessing().batch(&inputs, device)?, maps)?;
+        for (layer, rows) in &mut parts {
+            let map = network.maps().iter().position(|m| m.name == *layer);
+            let tensor = map.map_or(&features.embedding, |i| &features.maps[i]);
+            rows.push(tensor.to_device(&Device::Cpu)?.contiguous()?);
+        }
+        done += inputs.len();
+        progress.advance(done as u64);
+        Ok(())
+    })?;
+    let names: Vec<String> =
+        files.iter().map(|f| f.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())).collect();
+    let bad = |e: &dyn std::fmt::Display| Error::Unusable {
+        path: out.to_path_buf(),
+        what: "feature file",
+        reason: e.to_string(),
+    };
+    let metadata = HashMap::from([
+        ("files".to_owned(), serde_json::to_string(&names).map_err(|e| bad(&e))?),
+        ("encoder_sha256".to_owned(), encoder.provenance.sha256.clone()),
+    ]);
+    let tensors: BTreeMap<String, Tensor> =
+        parts.into_iter().map(|(layer, rows)| Ok((layer, Tensor::cat(&rows, 0)?))).collect::<Result<_>>()?;
+    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|e| bad(&e))?;
+    write_atomically(out, |file| std::io::Write::write_all(file, &bytes).map_err(Error::io(out)))
+}
+
+fn input(encoder: &LoadedEncoder, file: &Path) -> Result<Vec<f32>> {
+    let bytes = std::fs::read(file).map_err(Error::io(file))?;
+    let picture = image::decode(&bytes).map_err(|e| Error::Unsupported(format!("{}: {e}", file.display())))?;
+    Ok(encoder.network.preprocessing().input(&picture))
+}

@@ -1,0 +1,104 @@
+//! 32 photographs through every checkpoint format, against torchvision on the same files, and
+//! through published weights that nobody here made, against their authors' package.
+
+use candle_core::{Device, Tensor};
+use std::path::{Path, PathBuf};
+use virboard_lab::work::encode::{encode, pictures};
+use virboard_nn::encoder::Precision;
+use virboard_nn::load::load_any;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn values(t: &Tensor) -> Vec<f32> {
+    t.flatten_all().and_then(|t| t.to_vec1()).expect("f32")
+}
+
+/// Copies the photographs that the vectors are of, named so that they sort in their order.
+fn copies(wanted: &std::collections::HashMap<String, Tensor>, folder: &Path) -> Vec<String> {
+    let names: Vec<u8> = wanted["files"].to_vec1().expect("bytes");
+    let names = std::str::from_utf8(&names).expect("text").lines();
+    names
+        .enumerate()
+        .map(|(i, name)| {
+            let copy = format!("{i:02}.jpg");
+            std::fs::copy(root().join("../..").join(name), folder.join(&copy)).expect("copied");
+            copy
+        })
+        .collect()
+}
+
+#[test]
+fn published_weights_give_their_authors_embeddings() {
+    let wanted = candle_core::safetensors::load(root().join("tests/vectors/photographs.safetensors"), &Device::Cpu);
+    let wanted = wanted.expect("the vectors are in the repository");
+    let photos = tempfile::tempdir().expect("a folder");
+    let names = copies(&wanted, photos.path());
+    let encoder =
+        load_any(&root().join("../samples/encoders/EfficientNetLite0.safetensors"), None, &Device::Cpu, Precision::F32);
+    let out = photos.path().join("out.safetensors");
+    let files = pictures(photos.path()).expect("listed");
+    encode(&encoder.expect("it ships"), &files, &["embedding".to_owned()], &out, &Device::Cpu, &()).expect("encoded");
+    let got = candle_core::safetensors::load(&out, &Device::Cpu).expect("readable");
+    let (got, wanted) = (values(&got["embedding"]), values(&wanted["efficientnet.embedding"]));
+    assert_eq!(got.len(), wanted.len());
+    let scale = wanted.iter().copied().fold(0f32, |m, v| m.max(v.abs()));
+    let error = got.iter().zip(&wanted).map(|(g, w)| (g - w).abs()).fold(0f32, f32::max) / scale;
+    println!("{} photographs: relative error {error:.1e}", names.len());
+    assert!(error < 1e-4, "{error}");
+}
+
+#[test]
+fn every_format_encodes_photographs_as_torchvision_does() {
+    let wanted = candle_core::safetensors::load(root().join("tests/vectors/photographs.safetensors"), &Device::Cpu);
+    let wanted = wanted.expect("the vectors are in the repository");
+    let photos = tempfile::tempdir().expect("a folder");
+    let names = copies(&wanted, photos.path());
+    std::fs::write(photos.path().join("notes.txt"), "no picture").expect("written");
+    let files = pictures(photos.path()).expect("listed");
+    assert_eq!(files.len(), names.len());
+    let layers = ["conv", "block1", "block2", "block3", "block4", "embedding"].map(str::to_owned);
+    for checkpoint in [
+        "virb.pt",
+        "swav.pth.tar",
+        "moco.pth.tar",
+        "pirl.torch",
+        "simclr.pth.tar",
+        "torchvision.pth",
+        "plain.safetensors",
+    ] {
+        let path = root().join("tests/vectors/checkpoints").join(checkpoint);
+        let encoder = load_any(&path, None, &Device::Cpu, Precision::F32).expect(checkpoint);
+        let out = photos.path().join("out.safetensors");
+        encode(&encoder, &files, &layers, &out, &Device::Cpu, &()).expect(checkpoint);
+        let got = candle_core::safetensors::load(&out, &Device::Cpu).expect("readable");
+        for layer in &layers {
+            let (got, wanted, scale) =
+                (values(&got[layer]), values(&wanted[layer]), values(&wanted[&format!("{layer}.scale")])[0]);
+            let step = (got.len() - 1) as f64 / (wanted.len() - 1) as f64;
+            let pairs: Vec<(f32, f32)> =
+                wanted.iter().enumerate().map(|(i, w)| (got[(i as f64 * step) as usize], *w)).collect();
+            let error = pairs.iter().map(|(g, w)| (g - w).abs()).fold(0f32, f32::max) / scale;
+            let dot = |f: fn(&(f32, f32)) -> f32| pairs.iter().map(f).map(f64::from).sum::<f64>();
+            let cosine = dot(|p| p.0 * p.1) / (dot(|p| p.0 * p.0) * dot(|p| p.1 * p.1)).sqrt();
+            println!("{checkpoint:20} {layer:10} relative error {error:.1e}, cosine {cosine:.6}");
+            assert!(cosine > 0.999_999, "{checkpoint} {layer}: cosine {cosine}");
+            assert!(error < 1e-4, "{checkpoint} {layer}: {error}");
+        }
+        let bytes = std::fs::read(&out).expect("read");
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).expect("a header");
+        let listed = header.metadata().as_ref().and_then(|m| m.get("files")).expect("the files");
+        assert_eq!(serde_json::from_str::<Vec<String>>(listed).expect("JSON"), names);
+    }
+}
+
+#[test]
+fn an_unknown_layer_and_an_empty_folder_are_named() {
+    let path = root().join("tests/vectors/checkpoints/plain.safetensors");
+    let encoder = load_any(&path, None, &Device::Cpu, Precision::F32).expect("loaded");
+    let error = encode(&encoder, &[], &["block9".to_owned()], Path::new("x"), &Device::Cpu, &()).expect_err("refused");
+    assert!(error.to_string().contains("block9") && error.to_string().contains("block4"), "{error}");
+    let empty = tempfile::tempdir().expect("a folder");
+    assert!(pictures(empty.path()).expect_err("refused").to_string().contains("holds no pictures"));
+}

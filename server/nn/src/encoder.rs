@@ -1,0 +1,136 @@
+//! Frozen encoders: named feature maps and an embedding, whatever the architecture.
+
+use crate::preprocess::Preprocessing;
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+use virboard_core::catalogue::encoder::Architecture;
+
+/// A feature map that an encoder offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapSpec {
+    /// Name, such as `block3`.
+    pub name: String,
+    /// Input pixels per map pixel, in both directions.
+    pub stride: usize,
+    /// Channels.
+    pub channels: usize,
+}
+
+/// How exactly a ResNet computes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// As PyTorch does by default.
+    #[default]
+    F32,
+    /// Weights and activations in half precision, on a GPU.
+    F16,
+    /// Weights and activations in bfloat16, sums in `f32`.
+    Bf16,
+}
+
+impl Precision {
+    /// Whether it is the default, which is said nowhere.
+    #[must_use]
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    pub fn is_default(&self) -> bool {
+        *self == Self::F32
+    }
+
+    /// The precision of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::F32, Self::F16, Self::Bf16].into_iter().find(|p| p.name() == name)
+    }
+
+    /// What of it a network can have: only ResNets have another one than the default.
+    #[must_use]
+    pub fn of_network(self, architecture: Architecture) -> Self {
+        if architecture == Architecture::EfficientNetLite0 { Self::F32 } else { self }
+    }
+
+    /// Complains if it cannot be had on a device.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for half precision on the CPU, or bfloat16 on a processor without it.
+    pub fn check(self, device: &Device) -> Result<()> {
+        match self {
+            Self::Bf16 if device.is_cpu() => crate::cpu::bf16::check(),
+            Self::F16 if device.is_cpu() => {
+                let reason = "half precision is for GPUs; use `--precision bf16` or `--precision f32` on the CPU";
+                Err(Error::Unsupported(reason.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The type of candle's tensors.
+    #[must_use]
+    pub const fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+
+    /// `f32`, `f16` or `bf16`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+/// What an encoder makes of a batch.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// One tensor a [`MapSpec`], `N x C x H/stride x W/stride`, the finest first; its values may
+    /// lie in another order.
+    pub maps: Vec<Tensor>,
+    /// `N x E`.
+    pub embedding: Tensor,
+}
+
+impl Features {
+    /// The embeddings of several images side by side, `N x (K * E)`.
+    pub fn embeddings(images: &[Self]) -> Result<Tensor> {
+        let all: Vec<&Tensor> = images.iter().map(|i| &i.embedding).collect();
+        Ok(Tensor::cat(&all, 1)?)
+    }
+
+    /// The maps of several images side by side on channels, each `N x H x W x (K * C)`.
+    pub fn maps_nhwc(images: &[Self]) -> Result<Vec<Tensor>> {
+        let levels = images.first().map_or(0, |i| i.maps.len());
+        (0..levels)
+            .map(|level| {
+                let all: Vec<&Tensor> = images.iter().map(|i| &i.maps[level]).collect();
+                Ok(Tensor::cat(&all, 1)?.permute((0, 2, 3, 1))?.contiguous()?)
+            })
+            .collect()
+    }
+}
+
+/// A frozen network.
+pub trait Encoder: Send + Sync {
+    /// The maps in the order of [`Features::maps`].
+    fn maps(&self) -> &[MapSpec];
+    /// Length E of the embedding.
+    fn embedding_len(&self) -> usize;
+    /// How pictures become its input.
+    fn preprocessing(&self) -> &Preprocessing;
+    /// All maps and the embedding of a batch `N x 3 x H x W`.
+    fn features(&self, input: &Tensor) -> Result<Features>;
+    /// The embedding alone, `N x E`, which costs less than with the maps.
+    fn embedding(&self, input: &Tensor) -> Result<Tensor> {
+        Ok(self.features(input)?.embedding)
+    }
+    /// As [`Self::features`], but without any maps unless they are wanted.
+    fn features_with(&self, input: &Tensor, maps: bool) -> Result<Features> {
+        if maps { self.features(input) } else { Ok(Features { maps: Vec::new(), embedding: self.embedding(input)? }) }
+    }
+}

@@ -1,0 +1,113 @@
+//! What can go wrong with networks and their files, each with what failed and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// The result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error that names the file, tensor or device it is about.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The disk is full.
+    #[error(
+        "{path} could not be written because the disk is full; free some space (`virboard cache prune` empties the feature cache) and start again: finished work is kept"
+    )]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A checkpoint is not what its name promises.
+    #[error("{path} is not a readable checkpoint: {reason}")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A pickle names something that would run code when Python loads it.
+    #[error(
+        "{path} is refused: its pickle asks for `{name}`, which a checkpoint of weights does not need. It was not executed"
+    )]
+    UnsafePickle {
+        /// The file.
+        path: PathBuf,
+        /// Module and name that it asks for.
+        name: String,
+    },
+    /// A tensor that the architecture needs is not in the file.
+    #[error("{path} has no tensor `{name}`{hint}")]
+    MissingTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        name: String,
+        /// A leftover with a similar name, as a clause; empty without one.
+        hint: String,
+    },
+    /// A tensor has another shape than the architecture needs.
+    #[error("tensor `{name}` of {path} has shape {found:?}; the architecture needs {wanted:?}")]
+    TensorShape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        name: String,
+        /// Shape in the file.
+        found: Vec<usize>,
+        /// Shape that is needed.
+        wanted: Vec<usize>,
+    },
+    /// The file has tensors that the architecture does not know.
+    #[error("{path} has tensors that this architecture does not know: {names}. Is it another network?")]
+    UnknownTensors {
+        /// The file.
+        path: PathBuf,
+        /// The first few names.
+        names: String,
+    },
+    /// The asked device is not there.
+    #[error("device {device} cannot be used: {reason}")]
+    Device {
+        /// As it was asked for.
+        device: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// The network or the device cannot do what was asked.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A tensor operation failed.
+    #[error("computation failed: {0}")]
+    Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// An I/O error with its path.
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| match source.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            _ => Self::Io { path, source },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_that_the_disk_is_full() {
+        // ENOSPC of Linux.
+        let error = Error::io("features/x")(std::io::Error::from_raw_os_error(28));
+        let said = error.to_string();
+        assert!(said.contains("features/x") && said.contains("disk is full") && said.contains("cache prune"), "{said}");
+    }
+}

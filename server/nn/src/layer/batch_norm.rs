@@ -1,0 +1,223 @@
+//! Batch normalisation with PyTorch's statistics and momentum (`torch.nn.BatchNorm2d`).
+
+use crate::Result;
+use crate::cpu::normalise::{self, Normal};
+use crate::cpu::{read, values};
+use crate::parameters::Parameters;
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor, Var};
+
+/// Where a batch normalisation takes mean and variance from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistics {
+    /// From the batch; the running ones move towards them. PyTorch's `train()`.
+    Batch,
+    /// From the batch, the running ones staying as they are.
+    BatchOnly,
+    /// From the running ones. PyTorch's `eval()`.
+    Running,
+}
+
+/// Normalisation of each of C channels.
+#[derive(Debug)]
+pub struct BatchNorm {
+    weight: Tensor,
+    bias: Tensor,
+    mean: Var,
+    var: Var,
+    eps: f64,
+    momentum: f64,
+}
+
+impl BatchNorm {
+    /// Adds `NAME.weight` (1), `NAME.bias` (0) and the running `NAME.running_mean` (0) and
+    /// `NAME.running_var` (1) of `channels`. `momentum` is the share of the newest batch.
+    pub fn new(parameters: &mut Parameters, name: &str, channels: usize, eps: f64, momentum: f64) -> Result<Self> {
+        Ok(Self {
+            weight: parameters.constant(&format!("{name}.weight"), channels, 1.0)?,
+            bias: parameters.constant(&format!("{name}.bias"), channels, 0.0)?,
+            mean: parameters.buffer(&format!("{name}.running_mean"), channels, 0.0)?,
+            var: parameters.buffer(&format!("{name}.running_var"), channels, 1.0)?,
+            eps,
+            momentum,
+        })
+    }
+
+    /// Normalises `N x H x W x C`, with ReLU behind it if `relu`. The batch's variance is the
+    /// biased one; the running one takes up the unbiased one, as PyTorch's.
+    pub fn forward(&self, x: &Tensor, statistics: Statistics, relu: bool) -> Result<Tensor> {
+        let (n, h, w, c) = x.dims4()?;
+        let flat = x.reshape((n * h * w, c))?.contiguous()?;
+        let y = if x.device().is_cpu() {
+            self.fused(&flat, statistics, relu)?
+        } else {
+            let y = self.plain(&flat, statistics)?;
+            if relu { y.relu()? } else { y }
+        };
+        Ok(y.reshape((n, h, w, c))?)
+    }
+
+    /// In tensor operations, on any device: `pixels x C`.
+    fn plain(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
+        let (centred, var) = if statistics == Statistics::Running {
+            (x.broadcast_sub(self.mean.as_tensor())?, self.var.as_tensor().clone())
+        } else {
+            let mean = x.mean(0)?;
+            let centred = x.broadcast_sub(&mean)?;
+            let var = centred.sqr()?.mean(0)?;
+            if statistics == Statistics::Batch {
+                self.follow(&mean.detach(), &var.detach(), x.dim(0)?)?;
+            }
+            (centred, var)
+        };
+        let scale = (var + self.eps)?.sqrt()?.recip()?.mul(&self.weight)?;
+        Ok(centred.broadcast_mul(&scale)?.broadcast_add(&self.bias)?)
+    }
+
+    /// In one operation, on the CPU.
+    fn fused(&self, x: &Tensor, statistics: Statistics, relu: bool) -> Result<Tensor> {
+        let (pixels, channels) = x.dims2()?;
+        let of_batch = statistics != Statistics::Running;
+        let (mean, var) = if of_batch {
+            read(x, |x| normalise::moments(x, channels))?
+        } else {
+            (self.mean.to_vec1()?, self.var.to_vec1()?)
+        };
+        if statistics == Statistics::Batch {
+            let tensor = |values: &[f32]| Tensor::from_slice(values, channels, x.device());
+            self.follow(&tensor(&mean)?, &tensor(&var)?, pixels)?;
+        }
+        let inverse = var.iter().map(|v| (1.0 / (f64::from(*v) + self.eps).sqrt()) as f32).collect();
+        Ok(x.apply_op3(&self.weight, &self.bias, Fused { mean, inverse, of_batch, relu })?)
+    }
+
+    /// Moves the running statistics towards those of a batch.
+    fn follow(&self, mean: &Tensor, var: &Tensor, pixels: usize) -> Result<()> {
+        let count = pixels as f64;
+        let unbiased = (var * (count / (count - 1.0).max(1.0)))?;
+        let moved = |old: &Var, new: &Tensor| (old.as_tensor() * (1.0 - self.momentum))? + (new * self.momentum)?;
+        self.mean.set(&moved(&self.mean, mean)?)?;
+        Ok(self.var.set(&moved(&self.var, &unbiased)?)?)
+    }
+}
+
+/// The normalisation of `pixels x C` by weight and bias, whose gradient takes into account
+/// that the moments are the batch's.
+struct Fused {
+    mean: Vec<f32>,
+    /// 1 / deviation.
+    inverse: Vec<f32>,
+    of_batch: bool,
+    relu: bool,
+}
+
+impl Fused {
+    fn normal(&self, weight: &[f32], bias: &[f32]) -> Normal {
+        let scale = weight.iter().zip(&self.inverse).map(|(w, i)| w * i).collect();
+        Normal { mean: self.mean.clone(), scale, shift: bias.to_vec(), relu: self.relu }
+    }
+}
+
+/// Hands over the values of two tensors.
+fn read_both<T>(x: &Tensor, gradient: &Tensor, take: impl FnOnce(&[f32], &[f32]) -> T) -> candle_core::Result<T> {
+    let taken = read(x, |x| read(gradient, |gradient| take(x, gradient)));
+    taken.and_then(|taken| taken).map_err(candle_core::Error::wrap)
+}
+
+impl CustomOp3 for Fused {
+    fn name(&self) -> &'static str {
+        "batch-norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        of_x: &Layout,
+        weight: &CpuStorage,
+        of_weight: &Layout,
+        bias: &CpuStorage,
+        of_bias: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let x = values(x, of_x)?;
+        let mut out = vec![0f32; x.len()];
+        self.normal(values(weight, of_weight)?, values(bias, of_bias)?).forward(x, &mut out);
+        Ok((CpuStorage::F32(out), of_x.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _result: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let normal = self.normal(&weight.to_vec1()?, &bias.to_vec1()?);
+        let sums = read_both(x, gradient, |x, g| normal.sums(x, g))?;
+        let of_x = x.track_op().then(|| {
+            let count = x.dim(0)? as f32;
+            let share = if self.of_batch { 1.0 / count } else { 0.0 };
+            let scale = &normal.scale;
+            let offset: Vec<f32> = sums.gradient.iter().zip(scale).map(|(g, s)| g * s * share).collect();
+            let slope = sums.product.iter().zip(scale).zip(&self.inverse);
+            let slope: Vec<f32> = slope.map(|((p, s), i)| p * s * i * i * share).collect();
+            let mut out = vec![0f32; x.elem_count()];
+            read_both(x, gradient, |x, g| normal.backward(x, g, &offset, &slope, &mut out))?;
+            Tensor::from_vec(out, x.shape(), x.device())
+        });
+        let of_weight: Vec<f32> = sums.product.iter().zip(&self.inverse).map(|(p, i)| p * i).collect();
+        let vector = |values: Vec<f32>| Tensor::from_vec(values, bias.shape(), bias.device());
+        Ok((of_x.transpose()?, Some(vector(of_weight)?), Some(vector(sums.gradient)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn one_operation_equals_plain_ones_with_their_gradients() {
+        for (pixels, channels) in [(1, 3), (7, 16), (64, 5), (300, 40)] {
+            for statistics in [Statistics::Batch, Statistics::BatchOnly, Statistics::Running] {
+                for relu in [false, true] {
+                    let random = |dims: &[usize]| Var::randn(0.3f32, 2.0, dims, &Device::Cpu).expect("a tensor");
+                    let x = random(&[pixels, channels]);
+                    let factors = random(&[pixels, channels]);
+                    let (weight, bias) = (random(&[channels]), random(&[channels]));
+                    let norm = || {
+                        let mut parameters = Parameters::new(0, &Device::Cpu);
+                        let norm = BatchNorm::new(&mut parameters, "norm", channels, 1e-3, 0.3).expect("a layer");
+                        BatchNorm { weight: weight.as_tensor().clone(), bias: bias.as_tensor().clone(), ..norm }
+                    };
+                    let (ours, plain) = (norm(), norm());
+                    let y = ours.fused(&x, statistics, relu).expect("computed");
+                    let wanted = plain.plain(&x, statistics).expect("computed");
+                    let wanted = if relu { wanted.relu().expect("computed") } else { wanted };
+                    let gradients = |y: &Tensor| {
+                        let loss = (y * factors.as_tensor()).and_then(|y| y.sum_all()).expect("a number");
+                        loss.backward().expect("computed")
+                    };
+                    let (of_ours, of_wanted) = (gradients(&y), gradients(&wanted));
+                    let pair = |var: &Var| {
+                        (of_ours.get(var).expect("a gradient").clone(), of_wanted.get(var).expect("a gradient").clone())
+                    };
+                    let moments = [&ours.mean, &ours.var].map(|v| v.as_tensor().clone());
+                    let [mean, var] = moments;
+                    let mut pairs = vec![(y, wanted), pair(&x), pair(&weight), pair(&bias)];
+                    pairs.push((mean, plain.mean.as_tensor().clone()));
+                    pairs.push((var, plain.var.as_tensor().clone()));
+                    for (nth, (ours, wanted)) in pairs.into_iter().enumerate() {
+                        let largest =
+                            |t: Tensor| t.abs().and_then(|t| t.max_all()?.to_scalar::<f32>()).expect("a number");
+                        let error = largest((&ours - &wanted).expect("of one size"));
+                        let scale = largest(wanted).max(1.0);
+                        assert!(
+                            error < 2e-5 * scale,
+                            "{pixels} x {channels}, {statistics:?}, {nth}: {error} of {scale}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

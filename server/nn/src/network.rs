@@ -1,0 +1,30 @@
+//! Networks: encoders, and what is trained behind them.
+
+pub mod deeplab;
+pub mod efficientnet_lite;
+pub mod linear;
+pub mod multi_embedding;
+pub mod pixelwise;
+pub mod resnet;
+
+#[cfg(test)]
+mod test_networks {
+    use crate::encoder::Encoder;
+    use candle_core::Tensor;
+
+    /// The values in row order.
+    pub fn values(t: &Tensor) -> Vec<f32> {
+        t.flatten_all().and_then(|t| t.to_vec1()).expect("values")
+    }
+
+    /// An image's embedding has the same bits alone on one thread as among those of `x`.
+    pub fn same_bits_in_any_batch(network: &dyn Encoder, x: &Tensor) {
+        let all: Vec<Vec<f32>> = network.embedding(x).and_then(|e| Ok(e.to_vec2()?)).expect("values");
+        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+        for (i, wanted) in all.iter().enumerate() {
+            let alone = x.narrow(0, i, 1).expect("an image");
+            let alone = one_thread.install(|| network.embedding(&alone)).expect("computed");
+            assert_eq!(&values(&alone), wanted, "image {i}");
+        }
+    }
+}

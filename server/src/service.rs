@@ -62,7 +62,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Folders for the engine.
+    /// Folders for the lab.
     #[must_use]
     pub fn folders(&self) -> Folders {
         Folders {
@@ -107,12 +107,18 @@ pub enum OpenError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The engine cannot be used.
+    /// The lab cannot be used.
     #[error(transparent)]
-    Engine(#[from] virboard_lab::Error),
+    Lab(#[from] virboard_lab::Error),
     /// The uploads folder cannot be used.
     #[error("the uploads folder cannot be used: {0}")]
     Blobs(#[from] object_store::Error),
+}
+
+impl From<virboard_nn::Error> for OpenError {
+    fn from(error: virboard_nn::Error) -> Self {
+        virboard_lab::Error::from(error).into()
+    }
 }
 
 /// Uploads at a time; each may hold 20 MB and its decoded picture.

@@ -8,7 +8,8 @@ use std::path::Path;
 use virboard::service::Virboard;
 use virboard_core::catalogue::encoder::Architecture;
 use virboard_nn::device;
-use virboard_nn::encoder::{Precision, RANDOM_SEED, load};
+use virboard_nn::encoder::Precision;
+use virboard_nn::load::{RANDOM_SEED, load};
 use virboard_nn::network::resnet::{Config, random_weights};
 use virboard_nn::seeded::Stream;
 

@@ -206,7 +206,7 @@ pub async fn evaluate(settings: Settings, request: Request, only_plan: bool) -> 
         workshop.run_all(&plan.jobs, request.again)
     };
     tokio::task::spawn_blocking(work).await.map_err(|e| {
-        EvaluationError::Engine(virboard_lab::Error::Unsupported(format!("the evaluation ended unexpectedly: {e}")))
+        EvaluationError::Lab(virboard_lab::Error::Unsupported(format!("the evaluation ended unexpectedly: {e}")))
     })?
 }
 

@@ -9,7 +9,8 @@ use crate::service::virb_config::task_of;
 use clap::{Args, Subcommand};
 use virboard_core::catalogue::{ENCODERS, TASKS, encoder};
 use virboard_nn::device;
-use virboard_nn::encoder::{Precision, load};
+use virboard_nn::encoder::Precision;
+use virboard_nn::load::load;
 
 /// Options of fetching.
 #[derive(Debug, Args)]

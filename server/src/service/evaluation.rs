@@ -19,9 +19,9 @@ use virboard_nn::encoder::Precision;
 /// What an evaluation fails with.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluationError {
-    /// The engine failed.
+    /// The lab failed.
     #[error(transparent)]
-    Engine(#[from] virboard_lab::Error),
+    Lab(#[from] virboard_lab::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -34,6 +34,12 @@ pub enum EvaluationError {
     /// Nothing is left to do.
     #[error("{0}")]
     Nothing(String),
+}
+
+impl From<virboard_nn::Error> for EvaluationError {
+    fn from(error: virboard_nn::Error) -> Self {
+        virboard_lab::Error::from(error).into()
+    }
 }
 
 /// Marks the runs of killed processes and removes their unfinished files. Jobs on which
@@ -230,10 +236,10 @@ pub struct Done {
 impl Done {
     /// Takes in a job's end. Only what would end every other job too is passed on.
     fn add(&mut self, job: Result<Vec<Evaluated>, EvaluationError>) -> Result<(), EvaluationError> {
-        use virboard_lab::Error as Engine;
+        use virboard_lab::Error as Lab;
         match job {
             Ok(finished) => self.finished.extend(finished),
-            Err(EvaluationError::Engine(e)) if !matches!(e, Engine::Cancelled | Engine::DiskFull { .. }) => {
+            Err(EvaluationError::Lab(e)) if !matches!(e, Lab::Cancelled) && !e.is_disk_full() => {
                 self.failures.push(e.to_string());
             }
             Err(error) => return Err(error),

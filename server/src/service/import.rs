@@ -21,9 +21,9 @@ pub enum ImportError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The engine failed.
+    /// The lab failed.
     #[error(transparent)]
-    Engine(#[from] virboard_lab::Error),
+    Lab(#[from] virboard_lab::Error),
     /// A file cannot be read.
     #[error("{path}: {source}")]
     Io {

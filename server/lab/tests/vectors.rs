@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use virboard_core::catalogue::encoder::{Architecture, Format};
 use virboard_lab::head::{Head, RawOutput};
-use virboard_lab::{Error, image};
+use virboard_lab::image;
+use virboard_nn::Error;
 use virboard_nn::checkpoint;
-use virboard_nn::encoder::{self, Encoder, Features, Precision};
+use virboard_nn::encoder::{Encoder, Features, Precision};
+use virboard_nn::load;
 use virboard_nn::network::pixelwise::Pixelwise;
 use virboard_nn::network::resnet::{Config, ResNet};
 use virboard_nn::preprocess::{Filter, resize};
@@ -69,7 +71,7 @@ fn checkpoint(name: &str) -> PathBuf {
 
 #[test]
 fn random_resnet50_is_torchvisions() {
-    let encoder = encoder::random("Random", &Device::Cpu, Precision::F32).expect("built");
+    let encoder = load::random("Random", &Device::Cpu, Precision::F32).expect("built");
     let x = seeded_input("resnet50", &[1, 3, 224, 224]);
     let features = encoder.network.features(&x).expect("computed");
     agree_all(&features, &*encoder.network, &vectors("resnet.safetensors"), "resnet50.");
@@ -156,9 +158,9 @@ fn damaged_checkpoints_are_errors() {
     }
 }
 
-fn sample(key: &str, architecture: Architecture) -> encoder::LoadedEncoder {
+fn sample(key: &str, architecture: Architecture) -> load::LoadedEncoder {
     let path = root().join(format!("../samples/encoders/{key}.safetensors"));
-    encoder::load(key, architecture, &path, None, &Device::Cpu, Precision::F32).expect("the sample encoder loads")
+    load::load(key, architecture, &path, None, &Device::Cpu, Precision::F32).expect("the sample encoder loads")
 }
 
 #[test]

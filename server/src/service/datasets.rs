@@ -38,7 +38,7 @@ pub fn report(
     progress: &dyn Progress,
 ) -> Report {
     let places = settings.folders().places;
-    let source = dataset::source(task.key);
+    let source = data::source(task.key);
     let mut report = Report {
         task: task.key,
         folder: source.map(|s| places.datasets.join(s.folder)),
@@ -49,7 +49,7 @@ pub fn report(
         licence: source.map(|s| s.licence),
         note: source.map(|s| s.note),
     };
-    match dataset::list(task.key, &places.datasets, protocol) {
+    match data::list(task.key, &places.datasets, protocol) {
         Ok(Some(listing)) => {
             (report.train, report.test) = (listing.train.len(), listing.test.len());
             report.problems.clone_from(&listing.problems);
@@ -65,7 +65,7 @@ pub fn report(
                 }
             }
         }
-        Ok(None) => match dataset::open(task.key, &places, protocol, Broken::Refuse, progress) {
+        Ok(None) => match data::open(task.key, &places, protocol, Broken::Refuse, progress) {
             Ok(set) => {
                 (report.train, report.test) = (set.len(Split::Train), set.len(Split::Test));
                 if check {

@@ -183,7 +183,7 @@ fn sizes(
     protocol: Protocol,
     skip_broken: bool,
 ) -> Result<(usize, usize), virboard_lab::Error> {
-    if let Some(listing) = dataset::list(key, &folders.places.datasets, protocol)? {
+    if let Some(listing) = data::list(key, &folders.places.datasets, protocol)? {
         if let Some(problem) = listing.problems.first().filter(|_| !skip_broken) {
             return Err(listing.bad(format!(
                 "{problem} ({} problems; `virboard datasets {key}` lists them)",
@@ -195,8 +195,8 @@ fn sizes(
         }
         return Ok((listing.train.len(), listing.test.len()));
     }
-    let dataset = dataset::open(key, &folders.places, protocol, dataset::Broken::Refuse, &())?;
-    Ok((dataset.len(dataset::Split::Train), dataset.len(dataset::Split::Test)))
+    let dataset = data::open(key, &folders.places, protocol, data::Broken::Refuse, &())?;
+    Ok((dataset.len(data::Split::Train), dataset.len(data::Split::Test)))
 }
 
 /// Keys of the sample tasks.

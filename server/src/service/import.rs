@@ -205,7 +205,7 @@ fn take_head(settings: &Settings, registry: &Registry, found: &Found) -> Result<
     let encoder = registry.get(&found.encoder)?;
     // Names of classes come from the data set, if that is here.
     let places = settings.folders().places;
-    let labels = dataset::open(found.task.key, &places, Protocol::Virb, Broken::Skip, &()).map(|d| d.labels());
+    let labels = data::open(found.task.key, &places, Protocol::Virb, Broken::Skip, &()).map(|d| d.labels());
     let head = virb_head::load(&path, found.task, &encoder, labels.unwrap_or_default(), registry.device())?;
     head.save(&head_path(&settings.folders().heads, &found.encoder, found.task.key))?;
     Ok(true)

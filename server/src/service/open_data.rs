@@ -87,7 +87,7 @@ pub fn fetch_dataset(
     patience: Patience,
     progress: &dyn Progress,
 ) -> Result<PathBuf, FetchError> {
-    let Some(source) = dataset::source(task.key) else {
+    let Some(source) = data::source(task.key) else {
         return Err(FetchError::Unknown(format!("{} ships with Virboard; there is nothing to fetch", task.key)));
     };
     let parts = parts(task.key);

@@ -72,7 +72,8 @@ pub fn photos(peers: &mut Option<Peers>, folder: &Path, rounds: usize) -> Result
         &mut [("Virboard", &mut || {
             let prepare = |chunk: &[PathBuf]| chunk.par_iter().map(one).collect::<virboard_lab::Result<Vec<_>>>();
             Ok(ahead(files.chunks(8), prepare, |inputs| {
-                network.embedding(&input.batch(&inputs, &Device::Cpu)?).map(drop)
+                network.embedding(&input.batch(&inputs, &Device::Cpu)?)?;
+                Ok(())
             })?)
         })],
     )

@@ -11,7 +11,8 @@ use virboard_core::catalogue::task::Metric;
 use virboard_core::protocol::Protocol;
 use virboard_lab::image::decode;
 use virboard_lab::score::metric::{SampleScore, Scoring, interval, score};
-use virboard_nn::encoder::{LoadedEncoder, Precision, load, random};
+use virboard_nn::encoder::Precision;
+use virboard_nn::load::{LoadedEncoder, load, random};
 use virboard_nn::preprocess::{Filter, resize};
 
 /// What a benchmark is made of is there: it ships, or is made here.

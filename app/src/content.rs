@@ -9,7 +9,6 @@ mod parts;
 mod task;
 
 pub use address::Address;
-pub use analyses::options;
 
 use crate::api::{Content, EncoderState, RunDetail, SamplePhoto};
 use crate::{choose, leaderboard};
@@ -112,18 +111,21 @@ fn nothing() -> Page {
 mod tests {
     use super::*;
     use virboard_core::analysis::Suite;
-    use virboard_core::analysis::figures::KINDS;
+    use virboard_core::analysis::kinds::KINDS;
     use virboard_core::catalogue::{ENCODERS, TASKS};
 
-    /// What a reader is told where there is nothing to show.
-    const EXPLAINED: [&str; 6] = [
-        "not measured",
-        "No cell is filled",
-        "class=\"caveat\"",
-        "Not measured yet",
-        "No encoder has been measured",
-        "virboard",
-    ];
+    /// What a reader of a page is told where there is nothing to show.
+    fn explanation(path: &str) -> String {
+        let mut parts = path.split('/').skip(1);
+        match (parts.next(), parts.next()) {
+            (Some("analyses"), None) => "Analyses".to_owned(),
+            (Some("analyses" | "compare"), _) => "class=\"caveat\"".to_owned(),
+            (Some("choose"), _) => "There are no scores yet to choose by".to_owned(),
+            (Some("encoders"), Some(key)) => format!("virboard evaluate --encoders {key} --tasks"),
+            (Some("tasks"), _) => "No encoder has been measured on this task".to_owned(),
+            _ => "No cell is filled on this server yet".to_owned(),
+        }
+    }
 
     #[test]
     fn with_nothing_stored_every_page_explains_itself() {
@@ -139,8 +141,8 @@ mod tests {
                 let made = content(&Address::new(&path, query), &facts);
                 assert!(made.found && !made.title.is_empty(), "{path}?{query}");
                 assert!(!made.html.contains("NaN") && !made.html.contains("inf "), "{path}?{query}");
-                let explained = path == "/analyses" || EXPLAINED.iter().any(|e| made.html.contains(e));
-                assert!(explained, "{path}?{query} does not explain itself: {}", made.html);
+                let wanted = explanation(&path);
+                assert!(made.html.contains(&wanted), "{path}?{query} lacks `{wanted}`: {}", made.html);
             }
         }
         for path in ["/nowhere", "/encoders/nobody", "/tasks/none", "/analyses/none", "/encoders"] {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{root, sample};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -81,24 +81,52 @@ fn an_evaluation_can_be_killed_and_run_again() {
     });
 }
 
+/// Sends as much of an upload of `photo` as `share` of its bytes; gives the connection.
+fn upload(address: &str, photo: &[u8], share: f64) -> TcpStream {
+    let form = "--x\r\nContent-Disposition: form-data; name=\"encoder\"\r\n\r\nEfficientNetLite0\r\n--x\r\n\
+         Content-Disposition: form-data; name=\"image\"; filename=\"photo.png\"\r\n\r\n";
+    let body = [form.as_bytes(), photo, b"\r\n--x--\r\n"].concat();
+    let head = format!(
+        "POST /api/v1/predictions HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).expect("connected");
+    stream.write_all(head.as_bytes()).expect("sent");
+    stream.write_all(&body[..(share * body.len() as f64) as usize]).expect("sent");
+    stream.flush().expect("sent");
+    stream
+}
+
 #[test]
 fn an_upload_can_be_killed() {
     let data = tempfile::tempdir().expect("a folder");
-    let (mut server, address) = serve(data.path());
+    let originals = data.path().join("uploads/originals");
+    let count = || std::fs::read_dir(&originals).into_iter().flatten().count();
     let photo = sample("astronaut.png");
-    let head = format!(
-        "POST /api/v1/predictions HTTP/1.1\r\nHost: {address}\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: {}\r\n\r\n\
-         --x\r\nContent-Disposition: form-data; name=\"encoder\"\r\n\r\nEfficientNetLite0\r\n--x\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\n",
-        photo.len() + 200
-    );
-    let mut stream = TcpStream::connect(&address).expect("connected");
-    stream.write_all(head.as_bytes()).expect("sent");
-    stream.write_all(&photo[..photo.len() / 2]).expect("sent");
-    stream.flush().expect("sent");
-    std::thread::sleep(Duration::from_millis(200));
+    let (mut server, _) = serve(data.path());
+    let before = count();
     server.kill().expect("killed");
     server.wait().expect("ended");
-    let before = std::fs::read_dir(data.path().join("uploads/originals")).expect("the folder").count();
+    // Half a form, and whole ones that are stored and computed meanwhile.
+    let mut unanswered = 0;
+    for (share, milliseconds) in [(0.5, 200), (1.0, 5), (1.0, 30), (1.0, 100), (1.0, 250)] {
+        let (mut server, address) = serve(data.path());
+        let mut stream = upload(&address, &photo, share);
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        server.kill().expect("killed");
+        server.wait().expect("ended");
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        unanswered += usize::from(!answer.contains("espresso") && !answer.ends_with('}'));
+        if share < 1.0 {
+            assert_eq!(count(), before, "half a form leaves nothing");
+        }
+    }
+    assert!(unanswered >= 2, "{unanswered} uploads were really killed");
+    // What the blobs' staging leaves when it is killed.
+    std::fs::create_dir_all(&originals).expect("made");
+    std::fs::write(originals.join("0123#1"), &photo[..photo.len() / 2]).expect("written");
 
     let (mut server, address) = serve(data.path());
     let mut stream = TcpStream::connect(&address).expect("connected");
@@ -107,9 +135,12 @@ fn an_upload_can_be_killed() {
         .expect("sent");
     let answer = std::io::read_to_string(&mut stream).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(unfinished(&data.path().join("uploads")), Vec::<String>::new(), "the start cleans up");
+    let answer = std::io::read_to_string(&mut upload(&address, &photo, 1.0)).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"sha256\""), "{answer}");
     server.kill().expect("killed");
     server.wait().expect("ended");
-    assert_eq!(unfinished(&data.path().join("uploads")), Vec::<String>::new());
-    let after = std::fs::read_dir(data.path().join("uploads/originals")).expect("the folder").count();
-    assert_eq!(before, after, "half a photo leaves nothing");
+    let kept = std::fs::read_dir(&originals).expect("the folder").flatten();
+    let whole = kept.filter(|f| f.metadata().is_ok_and(|m| m.len() == photo.len() as u64)).count();
+    assert!(whole == 1 && count() <= before + 1, "the photo is there once and whole");
 }

@@ -1,7 +1,7 @@
 //! The parts of the engine, one by one: `cargo bench --bench parts`. Whole tasks beside their
 //! peers are in `peers`.
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::path::Path;
@@ -14,6 +14,7 @@ use virboard_lab::score::metric::{SampleScore, Scoring, interval, score};
 use virboard_nn::encoder::Precision;
 use virboard_nn::load::{LoadedEncoder, load, random};
 use virboard_nn::preprocess::{Filter, resize};
+use virboard_nn::testing::Random;
 
 /// What a benchmark is made of is there: it ships, or is made here.
 trait There<T> {
@@ -65,7 +66,7 @@ fn encoders(c: &mut Criterion) {
         let input = network.preprocessing();
         let (width, height) = (input.width as usize, input.height as usize);
         for (n, maps) in [(1, false), (8, false), (8, true)] {
-            let x = Tensor::randn(0f32, 1.0, (n, 3, height, width), &Device::Cpu).there();
+            let x = Random::new("pictures").normal(1.0, (n, 3, height, width));
             group.throughput(Throughput::Elements(n as u64));
             let name = format!("{name}, batch {n}{}", if maps { ", with maps" } else { "" });
             group.bench_function(name, |b| b.iter(|| network.features_with(black_box(&x), maps).there()));

@@ -3,9 +3,7 @@
 //! `scripts/make_training_vectors.py`; the table that this prints stands in `docs/AGREEMENT.md`.
 
 use candle_core::{Device, Tensor};
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Mutex;
 use virboard_core::catalogue::task::OutputKind;
 use virboard_core::protocol::Protocol;
 use virboard_lab::head::{Architecture, Head, HeadSpec};
@@ -15,18 +13,14 @@ use virboard_nn::network::deeplab::{DeepLab, Shape};
 use virboard_nn::optimiser::{Kind, Optimiser};
 use virboard_nn::schedule::{Position, Schedule, Setting};
 use virboard_nn::seeded::Stream;
-
-type Vectors = HashMap<String, Tensor>;
+use virboard_nn::testing::{Random, Vectors, difference, values};
 
 fn vectors(name: &str) -> Vectors {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
-    candle_core::safetensors::load(path, &Device::Cpu).expect("the vectors are in the repository")
+    Vectors::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name))
 }
 
 fn seeded(name: &str, shape: &[usize]) -> Tensor {
-    let mut stream = Stream::new(0, name);
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| (stream.uniform() * 4.0 - 2.0) as f32).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor")
+    Random::new(name).uniform(shape)
 }
 
 fn uniform(name: &str, n: usize) -> Vec<f64> {
@@ -40,23 +34,6 @@ fn classes(name: &str, n: usize, k: usize) -> Vec<usize> {
 
 fn nhwc(t: &Tensor) -> Tensor {
     t.permute((0, 2, 3, 1)).and_then(|t| t.contiguous()).expect("permuted")
-}
-
-fn values(t: &Tensor) -> Vec<f32> {
-    t.flatten_all().and_then(|t| t.to_vec1()).expect("f32")
-}
-
-/// Largest difference at the sampled positions, relative to the vector's largest value.
-fn error(got: &Tensor, vectors: &Vectors, name: &str) -> f64 {
-    let wanted = values(vectors.get(name).unwrap_or_else(|| panic!("there is a vector {name}")));
-    let scale = values(&vectors[&format!("{name}.scale")])[0];
-    let shape: Vec<i64> = vectors[&format!("{name}.shape")].to_vec1().expect("i64");
-    assert_eq!(got.dims().iter().map(|d| *d as i64).collect::<Vec<_>>(), shape, "{name}");
-    let got = values(got);
-    let step = (got.len() - 1) as f64 / (wanted.len().max(2) - 1) as f64;
-    let at = |i: usize| got[(i as f64 * step) as usize];
-    let worst = wanted.iter().enumerate().map(|(i, w)| (at(i) - w).abs()).fold(0f32, f32::max);
-    f64::from(worst / scale.max(1e-12))
 }
 
 fn spec(kind: OutputKind, architecture: Architecture, outputs: usize) -> HeadSpec {
@@ -76,18 +53,25 @@ fn spec(kind: OutputKind, architecture: Architecture, outputs: usize) -> HeadSpe
     }
 }
 
-/// Rows of the table, which tests fill at the same time.
-static TABLE: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
+/// Prints a row of the table in `docs/AGREEMENT.md`, which must have it.
+#[track_caller]
 fn row(what: &str, against: &str, error: f64, most: f64) {
+    // A number that is none is not below.
     assert!(error < most, "{what} differs from {against} by {error:e}, more than {most:e}");
-    let line = format!("| {what} | {against} | {error:.1e} | {most:.0e} |");
-    println!("{line}");
-    TABLE.lock().expect("not poisoned").push(what.to_owned());
+    println!("| {what} | {against} | {error:.1e} | {most:.0e} |");
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/AGREEMENT.md");
     let document = std::fs::read_to_string(document).expect("docs/AGREEMENT.md is there");
     assert!(document.contains(&format!("| {what} |")), "docs/AGREEMENT.md has no row `{what}`");
 }
+
+/// The largest of some errors, of which there is one at least and none that is no number.
+#[track_caller]
+fn largest(errors: &[f64]) -> f64 {
+    difference("errors", errors, &vec![0.0; errors.len()])
+}
+
+/// Smaller gradients are noise: a bias before a batch normalisation has no effect.
+const EFFECT: f32 = 1e-6;
 
 /// Trains 20 steps of each optimiser and compares everything on the way.
 fn check_head(
@@ -104,13 +88,12 @@ fn check_head(
         let head = make();
         let mut optimiser = Optimiser::new(kind, head.parameters().trainable().clone());
         let wanted: Vec<f64> = v[&format!("{name}.{label}.losses")].to_vec1().expect("f64");
-        let mut worst = 0f64;
-        let (mut first_output, mut gradients) = (0f64, 0f64);
+        let (mut losses, mut gradients, mut first_output) = (Vec::new(), Vec::new(), f64::NAN);
         for (step, wanted) in wanted.iter().enumerate() {
             let out = head.run(inputs, size, true).expect("computed");
             let value = loss.of(&out, truth, 1.0).expect("computed");
             let number = f64::from(value.to_scalar::<f32>().expect("a number"));
-            worst = worst.max((number - wanted).abs() / wanted.abs().max(1e-6));
+            losses.push((number - wanted).abs() / wanted.abs().max(1e-6));
             if step + 1 == 21 {
                 break;
             }
@@ -121,32 +104,35 @@ fn check_head(
                 } else {
                     out.clone()
                 };
-                first_output = error(&planes, &v, &format!("{name}.output"));
+                first_output = v.relative_error(&planes, &format!("{name}.output"));
                 for (part, var) in head.parameters().trainable() {
                     let key = format!("{name}.gradient.{part}");
-                    // A bias before a batch normalisation has no effect: its gradient is noise.
-                    let scale = v.get(&format!("{key}.scale")).map(|s| values(s)[0]);
-                    if let Some(scale) = scale.filter(|s| *s > 1e-6) {
-                        let gradient = grads.get(var).expect("it has a gradient");
-                        let e = error(gradient, &v, &key);
-                        assert!(e < 1e-4, "gradient of {part} in {name}: {e:e} of {scale:e}");
-                        gradients = gradients.max(e);
+                    if v.get(&key).is_some() && v.scale(&key) > EFFECT {
+                        let error = v.relative_error(grads.get(var).expect("it has a gradient"), &key);
+                        assert!(error < 1e-4, "gradient of {part} in {name}: {error:e} of {:e}", v.scale(&key));
+                        gradients.push(error);
                     }
                 }
+                let prefix = format!("{name}.gradient.");
+                let known = v.names(&prefix).filter(|part| v.scale(&format!("{prefix}{part}")) > EFFECT).count();
+                assert_eq!(gradients.len(), known, "every gradient of {name} is compared");
             }
             optimiser.step(&grads, &Setting { learning_rate: lr, momentum: None }).expect("stepped");
         }
         if label == "adam" {
             row(&format!("{title}: output"), "PyTorch", first_output, 1e-4);
-            row(&format!("{title}: gradients"), "PyTorch", gradients, 1e-4);
+            row(&format!("{title}: gradients"), "PyTorch", largest(&gradients), 1e-4);
         }
-        let mut weights = 0f64;
-        for (part, var) in head.parameters().trainable() {
-            if let Some(vector) = v.get(&format!("{name}.{label}.{part}")) {
-                let _ = vector;
-                weights = weights.max(error(var, &v, &format!("{name}.{label}.{part}")));
-            }
-        }
+        let prefix = format!("{name}.{label}.");
+        let trained = head.parameters().trainable().iter();
+        let compared: Vec<f64> = trained
+            .filter(|(part, _)| v.get(&format!("{prefix}{part}")).is_some())
+            .map(|(part, var)| v.relative_error(var, &format!("{prefix}{part}")))
+            .collect();
+        let known = v.names(&prefix).filter(|part| *part != "tested").count();
+        assert_eq!(compared.len(), known, "every weight of {name} is compared after {label}");
+        let normalised = head.parameters().all().any(|(part, _)| part.contains(".running_"));
+        assert_eq!(v.get(&format!("{prefix}running")).is_some(), normalised, "running statistics of {name}");
         if let Some(running) = v.get(&format!("{name}.{label}.running")) {
             let wanted: Vec<f64> = running.to_vec1().expect("f64");
             let (mut sum, mut squares) = (0f64, 0f64);
@@ -157,11 +143,11 @@ fn check_head(
                     squares += f64::from(v) * f64::from(v);
                 }
             }
-            let e = ((sum - wanted[0]) / wanted[0]).abs().max(((squares - wanted[1]) / wanted[1]).abs());
-            row(&format!("{title}: running statistics after 20 steps of {label}"), "PyTorch", e, 1e-4);
+            let error = largest(&[(sum - wanted[0]) / wanted[0], (squares - wanted[1]) / wanted[1]]);
+            row(&format!("{title}: running statistics after 20 steps of {label}"), "PyTorch", error, 1e-4);
         }
-        row(&format!("{title}: losses over 20 steps of {label}"), "PyTorch", worst, 1e-4);
-        row(&format!("{title}: weights after 20 steps of {label}"), "PyTorch", weights, 1e-4);
+        row(&format!("{title}: losses over 20 steps of {label}"), "PyTorch", largest(&losses), 1e-4);
+        row(&format!("{title}: weights after 20 steps of {label}"), "PyTorch", largest(&compared), 1e-4);
         // Biases before batch normalisations have no effect in training, so that Adam moves them
         // by its noise; in tests the running means do not follow them in time.
         if label == "adam" && name.starts_with("deeplab") {
@@ -176,7 +162,7 @@ fn check_head(
         row(
             &format!("{title}: test output after {label}"),
             "PyTorch",
-            error(&tested, &v, &format!("{name}.{label}.tested")),
+            v.relative_error(&tested, &format!("{name}.{label}.tested")),
             1e-4,
         );
     }
@@ -312,16 +298,15 @@ fn schedules_are_stepped_and_virbs_are_not() {
         ("poly", "Poly", Schedule::Poly { exponent: 0.9 }),
     ] {
         let wanted: Vec<Vec<f64>> = v[name].to_vec2().expect("f64");
-        let mut worst = 0f64;
+        let mut errors = Vec::new();
         for (i, w) in wanted.iter().enumerate() {
             let at = Position { epoch: i as u32 / 7, epochs: 10, step: i as u64, steps: 70 };
             let got = schedule.setting(0.01, at, Protocol::Standard);
-            worst = worst.max((got.learning_rate - w[0]).abs() / 0.01);
-            worst = worst.max((got.momentum.unwrap_or(0.0) - w[1]).abs());
+            errors.extend([(got.learning_rate - w[0]) / 0.01, got.momentum.unwrap_or(0.0) - w[1]]);
             let virb = schedule.setting(0.01, at, Protocol::Virb);
             assert!((virb.learning_rate - wanted[0][0]).abs() < 1e-12, "{name} stays where it begins");
         }
-        row(&format!("Schedule {title}"), "PyTorch", worst, 1e-6);
+        row(&format!("Schedule {title}"), "PyTorch", largest(&errors), 1e-6);
     }
 }
 
@@ -334,7 +319,7 @@ fn colours_are_changed_as_pillow_does() {
     let photo = RgbImage::from_raw(64, 48, bytes("photo")).expect("a picture");
     let plain = Jitter { brightness: 1.0, contrast: 1.0, saturation: 1.0, hue: 0.0, order: [0, 1, 2, 3] };
     for (name, count) in [("brightness", 3), ("contrast", 2), ("saturation", 2), ("hue", 3)] {
-        let mut worst = 0u8;
+        let mut errors = Vec::new();
         for i in 0..count {
             let factor: Vec<f64> = v[&format!("{name}.{i}.factor")].to_vec1().expect("f64");
             let (jitter, step) = match name {
@@ -345,15 +330,14 @@ fn colours_are_changed_as_pillow_does() {
             };
             let mut got = photo.clone();
             jitter.apply_once(&mut got, step);
-            worst =
-                got.as_raw().iter().zip(bytes(&format!("{name}.{i}"))).map(|(a, b)| a.abs_diff(b)).fold(worst, u8::max);
+            let vector = format!("{name}.{i}");
+            errors.push(difference(&vector, got.as_raw(), &bytes(&vector)));
         }
-        row(&format!("ColorJitter: {name} (of 255)"), "torchvision", f64::from(worst), 0.5);
+        row(&format!("ColorJitter: {name} (of 255)"), "torchvision", largest(&errors), 0.5);
     }
     let mut got = photo.clone();
     grey(&mut got);
-    let worst = got.as_raw().iter().zip(bytes("grey")).map(|(a, b)| a.abs_diff(b)).max().expect("pixels");
-    row("RandomGrayscale (of 255)", "torchvision", f64::from(worst), 0.5);
+    row("RandomGrayscale (of 255)", "torchvision", difference("grey", got.as_raw(), &bytes("grey")), 0.5);
 }
 
 #[test]
@@ -362,13 +346,13 @@ fn numbers_are_resized_as_pillow_does() {
     let v = vectors("colours.safetensors");
     let mut stream = Stream::new(0, "numbers");
     let numbers: Vec<f32> = (0..1200).map(|_| (stream.normal() * 5.0) as f32).collect();
-    let mut worst = 0f64;
+    let mut errors = Vec::new();
     for (name, to) in [("numbers", (224, 224)), ("numbers.small", (13, 9))] {
         let wanted = values(&v[name]);
         let got = resize_numbers(&numbers, (40, 30), to, Filter::Bicubic);
-        worst = got.iter().zip(&wanted).map(|(a, b)| f64::from((a - b).abs() / 20.0)).fold(worst, f64::max);
+        errors.push(difference(name, &got, &wanted) / 20.0);
     }
-    row("Bicubic resize of depth maps", "Pillow", worst, 1e-5);
+    row("Bicubic resize of depth maps", "Pillow", largest(&errors), 1e-5);
 }
 
 #[test]
@@ -379,18 +363,18 @@ fn neighbours_and_logistic_regression() {
     let of = |n: u32| -> Vec<u32> { (0..n).map(|i| i % 4).collect() };
     let compare = |samples: &[SampleScore], name: &str| -> f64 {
         let wanted: Vec<Vec<f32>> = v[name].to_vec2().expect("f32");
-        let mut worst = 0f64;
+        assert_eq!(samples.len(), wanted.len(), "{name}");
+        let mut errors = Vec::new();
         for (sample, wanted) in samples.iter().zip(wanted) {
             let SampleScore::Class { top, .. } = sample else { panic!("a class") };
-            for (class, p) in top {
-                worst = worst.max(f64::from((p - wanted[*class as usize]).abs()));
-            }
+            errors.extend(top.iter().map(|(class, p)| f64::from(p - wanted[*class as usize])));
         }
-        worst
+        largest(&errors)
     };
     let votes = knn::classify(&v["train"], &of(240), &v["test"], &of(120), &knn::NEIGHBOURS, &()).expect("classified");
-    let worst = knn::NEIGHBOURS.iter().zip(&votes).map(|(k, s)| compare(s, &format!("knn.{k}"))).fold(0f64, f64::max);
-    row("k nearest neighbours: votes for k = 10, 20, 100, 200", "DINO's rule in PyTorch", worst, 1e-4);
+    assert_eq!(votes.len(), knn::NEIGHBOURS.len());
+    let errors: Vec<f64> = knn::NEIGHBOURS.iter().zip(&votes).map(|(k, s)| compare(s, &format!("knn.{k}"))).collect();
+    row("k nearest neighbours: votes for k = 10, 20, 100, 200", "DINO's rule in PyTorch", largest(&errors), 1e-4);
     let fitted = logistic::classify(&v["train"], &of(240), &v["test"], &of(120), 4, &()).expect("fitted");
     row("Logistic regression: probabilities", "scikit-learn", compare(&fitted, "logistic"), 2e-3);
 }

@@ -1,22 +1,23 @@
 //! 32 photographs through every checkpoint format, against torchvision on the same files, and
 //! through published weights that nobody here made, against their authors' package.
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use std::path::{Path, PathBuf};
 use virboard_lab::work::encode::{encode, pictures};
 use virboard_nn::encoder::Precision;
 use virboard_nn::load::load_any;
+use virboard_nn::testing::{Vectors, assert_near, values};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn values(t: &Tensor) -> Vec<f32> {
-    t.flatten_all().and_then(|t| t.to_vec1()).expect("f32")
+fn vectors() -> Vectors {
+    Vectors::open(&root().join("tests/vectors/photographs.safetensors"))
 }
 
 /// Copies the photographs that the vectors are of, named so that they sort in their order.
-fn copies(wanted: &std::collections::HashMap<String, Tensor>, folder: &Path) -> Vec<String> {
+fn copies(wanted: &Vectors, folder: &Path) -> Vec<String> {
     let names: Vec<u8> = wanted["files"].to_vec1().expect("bytes");
     let names = std::str::from_utf8(&names).expect("text").lines();
     names
@@ -31,8 +32,7 @@ fn copies(wanted: &std::collections::HashMap<String, Tensor>, folder: &Path) -> 
 
 #[test]
 fn published_weights_give_their_authors_embeddings() {
-    let wanted = candle_core::safetensors::load(root().join("tests/vectors/photographs.safetensors"), &Device::Cpu);
-    let wanted = wanted.expect("the vectors are in the repository");
+    let wanted = vectors();
     let photos = tempfile::tempdir().expect("a folder");
     let names = copies(&wanted, photos.path());
     let encoder =
@@ -42,17 +42,12 @@ fn published_weights_give_their_authors_embeddings() {
     encode(&encoder.expect("it ships"), &files, &["embedding".to_owned()], &out, &Device::Cpu, &()).expect("encoded");
     let got = candle_core::safetensors::load(&out, &Device::Cpu).expect("readable");
     let (got, wanted) = (values(&got["embedding"]), values(&wanted["efficientnet.embedding"]));
-    assert_eq!(got.len(), wanted.len());
-    let scale = wanted.iter().copied().fold(0f32, |m, v| m.max(v.abs()));
-    let error = got.iter().zip(&wanted).map(|(g, w)| (g - w).abs()).fold(0f32, f32::max) / scale;
-    println!("{} photographs: relative error {error:.1e}", names.len());
-    assert!(error < 1e-4, "{error}");
+    assert_near(format!("{} photographs", names.len()), &got, &wanted, 1e-4);
 }
 
 #[test]
 fn every_format_encodes_photographs_as_torchvision_does() {
-    let wanted = candle_core::safetensors::load(root().join("tests/vectors/photographs.safetensors"), &Device::Cpu);
-    let wanted = wanted.expect("the vectors are in the repository");
+    let wanted = vectors();
     let photos = tempfile::tempdir().expect("a folder");
     let names = copies(&wanted, photos.path());
     std::fs::write(photos.path().join("notes.txt"), "no picture").expect("written");
@@ -74,14 +69,10 @@ fn every_format_encodes_photographs_as_torchvision_does() {
         encode(&encoder, &files, &layers, &out, &Device::Cpu, &()).expect(checkpoint);
         let got = candle_core::safetensors::load(&out, &Device::Cpu).expect("readable");
         for layer in &layers {
-            let (got, wanted, scale) =
-                (values(&got[layer]), values(&wanted[layer]), values(&wanted[&format!("{layer}.scale")])[0]);
-            let step = (got.len() - 1) as f64 / (wanted.len() - 1) as f64;
-            let pairs: Vec<(f32, f32)> =
-                wanted.iter().enumerate().map(|(i, w)| (got[(i as f64 * step) as usize], *w)).collect();
-            let error = pairs.iter().map(|(g, w)| (g - w).abs()).fold(0f32, f32::max) / scale;
-            let dot = |f: fn(&(f32, f32)) -> f32| pairs.iter().map(f).map(f64::from).sum::<f64>();
-            let cosine = dot(|p| p.0 * p.1) / (dot(|p| p.0 * p.0) * dot(|p| p.1 * p.1)).sqrt();
+            let error = wanted.relative_error(&got[layer], layer);
+            let (got, wanted) = (wanted.places(&got[layer], layer), values(&wanted[layer]));
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+            let cosine = dot(&got, &wanted) / (dot(&got, &got) * dot(&wanted, &wanted)).sqrt();
             println!("{checkpoint:20} {layer:10} relative error {error:.1e}, cosine {cosine:.6}");
             assert!(cosine > 0.999_999, "{checkpoint} {layer}: cosine {cosine}");
             assert!(error < 1e-4, "{checkpoint} {layer}: {error}");

@@ -26,6 +26,7 @@ use virboard_nn::network::pixelwise;
 use virboard_nn::network::resnet::{Config, ResNet, random_weights};
 use virboard_nn::optimiser;
 use virboard_nn::schedule::Schedule;
+use virboard_nn::testing::{assert_near, assert_within, values};
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples")
@@ -191,10 +192,7 @@ fn a_decoder_learns_repeats_and_survives_its_file() {
     };
     let (a, b) = (logits(&head), logits(&loaded));
     assert_eq!(a.dims(), [1, 6, 224, 224]);
-    let number = |t: candle_core::Tensor| t.to_scalar::<f32>().expect("a number");
-    let scale = number(a.abs().and_then(|t| t.max_all()).expect("computed"));
-    let error = number((a - b).and_then(|d| d.abs()?.max_all()).expect("computed"));
-    assert!(error < 0.02 * scale, "half precision costs little: {error} of {scale}");
+    assert_near("half precision costs little", &values(&b), &values(&a), 0.02);
 }
 
 /// Stops after some epochs, as a killed process does.
@@ -351,7 +349,6 @@ fn kept_views_are_what_is_encoded_anew_and_come_round_again() {
     let kept = Kept::new(streamed(), &cache, 2);
     let batch = |source: &dyn Source, epoch: u32, indices: &[usize]| {
         let batch = source.batch(indices, Some(&draw(epoch, Some(2)))).expect("a batch");
-        let values = |t: &candle_core::Tensor| t.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("values");
         let Truth::Mask(truth) = batch.truth else { panic!("classes of pixels") };
         (batch.inputs.iter().map(|t| (t.dims().to_vec(), values(t))).collect::<Vec<_>>(), truth)
     };
@@ -359,10 +356,14 @@ fn kept_views_are_what_is_encoded_anew_and_come_round_again() {
     let first = batch(&kept, 0, &indices);
     let fresh = batch(&streamed(), 0, &indices);
     assert_eq!(first.1, fresh.1);
+    assert_eq!(first.0.len(), fresh.0.len());
     for ((shape, ours), (wanted_shape, wanted)) in first.0.iter().zip(&fresh.0) {
         assert_eq!(shape, wanted_shape);
-        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-3 * b.abs().max(1e-3);
-        assert!(ours.iter().zip(wanted).all(near), "half precision");
+        // As a share of each number.
+        let share = |values: &[f32]| -> Vec<f32> {
+            values.iter().zip(wanted).map(|(v, wanted)| v / wanted.abs().max(1e-3)).collect()
+        };
+        assert_within("half precision", &share(ours), &share(wanted), 1e-3);
     }
     let other = batch(&kept, 1, &indices);
     assert_ne!(first.0, other.0, "another view");

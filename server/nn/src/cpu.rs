@@ -9,6 +9,7 @@ pub mod bf16;
 mod convolution;
 mod dense;
 mod depthwise;
+pub mod level;
 pub mod normalise;
 mod packed;
 mod pool;
@@ -22,6 +23,7 @@ mod winograd;
 pub use convolution::{Convolution, Maps, Scratch};
 pub use dense::{Into, Left, dots, outer};
 pub use depthwise::Depthwise;
+pub(crate) use level::arch;
 pub use pool::{average, max_pool_3x3};
 pub use spare::Spare;
 pub use step::{BETA2, EPS, Moments, Rule};
@@ -132,12 +134,7 @@ fn store<S: Simd>(simd: S, to: &mut [f32], vector: S::f32s) {
 
 #[cfg(test)]
 mod test_tensors {
-    use candle_core::{Device, Tensor};
-
-    /// Normally distributed.
-    pub fn random(deviation: f32, shape: &[usize]) -> Tensor {
-        Tensor::randn(0f32, deviation, shape, &Device::Cpu).expect("a tensor")
-    }
+    use candle_core::Tensor;
 
     /// The values of `N x C x H x W` in the order `N x H x W x C`.
     pub fn nhwc(t: &Tensor) -> Vec<f32> {

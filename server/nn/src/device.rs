@@ -8,7 +8,9 @@ pub use candle_core::Device;
 /// # Errors
 /// [`Error::Device`] if the name is none of these, if the program was built without
 /// CUDA, or if the driver or the GPU is missing. `auto` never fails for these reasons.
+/// [`Error::Instructions`] if the environment asks for loops that this processor cannot run.
 pub fn open(name: &str) -> Result<Device> {
+    crate::cpu::level::check()?;
     let bad = |reason: &str| Error::Device { device: name.to_owned(), reason: reason.to_owned() };
     match name {
         "cpu" => Ok(Device::Cpu),

@@ -80,6 +80,16 @@ pub enum Error {
         /// Why not, and what to do.
         reason: String,
     },
+    /// The environment asks for instructions that the processor cannot give.
+    #[error("VIRBOARD_SIMD={wanted} asks for instructions, but {reason}; here it can be one of {available}")]
+    Instructions {
+        /// As they were asked for.
+        wanted: String,
+        /// Why they cannot be had.
+        reason: &'static str,
+        /// Those that can.
+        available: String,
+    },
     /// The network or the device cannot do what was asked.
     #[error("{0}")]
     Unsupported(String),

@@ -19,5 +19,7 @@ pub mod parameters;
 pub mod preprocess;
 pub mod schedule;
 pub mod seeded;
+#[doc(hidden)]
+pub mod testing;
 
 pub use error::{Error, Result};

@@ -10,12 +10,8 @@ pub mod resnet;
 #[cfg(test)]
 mod test_networks {
     use crate::encoder::Encoder;
+    use crate::testing::values;
     use candle_core::Tensor;
-
-    /// The values in row order.
-    pub fn values(t: &Tensor) -> Vec<f32> {
-        t.flatten_all().and_then(|t| t.to_vec1()).expect("values")
-    }
 
     /// An image's embedding has the same bits alone on one thread as among those of `x`.
     pub fn same_bits_in_any_batch(network: &dyn Encoder, x: &Tensor) {

@@ -1,9 +1,9 @@
 //! From a decoded picture to an encoder's input.
 
 use crate::Result;
+use crate::cpu::arch;
 use candle_core::{Device, Tensor};
 use image::RgbImage;
-use pulp::Arch;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -144,7 +144,7 @@ fn rows(picture: &RgbImage, height: u32, filter: Filter) -> RgbImage {
     out.par_chunks_mut(stride).zip(&taps).for_each(|(out, tap)| {
         let mut sums = vec![ROUNDING; stride];
         // Compiled for each kind of processor: the oldest multiply no vectors of integers.
-        Arch::new().dispatch(|| {
+        arch().dispatch(|| {
             for (weight, row) in tap.weights.iter().zip(source[stride * tap.first..].chunks_exact(stride)) {
                 for (s, v) in sums.iter_mut().zip(row) {
                     *s += weight * i32::from(*v);

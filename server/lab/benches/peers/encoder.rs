@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 use std::process::Command;
 use virboard_nn::encoder::{Encoder, Precision};
 use virboard_nn::network::resnet::{Config, ResNet, random_weights};
+use virboard_nn::testing::Random;
 
 /// Embeddings of random weights, in `f32` and bfloat16.
 pub fn encoders(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
@@ -20,7 +21,7 @@ pub fn encoders(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure>
     };
     // As many passes a turn as take a while, so that the caches are each program's own.
     for (n, times) in [(1, 24), (8, 4), (32, 1)] {
-        let x = Tensor::randn(0f32, 1.0, (n, 3, 224, 224), &Device::Cpu)?;
+        let x = Random::new("pictures").normal(1.0, (n, 3, 224, 224));
         let requests: Vec<(&str, String)> = [
             ("ONNX Runtime", "onnxruntime"),
             ("PyTorch eager", "torch"),
@@ -52,7 +53,7 @@ pub fn encoders(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure>
 
 /// How far bfloat16 moves what the network gives.
 fn errors(exact: &ResNet, rounded: &ResNet) -> Result<(), Failure> {
-    let x = Tensor::randn(0f32, 1.0, (4, 3, 224, 224), &Device::Cpu)?;
+    let x = Random::new("errors").normal(1.0, (4, 3, 224, 224));
     let (wanted, ours) = (exact.features(&x)?, rounded.features(&x)?);
     let names = exact.maps().iter().map(|m| m.name.as_str()).chain(["embedding"]);
     println!("| ResNet-50 in bfloat16 | error, as a share of the length |\n|---|---|");

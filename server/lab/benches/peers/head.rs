@@ -16,12 +16,12 @@ use virboard_nn::network::deeplab::Shape;
 use virboard_nn::optimiser::{Kind, Optimiser};
 use virboard_nn::schedule::Setting;
 use virboard_nn::seeded::Stream;
+use virboard_nn::testing::Random;
 
 /// An epoch of linear heads: rows of 2048 to 100 classes, several learning rates at once.
 pub fn linear(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
     let (rows, classes) = (20_000, 100);
-    let x = Tensor::randn(0f32, 1.0, (rows, 2048), &Device::Cpu)?;
-    let values: Vec<f32> = x.flatten_all()?.to_vec1()?;
+    let values = virboard_nn::testing::values(&Random::new("embeddings").normal(1.0, (rows, 2048)));
     let labels: Vec<u32> = (0..rows).map(|i| (i * 7919 % classes) as u32).collect();
     let aim = Aim {
         loss: Loss::CrossEntropy { first: 1.0 },
@@ -73,8 +73,9 @@ pub fn linear(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
 pub fn pixelwise(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
     let (images, size) = (64, 8);
     let channels = vec![64, 256, 512, 1024, 2048];
-    let map = |(i, c): (usize, &usize)| Tensor::randn(0f32, 1.0, (images, 112 >> i, 112 >> i, *c), &Device::Cpu);
-    let maps: Vec<Tensor> = channels.iter().enumerate().map(map).collect::<Result<_, _>>()?;
+    let random = Random::new("maps");
+    let map = |(i, c): (usize, &usize)| random.normal(1.0, (images, 112 >> i, 112 >> i, *c));
+    let maps: Vec<Tensor> = channels.iter().enumerate().map(map).collect();
     let spec = spec(OutputKind::Depth, Architecture::Pixelwise { channels, slim: None }, 0, 1);
     let truth = Truth::Values(vec![0.5; size * 224 * 224]);
     decoder(peers, rounds, ["pixel-wise", "pixelwise"], spec, &maps, Loss::L1, &truth, size)
@@ -85,10 +86,11 @@ pub fn deeplab(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> 
     let (images, size, classes) = (8, 4, 19);
     let architecture = Architecture::DeepLab(Shape::virb(256, 1024, Some((512, 2048)), false));
     let spec = spec(OutputKind::Segmentation, architecture, 0, classes);
-    let map = |side, channels| Tensor::randn(0f32, 1.0, (images, side, side, channels), &Device::Cpu);
+    let random = Random::new("maps");
+    let map = |side: usize, channels: usize| random.normal(1.0, (images, side, side, channels));
     // It reads the second and the fourth alone.
     let none = || map(1, 1);
-    let maps = [none()?, map(56, 256)?, none()?, map(14, 1024)?, none()?];
+    let maps = [none(), map(56, 256), none(), map(14, 1024), none()];
     let truth = Truth::Mask((0..size * 224 * 224).map(|i| (i * 7919 % classes) as u8).collect());
     decoder(peers, rounds, ["DeepLab", "deeplab"], spec, &maps, Loss::CrossEntropy { first: 1.0 }, &truth, size)
 }

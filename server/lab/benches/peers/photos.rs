@@ -11,6 +11,7 @@ use virboard_lab::work::encode::pictures;
 use virboard_nn::encoder::Encoder;
 use virboard_nn::network::resnet::{Config, ResNet, random_weights};
 use virboard_nn::preprocess::{Filter, resize};
+use virboard_nn::testing::Random;
 
 /// JPEGs of 500 x 375 to inputs, and to embeddings, and the encoder alone.
 pub fn photos(peers: &mut Option<Peers>, folder: &Path, rounds: usize) -> Result<(), Failure> {
@@ -49,8 +50,8 @@ pub fn photos(peers: &mut Option<Peers>, folder: &Path, rounds: usize) -> Result
         &requests,
         &mut [("Virboard", &mut || Ok(one_thread.install(|| files.iter().try_for_each(|f| one(f).map(drop)))?))],
     )?;
-    let batches: Vec<Tensor> =
-        (0..COUNT / 8).map(|_| Tensor::randn(0f32, 1.0, (8, 3, 224, 224), &Device::Cpu)).collect::<Result<_, _>>()?;
+    let random = Random::new("photos");
+    let batches: Vec<Tensor> = (0..COUNT / 8).map(|_| random.normal(1.0, (8, 3, 224, 224))).collect();
     let title = "ResNet-50 alone, batch 8";
     compare(
         &mut None,

@@ -292,6 +292,7 @@ mod tests {
     use virboard_core::catalogue::task::{Metric, OutputKind};
     use virboard_core::protocol::Protocol;
     use virboard_nn::schedule::Schedule;
+    use virboard_nn::testing::{Random, assert_within};
 
     const INPUT: usize = 37;
     const CLASSES: usize = 5;
@@ -349,8 +350,9 @@ mod tests {
             };
             let (mut ours, mut wanted) = (members(&architecture), members(&architecture));
             let mut bank = Bank::of(&ours, aim).expect("heads").expect("heads on vectors");
+            let random = Random::new("lessons");
             for step in 0..20 {
-                let x = Tensor::randn(0f32, 1.0, (11, INPUT), &Device::Cpu).expect("a tensor");
+                let x = random.normal(1.0, (11, INPUT));
                 let truth = Truth::Classes((0..11).map(|i| ((i * i + step) % CLASSES) as u32).collect());
                 let setting = |m: &Member| Setting { learning_rate: m.configuration.learning_rate, momentum: None };
                 let settings: Vec<Setting> = ours.iter().map(setting).collect();
@@ -362,7 +364,7 @@ mod tests {
                     let wanted = aim.loss.of(&out, &truth, 1.0).expect("a loss");
                     member.optimiser.step(&wanted.backward().expect("gradients"), setting).expect("stepped");
                     let wanted = wanted.to_scalar::<f32>().expect("a number");
-                    assert!((loss - wanted).abs() < 1e-5 * wanted.max(1.0), "step {step}: {loss}, not {wanted}");
+                    assert_within(format!("step {step}"), &[loss], &[wanted], 1e-5 * f64::from(wanted.max(1.0)));
                 }
             }
             bank.give(&mut ours).expect("given back");
@@ -374,10 +376,11 @@ mod tests {
                         |(n, t): (String, Tensor)| (n, t.flatten_all().and_then(|t| t.to_vec1()).expect("values"));
                     weights.chain(state).map(flat).collect()
                 };
-                for ((name, ours), (_, wanted)) in all(ours).iter().zip(all(wanted)) {
-                    assert_eq!(ours.len(), wanted.len(), "{name}");
-                    let error = ours.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                    assert!(error < 2e-5, "{architecture:?} {name}: {error}");
+                let (ours, wanted) = (all(ours), all(wanted));
+                assert_eq!(ours.len(), wanted.len());
+                for ((name, ours), (as_named, wanted)) in ours.iter().zip(&wanted) {
+                    assert_eq!(name, as_named);
+                    assert_within(format!("{architecture:?} {name}"), ours, wanted, 2e-5);
                 }
             }
         }

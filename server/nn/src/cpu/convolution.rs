@@ -277,10 +277,12 @@ fn padded<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::test_tensors::{nhwc, random};
+    use crate::cpu::test_tensors::nhwc;
+    use crate::testing::{Random, assert_within};
 
-    fn largest_difference(kernel: usize, stride: usize, size: [usize; 5], relu: bool, residual: bool) -> f32 {
+    fn check(random: &Random, kernel: usize, stride: usize, size: [usize; 5], relu: bool, residual: bool) {
         let [n, h, w, i, o] = size;
+        let random = |deviation: f32, shape: &[usize]| random.normal(deviation, shape);
         let x = random(1.0, &[n, i, h, w]);
         let activation = if relu { Activation::Relu } else { Activation::Identity };
         let deviation = (1.0 / (i * kernel * kernel) as f32).sqrt();
@@ -309,20 +311,18 @@ mod tests {
             fused.run(&nhwc(&x), maps, &mut out, &mut scratch);
             out
         };
-        let wanted = nhwc(&wanted);
-        assert_eq!(wanted.len(), out.len());
-        wanted.iter().zip(&out).map(|(a, b)| (a - b).abs()).fold(0.0, |a, b| if b.is_nan() { b } else { a.max(b) })
+        assert_within(format!("kernel {kernel}, stride {stride}, {size:?}"), &out, &nhwc(&wanted), 5e-5);
     }
 
     #[test]
     fn all_forms_equal_candles_convolution() {
+        let random = Random::new("convolutions");
         // Sizes that fill no tile, no vector and no panel, and those of ResNets.
         for (kernel, stride) in [(1, 1), (1, 2), (3, 1), (3, 2), (7, 2)] {
             for size in [[1, 1, 1, 3, 1], [2, 9, 7, 5, 17], [3, 14, 14, 32, 64], [1, 7, 5, 300, 40], [2, 13, 8, 3, 200]]
             {
                 for (relu, residual) in [(false, false), (true, false), (false, true)] {
-                    let error = largest_difference(kernel, stride, size, relu, residual);
-                    assert!(error < 5e-5, "kernel {kernel}, stride {stride}, {size:?}: {error}");
+                    check(&random, kernel, stride, size, relu, residual);
                 }
             }
         }
@@ -330,6 +330,8 @@ mod tests {
 
     #[test]
     fn tensorflows_padding_and_relu6_equal_candles_operations() {
+        let random = Random::new("TensorFlow's convolutions");
+        let random = |deviation: f32, shape: &[usize]| random.normal(deviation, shape);
         for (kernel, stride, i) in [(1, 1, 40), (3, 2, 3), (3, 1, 3), (3, 2, 24), (3, 1, 24)] {
             for [n, h, w, o] in [[1, 1, 1, 5], [2, 9, 8, 17], [1, 16, 15, 32]] {
                 let conv = Conv {
@@ -346,9 +348,8 @@ mod tests {
                 let maps = Maps { images: n, height: h, width: w };
                 let mut out = vec![f32::NAN; fused.output(maps).pixels() * o];
                 fused.run(&nhwc(&x), maps, &mut out, &mut Scratch::default());
-                let error = wanted.iter().zip(&out).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(wanted.len() == out.len() && out.iter().all(|v| v.is_finite()));
-                assert!(error < 5e-5, "kernel {kernel}, stride {stride}, {i} to {o}, {h} x {w}: {error}");
+                let what = format!("kernel {kernel}, stride {stride}, {i} to {o}, {h} x {w}");
+                assert_within(what, &out, &wanted, 5e-5);
             }
         }
     }

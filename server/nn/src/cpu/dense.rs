@@ -1,8 +1,8 @@
 //! Products of dense matrices whose sums end in a step of an optimiser or in a store. Matrices
 //! have their rows one behind the other.
 
-use super::{Moments, Parts, Rule, load, store};
-use pulp::{Arch, Simd, WithSimd};
+use super::{Moments, Parts, Rule, arch, load, store};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -29,7 +29,7 @@ pub fn dots(x: &[f32], weight: &[f32], bias: &[f32], inputs: usize, out: &mut [f
         let (block, group) = (task / groups, task % groups);
         let columns = group * SIDE..((group + 1) * SIDE).min(outputs);
         let rows = block * near..((block + 1) * near).min(n);
-        Arch::new().dispatch(Dots { x, weight, bias, inputs, rows, columns, out });
+        arch().dispatch(Dots { x, weight, bias, inputs, rows, columns, out });
     });
 }
 
@@ -161,25 +161,14 @@ pub fn outer(left: Left<'_>, right: &[f32], rows: usize, inner: usize, width: us
             (0..tiles, task * 64..((task + 1) * 64).min(width))
         };
         if by_rows {
-            Arch::new().dispatch(Outer {
-                left,
-                right,
-                stride: width,
-                skipped: 0,
-                rows,
-                inner,
-                width,
-                tiles,
-                columns,
-                to,
-            });
+            arch().dispatch(Outer { left, right, stride: width, skipped: 0, rows, inner, width, tiles, columns, to });
             return;
         }
         // Far apart, the columns of long factors would push each other out of the cache.
         let (skipped, stride) = (columns.start, columns.len());
         let mut near = Vec::with_capacity(inner * stride);
         right.chunks_exact(width).for_each(|row| near.extend_from_slice(&row[columns.clone()]));
-        Arch::new().dispatch(Outer { left, right: &near, stride, skipped, rows, inner, width, tiles, columns, to });
+        arch().dispatch(Outer { left, right: &near, stride, skipped, rows, inner, width, tiles, columns, to });
     });
 }
 
@@ -297,6 +286,7 @@ impl Outer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{assert_near, assert_within};
 
     fn numbers(seed: usize, len: usize) -> Vec<f32> {
         (0..len).map(|i| (((i * 7919 + seed * 104_729) % 2003) as f32 - 1001.0) / 1000.0).collect()
@@ -308,21 +298,22 @@ mod tests {
             let (x, weight, bias) = (numbers(1, n * inputs), numbers(2, outputs * inputs), numbers(3, outputs));
             let mut out = vec![0.0; n * outputs];
             dots(&x, &weight, &bias, inputs, &mut out);
-            for (i, ours) in out.iter().enumerate() {
+            let wanted = |i: usize| {
                 let (row, column) = (&x[i / outputs * inputs..][..inputs], &weight[i % outputs * inputs..][..inputs]);
-                let wanted = bias[i % outputs] + row.iter().zip(column).map(|(a, b)| a * b).sum::<f32>();
-                assert!((ours - wanted).abs() < 1e-4, "{n} {inputs} {outputs}: {ours}, not {wanted}");
-            }
+                bias[i % outputs] + row.iter().zip(column).map(|(a, b)| a * b).sum::<f32>()
+            };
+            let wanted: Vec<f32> = (0..n * outputs).map(wanted).collect();
+            assert_within(format!("{n} {inputs} {outputs}"), &out, &wanted, 1e-4);
             // The gradient of the weights: outputs x inputs.
             let mut gradient = vec![0.0; outputs * inputs];
             let left = Left { values: &out, row: 1, column: outputs };
             outer(left, &x, outputs, n, inputs, Into::Values(&mut gradient));
-            for (i, ours) in gradient.iter().enumerate() {
+            let wanted = |i: usize| {
                 let (o, e) = (i / inputs, i % inputs);
-                let wanted: f32 = (0..n).map(|k| out[k * outputs + o] * x[k * inputs + e]).sum();
-                let scale = wanted.abs().max(10.0);
-                assert!((ours - wanted).abs() < 1e-5 * scale, "{n} {inputs} {outputs}: {ours}, not {wanted}");
-            }
+                (0..n).map(|k| out[k * outputs + o] * x[k * inputs + e]).sum::<f32>()
+            };
+            let wanted: Vec<f32> = (0..outputs * inputs).map(wanted).collect();
+            assert_near(format!("gradient of {n} {inputs} {outputs}"), &gradient, &wanted, 2e-5);
         }
     }
 }

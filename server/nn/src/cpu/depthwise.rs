@@ -1,10 +1,10 @@
 //! Convolutions of each channel on its own, with bias and activation in one pass.
 
 use super::product::activated;
-use super::{Maps, load, store};
+use super::{Maps, arch, load, store};
 use crate::conv::{Activation, Conv, Padding};
 use crate::{Error, Result};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Most taps of a kernel: 5 x 5.
@@ -56,7 +56,7 @@ impl Depthwise {
         assert_eq!(out.len(), to.pixels() * channels, "there is room for each output");
         out.par_chunks_mut(to.width * channels).enumerate().for_each(|(line, out)| {
             let (image, row) = (line / to.height, line % to.height * self.stride);
-            Arch::new().dispatch(Line { conv: self, x, maps, before, image, row, out });
+            arch().dispatch(Line { conv: self, x, maps, before, image, row, out });
         });
     }
 }
@@ -110,10 +110,13 @@ impl WithSimd for Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::test_tensors::{nhwc, random};
+    use crate::cpu::test_tensors::nhwc;
+    use crate::testing::{Random, assert_within};
 
     #[test]
     fn all_sizes_equal_candles_convolution() {
+        let random = Random::new("depthwise");
+        let random = |deviation: f32, shape: &[usize]| random.normal(deviation, shape);
         for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2)] {
             for [n, h, w, c] in [[1, 1, 1, 1], [2, 9, 7, 17], [1, 14, 15, 96], [3, 8, 6, 40]] {
                 for padding in [Padding::Same, Padding::Symmetric(kernel / 2)] {
@@ -131,9 +134,7 @@ mod tests {
                     let maps = Maps { images: n, height: h, width: w };
                     let mut out = vec![f32::NAN; ours.output(maps).pixels() * c];
                     ours.run(&nhwc(&x), maps, &mut out);
-                    let error = wanted.iter().zip(&out).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                    assert!(wanted.len() == out.len() && error < 1e-5, "{kernel} {stride} {n} {h} {w} {c}: {error}");
-                    assert!(out.iter().all(|v| v.is_finite()));
+                    assert_within(format!("{kernel} {stride} {n} {h} {w} {c}"), &out, &wanted, 1e-5);
                 }
             }
         }

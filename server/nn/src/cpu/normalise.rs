@@ -1,8 +1,8 @@
 //! Batch normalisation, optionally with ReLU behind it, forward and backward in as few passes
 //! over memory as there are. Maps are `pixels x C` values.
 
-use super::{load, store};
-use pulp::{Arch, Simd, WithSimd};
+use super::{arch, load, store};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Pixels that a task works on. What a task sums up is the same on any number of threads.
@@ -37,7 +37,7 @@ pub fn moments(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
         .map(|x| {
             let mut sums = [vec![0.0; channels], vec![0.0; channels]];
             let [mean, squares] = &mut sums;
-            Arch::new().dispatch(Spread { x, mean, squares });
+            arch().dispatch(Spread { x, mean, squares });
             sums
         })
         .collect();
@@ -100,7 +100,7 @@ impl Normal {
         assert_eq!(x.len(), out.len(), "there is room for each value");
         let values = PIXELS * self.mean.len();
         out.par_chunks_mut(values).zip(x.par_chunks(values)).for_each(|(out, x)| {
-            Arch::new().dispatch(Forward { normal: self, x, out });
+            arch().dispatch(Forward { normal: self, x, out });
         });
     }
 
@@ -113,7 +113,7 @@ impl Normal {
             .zip(gradient.par_chunks(PIXELS * channels))
             .map(|(x, g)| {
                 let mut sums = Sums { gradient: vec![0.0; channels], product: vec![0.0; channels] };
-                Arch::new().dispatch(Gather { normal: self, x, g, sums: &mut sums });
+                arch().dispatch(Gather { normal: self, x, g, sums: &mut sums });
                 sums
             })
             .collect();
@@ -130,7 +130,7 @@ impl Normal {
         let values = PIXELS * self.mean.len();
         let parts = out.par_chunks_mut(values).zip(x.par_chunks(values)).zip(gradient.par_chunks(values));
         parts.for_each(|((out, x), g)| {
-            Arch::new().dispatch(Backward { normal: self, x, g, offset, slope, out });
+            arch().dispatch(Backward { normal: self, x, g, offset, slope, out });
         });
     }
 

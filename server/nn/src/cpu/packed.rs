@@ -1,6 +1,7 @@
 //! Weights in the order in which [`product`](super::product) reads them.
 
-use pulp::{Arch, Simd, WithSimd};
+use super::arch;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Values of a cache line.
@@ -128,7 +129,7 @@ impl<'a> Weights<'a> {
 
 /// Outputs of a panel: as many vectors as stay in the registers, if that leaves no gap.
 fn panel_width(outputs: usize) -> usize {
-    let (lanes, registers) = Arch::new().dispatch(Registers);
+    let (lanes, registers) = arch().dispatch(Registers);
     let most = if registers >= 32 { 4 } else { 2 };
     let vectors = [4, 2].into_iter().find(|v| *v <= most && outputs.is_multiple_of(v * lanes)).unwrap_or(1);
     vectors * lanes

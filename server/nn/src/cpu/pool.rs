@@ -1,7 +1,7 @@
 //! Pooling over `N x H x W x C`.
 
-use super::{Maps, load, store};
-use pulp::{Arch, Simd, WithSimd};
+use super::{Maps, arch, load, store};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// The largest of 3 x 3 neighbours at every second pixel, `N x H x W x C` to
@@ -14,7 +14,7 @@ pub fn max_pool_3x3(x: &[f32], maps: Maps, channels: usize, before: bool, out: &
     let lines = out[..to.pixels() * channels].par_chunks_mut(to.width * channels).enumerate();
     lines.for_each(|(line, out)| {
         let (image, first) = (line / to.height, line % to.height * 2);
-        Arch::new().dispatch(Line { x, maps, channels, pad, image, first, out });
+        arch().dispatch(Line { x, maps, channels, pad, image, first, out });
     });
     to
 }

@@ -3,9 +3,10 @@
 //! neighbourhood is ever copied.
 
 use super::Parts;
+use super::arch;
 use super::packed::Weights;
 use crate::conv::Activation;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -117,7 +118,7 @@ pub unsafe fn rectangle<'a, R: Rows<'a>>(
     finish: Finish<'_>,
     out: Parts<'_>,
 ) {
-    Arch::new().dispatch(Rectangle { rows, weights, range, panels, finish, out });
+    arch().dispatch(Rectangle { rows, weights, range, panels, finish, out });
 }
 
 /// Which weights of a panel.

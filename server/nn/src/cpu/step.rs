@@ -1,7 +1,7 @@
 //! What optimisers do to a number, given its gradient.
 
-use super::{load, store};
-use pulp::{Arch, Simd, WithSimd};
+use super::{arch, load, store};
+use pulp::{Simd, WithSimd};
 
 /// Share of Adam's second mean that stays (PyTorch's default).
 pub const BETA2: f64 = 0.999;
@@ -75,7 +75,7 @@ impl Rule {
     pub fn apply(self, values: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32]) {
         assert!(values.len() == gradient.len() && first.len() == gradient.len(), "a moment for each number");
         assert!(second.is_empty() || second.len() == gradient.len(), "a moment for each number");
-        Arch::new().dispatch(Apply { rule: self, values, first, second, gradient });
+        arch().dispatch(Apply { rule: self, values, first, second, gradient });
     }
 }
 

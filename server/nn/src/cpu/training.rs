@@ -5,8 +5,8 @@ use super::convolution::Window;
 use super::packed::Packed;
 use super::product::{Finish, product};
 use super::winograd::{Scheme, training as winograd};
-use super::{Maps, Parts, load, store};
-use pulp::{Arch, Simd, WithSimd};
+use super::{Maps, Parts, arch, load, store};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -129,7 +129,7 @@ pub fn weight_gradient(shape: Shape, x: &[f32], gradient: &[f32], out: &mut [f32
         for start in (0..pixels).step_by(PIXELS) {
             near.gather(&window, start..(start + PIXELS).min(pixels), taps, &columns);
             let (left, width, tiles) = (&left[..], columns.len(), tiles.clone());
-            Arch::new().dispatch(Sums { left, near, pixels, begin: start == 0, taps, width, tiles, out: sums });
+            arch().dispatch(Sums { left, near, pixels, begin: start == 0, taps, width, tiles, out: sums });
         }
         // From outputs x taps x channels to outputs x channels x taps.
         for (o, sums) in (tiles.start * TILE..outputs).zip(sums.chunks_exact(taps * columns.len())) {

@@ -8,8 +8,8 @@ pub mod training;
 
 use super::packed::{NARROW, Packed};
 use super::product::{Finish, Plain, activated, rectangle};
-use super::{Maps, Parts, Scratch, grown, load, store};
-use pulp::{Arch, Simd, WithSimd};
+use super::{Maps, Parts, Scratch, arch, grown, load, store};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -209,7 +209,7 @@ pub fn run(weights: &Winograd, x: &[f32], maps: Maps, finish: Finish<'_>, out: &
     let products: &[f32] = products;
     let to = Parts::new(out);
     in_blocks(count, |range| {
-        Arch::new().dispatch(Backward { scheme, products, tiles, outputs, range, finish, to });
+        arch().dispatch(Backward { scheme, products, tiles, outputs, range, finish, to });
     });
 }
 
@@ -242,7 +242,7 @@ impl Transform {
 fn transform(scheme: Scheme, what: Transform, x: &[f32], zeros: &[f32], tiles: Tiles, out: &mut [f32]) {
     let (to, channels) = (Parts::new(out), zeros.len());
     in_blocks(tiles.count(), |range| {
-        Arch::new().dispatch(Forward { scheme, what, x, zeros, tiles, channels, range, to });
+        arch().dispatch(Forward { scheme, what, x, zeros, tiles, channels, range, to });
     });
 }
 

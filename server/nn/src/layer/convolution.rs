@@ -168,14 +168,15 @@ impl CustomOp3 for Backward {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Var};
+    use crate::testing::{Random, assert_near, assert_within, values};
+    use candle_core::Var;
 
     #[test]
     fn nhwc_convolution_equals_candles() {
-        let x = Tensor::randn(0f32, 1.0, (2, 5, 7, 6), &Device::Cpu).expect("a tensor");
-        let bias = Tensor::randn(0f32, 1.0, 4, &Device::Cpu).expect("a tensor");
+        let random = Random::new("convolutions of channels last");
+        let (x, bias) = (random.normal(1.0, (2, 5, 7, 6)), random.normal(1.0, 4));
         for (k, dilation) in [(1, 1), (3, 1), (3, 2), (3, 6), (3, 12)] {
-            let weight = Tensor::randn(0f32, 1.0, (4, 5, k, k), &Device::Cpu).expect("a tensor");
+            let weight = random.normal(1.0, (4, 5, k, k));
             let wanted = x
                 .conv2d(&weight, dilation * (k / 2), 1, dilation, 1)
                 .and_then(|y| y.broadcast_add(&bias.reshape((1, 4, 1, 1))?))
@@ -185,8 +186,8 @@ mod tests {
                 .expect("ours")
                 .permute((0, 3, 1, 2))
                 .expect("a tensor");
-            let error = (wanted - got).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("a number");
-            assert!(error < 1e-5, "k {k}, dilation {dilation}: {error}");
+            assert_eq!(got.dims(), wanted.dims());
+            assert_within(format!("k {k}, dilation {dilation}"), &values(&got), &values(&wanted), 2e-5);
         }
     }
 
@@ -204,9 +205,10 @@ mod tests {
         ];
         for (shape, outputs, k, dilation) in cases {
             let (n, h, w, i) = shape;
-            let var = |dims: &[usize]| Var::randn(0f32, 1.0, dims, &Device::Cpu).expect("a tensor");
+            let random = Random::new("gradients of convolutions");
+            let var = |dims: &[usize]| Var::from_tensor(&random.normal(1.0, dims)).expect("a variable");
             let (x, weight, bias) = (var(&[n, h, w, i]), var(&[outputs, i, k, k]), var(&[outputs]));
-            let factors = Tensor::randn(0f32, 1.0, (n, h, w, outputs), &Device::Cpu).expect("a tensor");
+            let factors = random.normal(1.0, (n, h, w, outputs));
             let gradients = |y: Tensor| {
                 let loss = (y * &factors).and_then(|y| y.sum_all()).expect("a number");
                 loss.backward().expect("computed")
@@ -220,9 +222,8 @@ mod tests {
             let wanted = gradients(plain().expect("computed"));
             for var in [&x, &weight, &bias] {
                 let (ours, wanted) = (ours.get(var).expect("a gradient"), wanted.get(var).expect("a gradient"));
-                let error = (ours - wanted).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("a number");
-                let scale = wanted.abs().and_then(|w| w.max_all()?.to_scalar::<f32>()).expect("a number");
-                assert!(error < 1e-5 * scale, "{shape:?} {outputs} {k} {dilation}: {error} of {scale}");
+                assert_eq!(ours.dims(), wanted.dims());
+                assert_near(format!("{shape:?} {outputs} {k} {dilation}"), &values(ours), &values(wanted), 1e-5);
             }
         }
     }

@@ -225,6 +225,11 @@ impl ResNet {
     /// As [`Precision::check`].
     pub fn with(config: Config, weights: &mut Weights, device: &Device, precision: Precision) -> Result<Self> {
         precision.check(device)?;
+        Self::unchecked(config, weights, device, precision)
+    }
+
+    /// The same even where the precision has no instructions and is slow.
+    fn unchecked(config: Config, weights: &mut Weights, device: &Device, precision: Precision) -> Result<Self> {
         let network = match (device.is_cpu(), precision) {
             (true, Precision::F32) => Network::Fused(Box::new(fused(config, weights, device)?)),
             (true, Precision::Bf16) => Network::Bf16(Box::new(fused(config, weights, device)?)),

@@ -5,10 +5,11 @@
 //! position, and gathered into the nine taps.
 
 use super::{MOST, Scheme, Tiles, Transform, Winograd};
+use crate::cpu::arch;
 use crate::cpu::packed::Packed;
 use crate::cpu::product::Finish;
 use crate::cpu::{Into, Left, Maps, Parts, Scratch, grown, load, outer, store};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -76,7 +77,7 @@ fn transformed(scheme: Scheme, kernel: Kernel<'_>, outputs: usize, inputs: usize
             let (panel, part) = (task / parts, task % parts);
             let some = panel * width..((panel + 1) * width).min(outputs);
             let depths = part * PART..((part + 1) * PART).min(inputs);
-            Arch::new().dispatch(Turn { scheme, kernel, turned, some, depths, width, inputs, size, to });
+            arch().dispatch(Turn { scheme, kernel, turned, some, depths, width, inputs, size, to });
         });
     });
     Winograd { scheme, channels: inputs, outputs, positions }
@@ -169,7 +170,7 @@ pub fn weight_gradient(scheme: Scheme, x: &[f32], gradient: &[f32], maps: Maps, 
         let first = images.start == 0;
         let products = &products[..];
         out.par_chunks_mut(inputs * TAPS).enumerate().for_each(|(o, out)| {
-            Arch::new().dispatch(Gather { scheme, products, o, inputs, first, out });
+            arch().dispatch(Gather { scheme, products, o, inputs, first, out });
         });
     }
 }

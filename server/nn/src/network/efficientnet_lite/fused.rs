@@ -134,7 +134,8 @@ mod tests {
     use super::super::EfficientNetLite0;
     use super::*;
     use crate::encoder::Encoder;
-    use crate::network::test_networks::{same_bits_in_any_batch, values};
+    use crate::network::test_networks::same_bits_in_any_batch;
+    use crate::testing::{Random, assert_near, values};
     use std::path::Path;
 
     fn network(
@@ -148,18 +149,16 @@ mod tests {
     #[test]
     fn the_fused_network_equals_candles_operations() {
         let (fused, reference) = (network(EfficientNetLite0::new), network(EfficientNetLite0::reference));
+        let random = Random::new("EfficientNet");
         for (n, height, width) in [(1, 224, 224), (5, 97, 75), (2, 32, 33)] {
-            let x = Tensor::randn(0f32, 1.0, (n, 3, height, width), &Device::Cpu).expect("a tensor");
+            let x = random.normal(1.0, (n, 3, height, width));
             let (ours, wanted) = (fused.features(&x).expect("computed"), reference.features(&x).expect("computed"));
             assert_eq!(values(&fused.embedding(&x).expect("computed")), values(&ours.embedding));
             assert_eq!(ours.maps.len(), wanted.maps.len());
             let pairs = ours.maps.iter().zip(&wanted.maps).chain([(&ours.embedding, &wanted.embedding)]);
             for (ours, wanted) in pairs {
                 assert_eq!(ours.dims(), wanted.dims());
-                let (ours, wanted) = (values(ours), values(wanted));
-                let error = ours.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                let scale = wanted.iter().fold(0f32, |most, v| most.max(v.abs()));
-                assert!(error < 1e-4 * scale, "{n} x {height} x {width}: {error} of {scale}");
+                assert_near(format!("{n} x {height} x {width}"), &values(ours), &values(wanted), 1e-4);
             }
         }
     }
@@ -167,7 +166,7 @@ mod tests {
     #[test]
     fn an_image_has_the_same_features_to_the_bit_in_any_batch() {
         let network = network(EfficientNetLite0::new);
-        let x = Tensor::randn(0f32, 1.0, (6, 3, 96, 80), &Device::Cpu).expect("a tensor");
+        let x = Random::new("EfficientNet in batches").normal(1.0, (6, 3, 96, 80));
         same_bits_in_any_batch(&network, &x);
     }
 }

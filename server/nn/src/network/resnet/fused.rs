@@ -184,11 +184,8 @@ mod tests {
     use super::super::{ResNet, random_weights};
     use super::*;
     use crate::encoder::{Encoder, Precision};
-    use crate::network::test_networks::{same_bits_in_any_batch, values};
-
-    fn largest(values: impl Iterator<Item = f32>) -> f32 {
-        values.fold(0.0, |most, v| if v.is_nan() { f32::INFINITY } else { most.max(v.abs()) })
-    }
+    use crate::network::test_networks::same_bits_in_any_batch;
+    use crate::testing::{Random, assert_near, relative_error, values};
 
     /// ResNet-50, a wide one and a narrow one that fills no vector.
     fn configs() -> [Config; 3] {
@@ -207,16 +204,14 @@ mod tests {
             let load = || random_weights(&config, 1).expect("weights");
             let fused = ResNet::new(config, &mut load(), &Device::Cpu).expect("loaded");
             let reference = ResNet::reference(config, &mut load(), &Device::Cpu, Precision::F32).expect("loaded");
-            let x = Tensor::randn(0f32, 1.0, (2, 3, height, width), &Device::Cpu).expect("a tensor");
+            let x = Random::new("ResNets").normal(1.0, (2, 3, height, width));
             let (ours, wanted) = (fused.features(&x).expect("computed"), reference.features(&x).expect("computed"));
             assert_eq!(values(&fused.embedding(&x).expect("computed")), values(&ours.embedding));
             let pairs = ours.maps.iter().zip(&wanted.maps).chain([(&ours.embedding, &wanted.embedding)]);
             for (ours, wanted) in pairs {
                 assert_eq!(ours.dims(), wanted.dims());
-                let (ours, wanted) = (values(ours), values(wanted));
-                let error = largest(ours.iter().zip(&wanted).map(|(a, b)| a - b));
-                let scale = largest(wanted.iter().copied());
-                assert!(error < 1e-5 * scale, "{config:?} {height} x {width}: {error} of {scale}");
+                let what = format!("{config:?} {height} x {width}");
+                assert_near(what, &values(ours), &values(wanted), 1e-5);
             }
         }
     }
@@ -228,13 +223,13 @@ mod tests {
             let mut weights = random_weights(&config, 1).expect("weights");
             ResNet::reference(config, &mut weights, &Device::Cpu, precision).expect("loaded")
         };
-        let x = Tensor::randn(0f32, 1.0, (2, 3, 64, 64), &Device::Cpu).expect("a tensor");
+        let x = Random::new("half precision").normal(1.0, (2, 3, 64, 64));
         let wanted = values(&network(Precision::F32).embedding(&x).expect("computed"));
         // What a GPU runs; candle multiplies no matrices of bfloat16 on the CPU.
         let features = network(Precision::F16).features(&x).expect("computed");
         assert!(features.maps.iter().all(|m| m.dtype() == candle_core::DType::F32));
         let ours = values(&features.embedding);
-        let error = largest(ours.iter().zip(&wanted).map(|(a, b)| a - b)) / largest(wanted.iter().copied());
+        let error = relative_error("half precision", &ours, &wanted);
         assert!(error > 0.0 && error < 3e-3, "{error}");
         let refused = Precision::F16.check(&Device::Cpu).expect_err("on the CPU").to_string();
         assert!(refused.contains("--precision bf16"), "{refused}");
@@ -245,31 +240,33 @@ mod tests {
         let config = configs()[2];
         let network = ResNet::new(config, &mut random_weights(&config, 1).expect("weights"), &Device::Cpu);
         let network = network.expect("loaded");
-        let x = Tensor::randn(0f32, 1.0, (13, 3, 96, 80), &Device::Cpu).expect("a tensor");
+        let x = Random::new("ResNet in batches").normal(1.0, (13, 3, 96, 80));
         same_bits_in_any_batch(&network, &x);
     }
 
     #[test]
     fn bfloat16_moves_features_by_a_hundredth_and_no_image_by_its_batch() {
-        if !crate::cpu::bf16::supported() {
-            return;
-        }
         let mut cases: Vec<(Config, usize, usize)> = configs().into_iter().map(|c| (c, 97, 75)).collect();
-        cases.push((Config::resnet50(), 224, 224));
+        // The plain form of it takes minutes for this one.
+        if crate::cpu::bf16::supported() {
+            cases.push((Config::resnet50(), 224, 224));
+        }
         for (config, height, width) in cases {
             let network = |precision| {
                 let mut weights = random_weights(&config, 1).expect("weights");
-                ResNet::with(config, &mut weights, &Device::Cpu, precision).expect("loaded")
+                ResNet::unchecked(config, &mut weights, &Device::Cpu, precision).expect("loaded")
             };
             let (exact, rounded) = (network(Precision::F32), network(Precision::Bf16));
-            let x = Tensor::randn(0f32, 1.0, (3, 3, height, width), &Device::Cpu).expect("a tensor");
+            let x = Random::new("bfloat16").normal(1.0, (3, 3, height, width));
             let (wanted, ours) = (exact.features(&x).expect("computed"), rounded.features(&x).expect("computed"));
             let pairs = ours.maps.iter().zip(&wanted.maps).chain([(&ours.embedding, &wanted.embedding)]);
             for (ours, wanted) in pairs {
                 assert_eq!(ours.dims(), wanted.dims());
                 let (ours, wanted) = (values(ours), values(wanted));
                 let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+                assert_eq!(ours.len(), wanted.len());
                 let error = norm(&mut ours.iter().zip(&wanted).map(|(a, b)| a - b)) / norm(&mut wanted.iter().copied());
+                // A number that is none would not be below.
                 assert!(error < 0.02, "{config:?}: {error}");
             }
             assert_eq!(values(&rounded.embedding(&x).expect("computed")), values(&ours.embedding));

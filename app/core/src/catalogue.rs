@@ -2,6 +2,7 @@
 
 pub mod encoder;
 mod encoders_table;
+pub mod metric;
 pub mod published;
 pub mod task;
 mod tasks_table;

@@ -23,6 +23,17 @@ impl Protocol {
         }
     }
 
+    /// The protocol that more of some scores are by; the standard one of as many.
+    #[must_use]
+    pub fn of_most(scores: impl Iterator<Item = Self>) -> Self {
+        let (mut all, mut virb) = (0, 0);
+        for protocol in scores {
+            all += 1;
+            virb += usize::from(protocol == Self::Virb);
+        }
+        if 2 * virb > all { Self::Virb } else { Self::Standard }
+    }
+
     /// The protocol of a name.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {

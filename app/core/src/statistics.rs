@@ -7,6 +7,7 @@ mod correlation;
 mod density;
 mod groups;
 mod line;
+mod rank;
 mod sign;
 
 pub use bootstrap::{Interval, Resampler};
@@ -14,6 +15,7 @@ pub use correlation::{Correlation, pearson, spearman};
 pub use density::{Density, density};
 pub use groups::{Comparison, anova, kruskal};
 pub use line::{Line, line};
+pub use rank::{mean_ranks, places};
 pub use sign::{SignTest, sign_test};
 
 /// Arithmetic mean; `None` of nothing.
@@ -32,24 +34,6 @@ pub(crate) fn squares(x: &[f64]) -> f64 {
 #[must_use]
 pub fn population_deviation(x: &[f64]) -> Option<f64> {
     (!x.is_empty()).then(|| (squares(x) / x.len() as f64).sqrt())
-}
-
-/// Ranks from 1 for the smallest; equal values share the mean of their ranks
-/// (`scipy.stats.rankdata`).
-#[must_use]
-pub fn mean_ranks(x: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..x.len()).collect();
-    order.sort_by(|a, b| x[*a].total_cmp(&x[*b]));
-    let mut ranks = vec![0.0; x.len()];
-    let mut from = 0;
-    while from < order.len() {
-        let equal = order[from..].iter().take_while(|i| x[**i] == x[order[from]]).count();
-        for i in &order[from..from + equal] {
-            ranks[*i] = from as f64 + (equal + 1) as f64 / 2.0;
-        }
-        from += equal;
-    }
-    ranks
 }
 
 /// The value below which a share `q`, 0 to 1, of the sample lies, interpolated linearly

@@ -5,7 +5,7 @@ use super::parts::{crumbs, table, unit};
 use super::{Facts, Page};
 use crate::charts::figure;
 use maud::{Markup, html};
-use virboard_core::analysis::figures::correlations;
+use virboard_core::analysis::kinds::correlations;
 use virboard_core::analysis::{Bar, Marks, Matrix, Panel, Sample, Series, Suite, Table};
 use virboard_core::catalogue::published::{Published, published};
 use virboard_core::catalogue::task::{Task, TaskRole};
@@ -121,9 +121,8 @@ impl Stand<'_> {
 
 /// Scores beside each other, of the protocol that has more of them.
 fn distribution(t: &Task, results: &[&ResultCell]) -> Option<Panel> {
-    let of = |p: Protocol| results.iter().filter(|r| r.provenance.protocol == p).copied().collect::<Vec<_>>();
-    let (standard, virb) = (of(Protocol::Standard), of(Protocol::Virb));
-    let results = if virb.len() > standard.len() { virb } else { standard };
+    let most = Protocol::of_most(results.iter().map(|r| r.provenance.protocol));
+    let results: Vec<&ResultCell> = results.iter().filter(|r| r.provenance.protocol == most).copied().collect();
     let base = results.iter().find(|r| r.encoder == "Supervised").map(|r| r.score);
     let middle = base.unwrap_or_else(|| results.iter().map(|r| r.score).sum::<f64>() / results.len() as f64);
     let dots = results.iter().map(|r| (name(&r.encoder), r.score - middle)).collect();

@@ -2,11 +2,11 @@
 //! sections 3.2 and 3.3; ViRB's runner).
 
 use crate::head::Architecture;
-use crate::score::metric::Scoring;
+use crate::score::metric::{Scoring, rules};
 use crate::train::augment::{Extra, View};
 use crate::train::loss::Loss;
 use virboard_core::catalogue::encoder::Architecture as Network;
-use virboard_core::catalogue::task::{Metric, OutputKind, Task, TaskRole};
+use virboard_core::catalogue::task::{OutputKind, Task, TaskRole};
 use virboard_core::protocol::Protocol;
 use virboard_nn::encoder::Encoder;
 use virboard_nn::load::LoadedEncoder;
@@ -62,15 +62,16 @@ pub fn recipe(task: &Task, protocol: Protocol) -> Recipe {
         _ if deeplab => HeadKind::DeepLab,
         _ => HeadKind::Pixelwise,
     };
-    let loss = match task.metric {
-        Metric::Top1 => Loss::CrossEntropy { first: 1.0 },
+    let one_class = rules(task.metric).one_class;
+    let loss = match task.kind {
+        OutputKind::Segmentation if one_class => Loss::BinaryCrossEntropy,
         // EgoHands: 0.1 for the background, 1 for each hand.
-        Metric::MeanIou => Loss::CrossEntropy { first: if task.key == "EgoHands" { 0.1 } else { 1.0 } },
-        Metric::Iou => Loss::BinaryCrossEntropy,
-        Metric::L1 | Metric::FlowAccuracy | Metric::EndpointError => Loss::L1,
+        OutputKind::Segmentation if task.key == "EgoHands" => Loss::CrossEntropy { first: 0.1 },
+        OutputKind::Classification | OutputKind::Segmentation => Loss::CrossEntropy { first: 1.0 },
+        OutputKind::Depth | OutputKind::Flow => Loss::L1,
     };
     let channels = match task.kind {
-        OutputKind::Segmentation if task.metric == Metric::Iou => Some(1),
+        OutputKind::Segmentation if one_class => Some(1),
         OutputKind::Depth => Some(1),
         // ViRB predicts the grey value of the flow's picture.
         OutputKind::Flow => Some(if virb && !sample { 1 } else { 2 }),
@@ -96,7 +97,7 @@ pub fn recipe(task: &Task, protocol: Protocol) -> Recipe {
         loss,
         scoring: Scoring {
             metric: task.metric,
-            skip_zero: paper && task.metric == Metric::MeanIou,
+            skip_zero: paper && task.kind == OutputKind::Segmentation && !one_class,
             void_zero: task.key == "CityscapesSemanticSegmentation",
         },
         view,

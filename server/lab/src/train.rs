@@ -223,8 +223,7 @@ pub fn train(
                 }
             };
             if let (Some(metric), true) = (metric, parts.held_out.is_some()) {
-                let better = |old: f64| if aim.scoring.metric.higher_is_better() { metric > old } else { metric < old };
-                if member.best.as_ref().is_none_or(|b| better(b.metric)) {
+                if member.best.as_ref().is_none_or(|b| aim.scoring.metric.is_better(metric, b.metric)) {
                     let copy = |(name, var): (&String, &candle_core::Var)| Ok((name.clone(), var.as_tensor().copy()?));
                     let tensors = member.head.parameters().all().map(copy).collect::<Result<_>>()?;
                     member.best = Some(Best { epoch: number, metric, tensors });

@@ -125,11 +125,8 @@ pub async fn virb_tree(
     }
     let mut best: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for (i, f) in found.iter().enumerate() {
-        let better = |old: usize| {
-            if f.task.metric.higher_is_better() { f.score > found[old].score } else { f.score < found[old].score }
-        };
         let slot = best.entry((f.encoder.clone(), f.task.key)).or_insert(i);
-        if better(*slot) {
+        if f.task.metric.is_better(f.score, found[*slot].score) {
             *slot = i;
         }
     }

@@ -103,10 +103,9 @@ impl Matrix {
         let place = |r: &ResultCell| Some((*row.get(r.encoder.as_str())?, *column.get(r.task.as_str())?));
         let placed: Vec<_> =
             results.iter().filter(|r| r.score.is_finite()).filter_map(|r| Some((place(r)?, r))).collect();
-        let count = |p: Protocol| placed.iter().filter(|(_, r)| r.provenance.protocol == p).count();
-        let (standard, virb) = (count(Protocol::Standard), count(Protocol::Virb));
-        let most = if virb > standard { Protocol::Virb } else { Protocol::Standard };
-        let protocol = protocol.unwrap_or(most);
+        let most = || Protocol::of_most(placed.iter().map(|(_, r)| r.provenance.protocol));
+        let protocol = protocol.unwrap_or_else(most);
+        let known = placed.len();
         let mut values = vec![None; encoders.len() * tasks.len()];
         let mut errors = vec![0.0; values.len()];
         let mut taken = 0;
@@ -115,7 +114,7 @@ impl Matrix {
             errors[row * tasks.len() + column] = r.interval.map_or(0.0, |i| i.standard_error());
             taken += 1;
         }
-        Self { encoders, tasks, values, errors, protocol, left_out: standard + virb - taken }
+        Self { encoders, tasks, values, errors, protocol, left_out: known - taken }
     }
 
     /// Number of scores.
@@ -139,8 +138,7 @@ impl Matrix {
     /// The score with its sign turned where less is better: more is always better.
     #[must_use]
     pub fn good(&self, encoder: usize, task: usize) -> Option<f64> {
-        let sign = if self.tasks[task].metric.higher_is_better() { 1.0 } else { -1.0 };
-        self.score(encoder, task).map(|s| sign * s)
+        self.score(encoder, task).map(|s| self.tasks[task].metric.sign() * s)
     }
 
     /// [`Self::good`] by keys.

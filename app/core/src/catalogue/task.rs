@@ -1,5 +1,6 @@
 //! What is known of an end task before it is run.
 
+pub use super::metric::Metric;
 use serde::{Deserialize, Serialize};
 
 /// The paper's four categories: what the output covers x what the task asks about.
@@ -54,75 +55,6 @@ pub enum OutputKind {
     Depth,
     /// A displacement per pixel.
     Flow,
-}
-
-/// How a task is scored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Metric {
-    /// Share of images whose most probable class is right.
-    Top1,
-    /// Mean over classes of intersection over union.
-    MeanIou,
-    /// Intersection over union of one class.
-    Iou,
-    /// Mean absolute error.
-    L1,
-    /// Share of pixels whose flow is right.
-    FlowAccuracy,
-    /// Mean length of the flow's error.
-    EndpointError,
-}
-
-impl Metric {
-    /// Short name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Top1 => "top-1",
-            Self::MeanIou => "mIoU",
-            Self::Iou => "IoU",
-            Self::L1 => "L1 error",
-            Self::FlowAccuracy => "accuracy",
-            Self::EndpointError => "endpoint error",
-        }
-    }
-
-    /// One sentence for people who meet the metric for the first time.
-    #[must_use]
-    pub const fn help(self) -> &'static str {
-        match self {
-            Self::Top1 => "Share of test images whose most probable class is the right one. Higher is better.",
-            Self::MeanIou => {
-                "Overlap of predicted and true areas (intersection over union) of each class over the whole test set, averaged over classes. Higher is better."
-            }
-            Self::Iou => "Overlap of the predicted and the true area (intersection over union). Higher is better.",
-            Self::L1 => "Mean absolute error over all test pixels. Lower is better.",
-            Self::FlowAccuracy => {
-                "Share of labelled pixels whose flow is off by at most 3 pixels or 5 % (ViRB: whose grey value is off by at most 0.05). Higher is better."
-            }
-            Self::EndpointError => {
-                "Mean distance between the predicted and the true end of each pixel's motion. Lower is better."
-            }
-        }
-    }
-
-    /// Whether a larger score is a better one.
-    #[must_use]
-    pub const fn higher_is_better(self) -> bool {
-        !matches!(self, Self::L1 | Self::EndpointError)
-    }
-
-    /// Whether the score is a share, shown in percent.
-    #[must_use]
-    pub const fn is_share(self) -> bool {
-        !matches!(self, Self::L1 | Self::EndpointError)
-    }
-
-    /// The score as people read it: shares in percent with one decimal, errors with three.
-    #[must_use]
-    pub fn format(self, score: f64) -> String {
-        if self.is_share() { format!("{:.1}", 100.0 * score) } else { format!("{score:.3}") }
-    }
 }
 
 /// Why a task is in the catalogue.

@@ -81,8 +81,7 @@ impl Sheet {
             texts.iter().map(|t| sorted.binary_search(&t).ok().map(|i| i as f64)).collect()
         };
         if let Some(c) = self.columns.iter().find(|c| c.key == column) {
-            let sign = if c.metric.higher_is_better() { -1.0 } else { 1.0 };
-            return c.scores.iter().map(|s| s.map(|s| sign * s)).collect();
+            return c.scores.iter().map(|s| s.map(|s| -c.metric.sign() * s)).collect();
         }
         if let Some(c) = Category::ALL.into_iter().find(|c| c.slug() == column) {
             return self.rows.iter().map(|r| r.place.as_ref()?.categories[c as usize]).collect();

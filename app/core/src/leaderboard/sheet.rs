@@ -8,7 +8,7 @@ use crate::catalogue::published::published;
 use crate::catalogue::task::{Category, Metric};
 use crate::protocol::Protocol;
 use crate::results::{ResultCell, Source};
-use crate::statistics::Interval;
+use crate::statistics::{Interval, places};
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 
@@ -174,11 +174,10 @@ impl Column {
     /// The same with more being better; a score alone is its own interval.
     fn between(&self, row: usize) -> Option<(f64, f64)> {
         let score = self.good(row)?;
-        Some(match (self.interval(row), self.metric.higher_is_better()) {
-            (None, _) => (score, score),
-            (Some(i), true) => (i.low, i.high),
-            (Some(i), false) => (-i.high, -i.low),
-        })
+        Some(self.interval(row).map_or((score, score), |i| {
+            let (one, other) = (self.metric.sign() * i.low, self.metric.sign() * i.high);
+            (one.min(other), one.max(other))
+        }))
     }
 
     /// How many scores there are by the same protocol.
@@ -195,8 +194,7 @@ impl Column {
 
     /// The score with its sign turned where less is better.
     fn good(&self, row: usize) -> Option<f64> {
-        let sign = if self.metric.higher_is_better() { 1.0 } else { -1.0 };
-        self.scores[row].map(|s| sign * s)
+        self.scores[row].map(|s| self.metric.sign() * s)
     }
 
     /// Improvement over the score of row `base` as a share of its amount.
@@ -224,21 +222,19 @@ impl Column {
         let n = self.scores.len();
         let mut d = Derived { ranks: vec![0; n], heat: vec![0.0; n], ..Derived::default() };
         for virb in [false, true] {
-            let mut rows: Vec<(f64, usize)> =
-                (0..n).filter(|r| self.virb(*r) == virb).filter_map(|r| Some((self.good(r)?, r))).collect();
-            rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let rows = (0..n).filter(|r| self.virb(*r) == virb);
+            let (rows, good): (Vec<usize>, Vec<f64>) = rows.filter_map(|r| Some((r, self.good(r)?))).unzip();
             d.of[usize::from(virb)] = rows.len();
-            let (Some(best), Some(worst)) = (rows.first().map(|r| r.0), rows.last().map(|r| r.0)) else { continue };
-            let mut rank = 1;
-            for (i, (score, row)) in rows.iter().enumerate() {
-                if i > 0 && *score < rows[i - 1].0 {
-                    rank = i + 1;
-                }
+            let best = good.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let worst = good.iter().copied().fold(f64::INFINITY, f64::min);
+            for ((row, score), rank) in rows.iter().zip(&good).zip(places(&good)) {
                 d.ranks[*row] = rank;
                 d.heat[*row] = if best > worst { (score - worst) / (best - worst) } else { 1.0 };
             }
         }
-        d.virb = d.of[1] > d.of[0];
+        let protocol = |r: &usize| if self.virb(*r) { Protocol::Virb } else { Protocol::Standard };
+        let scored = (0..n).filter(|r| self.scores[*r].is_some());
+        d.virb = Protocol::of_most(scored.map(|r| protocol(&r))) == Protocol::Virb;
         let good: Vec<f64> = (0..n).filter(|r| self.virb(*r) == d.virb).filter_map(|r| self.good(r)).collect();
         if !good.is_empty() {
             d.mean = good.iter().sum::<f64>() / good.len() as f64;

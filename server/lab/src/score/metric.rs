@@ -97,10 +97,57 @@ pub fn interval(samples: &[SampleScore], scoring: Scoring, protocol: Protocol, b
 }
 
 fn score_of(samples: &[&SampleScore], scoring: Scoring, protocol: Protocol, batch: usize) -> f64 {
-    match (protocol, scoring.metric) {
-        (_, Metric::Top1) => mean(samples.iter().map(|s| f64::from(u8::from(right(s))))),
-        (_, Metric::Iou) => mean(samples.iter().map(|s| overlap(counts(s), 1))),
-        (Protocol::Standard, Metric::MeanIou) => {
+    (rules(scoring.metric).score)(samples, scoring, protocol, batch)
+}
+
+/// Of an error's length, the truth's length and the protocol.
+pub type Near = fn(error: f64, truth: f64, protocol: Protocol) -> bool;
+
+/// What a metric is made of beside its name and direction, which are in the catalogue.
+pub struct Rules {
+    /// The score of samples, by the size of test batches where ViRB's depends on it.
+    score: fn(&[&SampleScore], Scoring, Protocol, usize) -> f64,
+    /// Whether it is about class 1 of a mask alone: such a head has one output a pixel, and the
+    /// best constant answer is that class everywhere.
+    pub one_class: bool,
+    /// Whether a pixel whose error has this length counts as right, by the length of the truth;
+    /// `None` where pixels are not counted.
+    pub near: Option<Near>,
+}
+
+/// The table: a row a metric.
+#[must_use]
+pub const fn rules(metric: Metric) -> Rules {
+    const PLAIN: Rules = Rules { score: mean_error, one_class: false, near: None };
+    match metric {
+        Metric::Top1 => {
+            Rules { score: |samples, _, _, _| mean(samples.iter().map(|s| f64::from(u8::from(right(s))))), ..PLAIN }
+        }
+        Metric::MeanIou => Rules { score: mean_iou, ..PLAIN },
+        Metric::Iou => Rules {
+            score: |samples, _, _, _| mean(samples.iter().map(|s| overlap(counts(s), 1))),
+            one_class: true,
+            ..PLAIN
+        },
+        Metric::L1 | Metric::EndpointError => PLAIN,
+        Metric::FlowAccuracy => Rules {
+            score: |samples, _, protocol, batch| match protocol {
+                Protocol::Standard => share(samples),
+                Protocol::Virb => weighted(samples, batch, share),
+            },
+            near: Some(|error, truth, protocol| match protocol {
+                // KITTI 2015: an outlier is off by more than 3 pixels and by more than 5 %.
+                Protocol::Standard => error <= 3.0 || error <= 0.05 * truth,
+                Protocol::Virb => error <= 0.05,
+            }),
+            ..PLAIN
+        },
+    }
+}
+
+fn mean_iou(samples: &[&SampleScore], scoring: Scoring, protocol: Protocol, batch: usize) -> f64 {
+    match protocol {
+        Protocol::Standard => {
             let mut confusion = Confusion::default();
             for sample in samples {
                 for (truth, predicted, n) in counts(sample) {
@@ -111,7 +158,7 @@ fn score_of(samples: &[&SampleScore], scoring: Scoring, protocol: Protocol, batc
             }
             confusion.mean_iou(scoring.skip_zero)
         }
-        (Protocol::Virb, Metric::MeanIou) => weighted(samples, batch, |part| {
+        Protocol::Virb => weighted(samples, batch, |part| {
             let all: Vec<_> = part.iter().map(|s| counts(s)).collect();
             let mut classes: Vec<u8> =
                 all.iter().copied().flatten().filter(|c| c.2 > 0 && c.0 != 0).map(|c| c.0).collect();
@@ -119,13 +166,13 @@ fn score_of(samples: &[&SampleScore], scoring: Scoring, protocol: Protocol, batc
             classes.dedup();
             mean(classes.iter().map(|class| mean(all.iter().map(|c| overlap(c, *class)))))
         }),
-        (Protocol::Standard, Metric::FlowAccuracy) => share(samples),
-        (Protocol::Virb, Metric::FlowAccuracy) => weighted(samples, batch, share),
-        (_, Metric::L1 | Metric::EndpointError) => {
-            let (sum, count) = samples.iter().map(|s| errors(s)).fold((0.0, 0), |(s, n), e| (s + e.0, n + e.1));
-            sum / count.max(1) as f64
-        }
     }
+}
+
+/// The mean error of all labelled pixels.
+fn mean_error(samples: &[&SampleScore], _: Scoring, _: Protocol, _: usize) -> f64 {
+    let (sum, count) = samples.iter().map(|s| errors(s)).fold((0.0, 0), |(s, n), e| (s + e.0, n + e.1));
+    sum / count.max(1) as f64
 }
 
 fn right(sample: &SampleScore) -> bool {

@@ -2,7 +2,7 @@
 
 use super::loss::UNLABELLED;
 use super::truth::Truth;
-use crate::score::metric::{Confusion, SampleScore, top_classes};
+use crate::score::metric::{Confusion, SampleScore, rules, top_classes};
 use crate::{Error, Result};
 use candle_core::{D, DType, Tensor};
 use virboard_core::catalogue::task::Metric;
@@ -82,6 +82,7 @@ pub(super) fn numbers(
     metric: Metric,
     protocol: Protocol,
 ) -> SampleScore {
+    let near = rules(metric).near;
     let (mut sum, mut count, mut hits) = (0f64, 0u64, 0u64);
     for (pixel, truth) in truth.chunks(channels).enumerate() {
         if truth.iter().any(|t| t.is_nan()) {
@@ -91,15 +92,7 @@ pub(super) fn numbers(
         let error = length(&|c| f64::from(predicted(pixel * channels + c) - truth[c]));
         sum += error;
         count += 1;
-        let near = match (metric, protocol) {
-            (Metric::FlowAccuracy, Protocol::Virb) => error <= 0.05,
-            // KITTI 2015: an outlier is off by more than 3 pixels and by more than 5 %.
-            (Metric::FlowAccuracy, Protocol::Standard) => {
-                error <= 3.0 || error <= 0.05 * length(&|c| f64::from(truth[c]))
-            }
-            _ => false,
-        };
-        hits += u64::from(near);
+        hits += u64::from(near.is_some_and(|near| near(error, length(&|c| f64::from(truth[c])), protocol)));
     }
     SampleScore::Errors { sum, count, hits }
 }

@@ -5,7 +5,7 @@ use super::loss::UNLABELLED;
 use super::source::Source;
 use super::truth::Truth;
 use crate::Result;
-use crate::score::metric::{SampleScore, Scoring};
+use crate::score::metric::{SampleScore, Scoring, rules};
 use virboard_core::catalogue::task::Metric;
 use virboard_core::protocol::Protocol;
 
@@ -56,7 +56,7 @@ impl Constant {
     fn of(truth: &Truth, channels: usize, scoring: Scoring) -> Self {
         match truth {
             Truth::Classes(classes) => Self::Class(most_frequent(classes.iter().copied())),
-            Truth::Mask(_) if scoring.metric == Metric::Iou => Self::Pixel(1),
+            Truth::Mask(_) if rules(scoring.metric).one_class => Self::Pixel(1),
             Truth::Mask(mask) => {
                 let counted = |c: &u8| *c != UNLABELLED && !(scoring.skip_zero && *c == 0);
                 Self::Pixel(most_frequent(mask.iter().copied().filter(counted).map(u32::from)) as u8)

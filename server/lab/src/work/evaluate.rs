@@ -321,8 +321,8 @@ impl<'a> Bench<'a> {
             outcomes.push(outcome);
         }
         let key = |i: usize| members[i].validation().unwrap_or(outcomes[i].value);
-        let better = |a: f64, b: f64| if self.task.metric.higher_is_better() { a > b } else { a < b };
-        let best = (0..members.len()).reduce(|a, b| if better(key(b), key(a)) { b } else { a });
+        let metric = self.task.metric;
+        let best = (0..members.len()).reduce(|a, b| if metric.is_better(key(b), key(a)) { b } else { a });
         if let Some(best) = best {
             let path = head_path(&self.folders.heads, &self.encoder.key, self.task.key);
             members[best].head.save(&path)?;

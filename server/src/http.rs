@@ -33,7 +33,7 @@ use virboard_app::assets::Assets;
 
 /// Bytes of a whole request. Larger photos than allowed are read up to here, so that whoever
 /// sends one gets to see the answer instead of a broken connection.
-const MAX_REQUEST: usize = 3 * virboard_lab::image::MAX_BYTES;
+const MAX_REQUEST: usize = 3 * crate::service::predictions::MAX_BYTES;
 /// Longest time for an answer.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
@@ -122,7 +122,7 @@ pub fn router(app: Virboard, site: &std::path::Path, public: PathBuf) -> Router 
 }
 
 async fn ready(axum::extract::State(app): axum::extract::State<Virboard>) -> Result<&'static str, StatusCode> {
-    app.store().ping().await.map(|()| "ready").map_err(|error| {
+    app.ready().await.map(|()| "ready").map_err(|error| {
         tracing::error!(%error, "not ready");
         StatusCode::SERVICE_UNAVAILABLE
     })

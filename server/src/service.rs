@@ -113,6 +113,9 @@ pub enum OpenError {
     /// The uploads folder cannot be used.
     #[error("the uploads folder cannot be used: {0}")]
     Blobs(#[from] object_store::Error),
+    /// The device's thread cannot be started.
+    #[error("the thread that computes could not be started: {0}")]
+    Thread(std::io::Error),
 }
 
 impl From<virboard_nn::Error> for OpenError {
@@ -147,7 +150,7 @@ impl Virboard {
         let blobs = Blobs::open(&settings.data.join("uploads"))?;
         let registry = Arc::new(settings.registry()?);
         let heads = Arc::new(Heads::new(vec![settings.data.join("heads"), settings.samples.join("heads")]));
-        let batcher = Batcher::start(registry.clone(), heads.clone(), settings.queue);
+        let batcher = Batcher::start(registry.clone(), heads.clone(), settings.queue).map_err(OpenError::Thread)?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let mut app = Self {
             store,
@@ -166,6 +169,12 @@ impl Virboard {
         Ok(app)
     }
 
+    /// Whether the server can answer: the database does, and the device's thread is there.
+    pub async fn ready(&self) -> Result<()> {
+        self.store.ping().await?;
+        if self.batcher.is_alive() { Ok(()) } else { Err(ServiceError::Stopped) }
+    }
+
     /// Lets a request begin its upload, or refuses it at once: photos wait in memory.
     pub fn admit(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
         self.uploads.clone().try_acquire_owned().map_err(|_| ServiceError::Busy)
@@ -182,7 +191,14 @@ impl Virboard {
     /// Loads up to `most` encoders that have heads, with their heads, and runs each once, so
     /// that nobody's first photo waits for them.
     pub async fn warm(&self, most: usize) {
-        for (encoder, state) in ENCODERS.iter().zip(self.encoders()).filter(|(_, s)| !s.heads.is_empty()).take(most) {
+        let states = match self.encoder_states().await {
+            Ok(states) => states,
+            Err(error) => {
+                tracing::warn!(%error, "nothing could be warmed");
+                return;
+            }
+        };
+        for (encoder, state) in ENCODERS.iter().zip(states).filter(|(_, s)| !s.heads.is_empty()).take(most) {
             let one = |task: &String| virboard_core::catalogue::task(task).is_some_and(|t| t.images == 1);
             let tasks = state.heads.into_iter().filter(one).collect();
             let input = virboard_nn::load::preprocessing(encoder.architecture).blank();
@@ -212,6 +228,12 @@ impl Virboard {
                 EncoderState { key: e.key.to_owned(), name: e.name.to_owned(), weights, heads }
             })
             .collect()
+    }
+
+    /// The same, on a thread that may wait for files.
+    pub async fn encoder_states(&self) -> Result<Vec<EncoderState>> {
+        let app = self.clone();
+        Ok(tokio::task::spawn_blocking(move || app.encoders()).await?)
     }
 
     /// Photographs that one can try.

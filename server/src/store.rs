@@ -51,7 +51,7 @@ pub fn now() -> i64 {
 /// A stored prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredPrediction {
-    /// The output, with the addresses of its pictures.
+    /// The output, with the names of its pictures' files.
     pub output: Output,
     /// Milliseconds when it was computed.
     pub milliseconds: f64,

@@ -15,7 +15,8 @@ fn batcher(capacity: usize) -> Batcher {
     let data = tempfile::tempdir().expect("a folder");
     let settings = common::settings(data.path());
     let registry = Arc::new(settings.registry().expect("it opens"));
-    Batcher::start(registry, Arc::new(Heads::new(vec![settings.samples.join("heads")])), capacity)
+    let heads = Arc::new(Heads::new(vec![settings.samples.join("heads")]));
+    Batcher::start(registry, heads, capacity).expect("a thread")
 }
 
 fn tasks() -> Vec<String> {
@@ -80,4 +81,26 @@ async fn a_full_queue_refuses_at_once() {
     for waiting in kept {
         assert!(waiting.await.is_ok(), "who was let in is answered");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_picture_fails_alone_and_everyone_is_told_the_own_reason() {
+    let batcher = batcher(64);
+    let ask = |input: Vec<Vec<f32>>, tasks: Vec<String>| {
+        let batcher = batcher.clone();
+        tokio::spawn(async move { batcher.predict(ENCODER, tasks, input).await.map(|a| a.outputs.len()) })
+    };
+    // All wait while the device loads the encoder, so that they are taken together.
+    let good: Vec<_> = (0..3).map(|_| ask(input(), tasks())).collect();
+    let bad = ask(vec![vec![0.1; 17]], tasks());
+    let headless: Vec<_> = (0..2).map(|_| ask(input(), vec!["NYUDepth".to_owned()])).collect();
+    for answer in good {
+        assert_eq!(answer.await.expect("no panic").expect("answered"), 1);
+    }
+    assert!(matches!(bad.await.expect("no panic"), Err(ServiceError::Internal(_))), "its own fault");
+    for answer in headless {
+        let error = answer.await.expect("no panic").expect_err("there is no such head");
+        assert!(matches!(&error, ServiceError::NoHead { task, .. } if task == "NYUDepth"), "{error}");
+    }
+    assert!(batcher.is_alive());
 }

@@ -175,3 +175,48 @@ async fn the_motion_between_two_views_is_near_its_truth() {
     let (status, _) = server.get(&address.replace("flow.png", "arrows.svg")).await;
     assert_eq!(status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn pictures_are_kept_by_name_and_answered_by_address() {
+    use sqlx::Row;
+    let server = server().await;
+    let scene = Scene::new(3_000_000).render(160, 120).picture;
+    let mut png = std::io::Cursor::new(Vec::new());
+    scene.write_to(&mut png, image::ImageFormat::Png).expect("encoded");
+    let fields =
+        [("encoder", "EfficientNetLite0"), ("task", "SceneSegmentation"), ("task", "SceneDepth"), ("task", "Imagenet")];
+    let (status, first) = server.predict(png.get_ref(), &fields).await;
+    assert_eq!(status, StatusCode::OK, "{first}");
+    let base = format!("/api/v1/predictions/{}/EfficientNetLite0", first["image"]["sha256"].as_str().expect("a hash"));
+    let address = output(&first, "SceneSegmentation")["mask"].as_str().expect("an address");
+    assert!(address.starts_with(&format!("{base}/SceneSegmentation/")) && address.ends_with("/mask.png"), "{address}");
+    assert_eq!(server.get(address).await.0, StatusCode::OK);
+
+    let database = format!("sqlite://{}", server.data.path().join("virboard.db").display());
+    let pool = sqlx::SqlitePool::connect(&database).await.expect("the database opens");
+    let kept = || async {
+        let rows = sqlx::query("select task, output from predictions where image = ? order by task");
+        let rows = rows.bind(first["image"]["sha256"].as_str()).fetch_all(&pool).await.expect("read");
+        rows.iter().map(|r| (r.get::<String, _>(0), r.get::<String, _>(1))).collect::<Vec<_>>()
+    };
+    let new = kept().await;
+    assert_eq!(new.len(), 3);
+    assert!(new.iter().all(|(_, output)| !output.contains("/api/")), "{new:?}");
+    for (task, field) in [("SceneSegmentation", "mask"), ("SceneDepth", "map")] {
+        let old = output(&first, task)[field].as_str().expect("an address");
+        sqlx::query("update predictions set output = json_set(output, ?, ?) where task = ?")
+            .bind(format!("$.{field}"))
+            .bind(old)
+            .bind(task)
+            .execute(&pool)
+            .await
+            .expect("as it was kept before");
+    }
+    assert_ne!(kept().await, new);
+    for step in include_str!("../../migrations/0006_pictures_by_name.sql").split(';').filter(|s| !s.trim().is_empty()) {
+        sqlx::query(step).execute(&pool).await.expect("brought up to date");
+    }
+    assert_eq!(kept().await, new, "the migration gives what is kept today");
+    let (_, again) = server.predict(png.get_ref(), &fields).await;
+    assert_eq!(again["outputs"], first["outputs"], "and the answer is the same");
+}

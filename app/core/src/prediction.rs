@@ -48,7 +48,8 @@ pub enum Output {
     Segmentation {
         /// All classes of the head, in order of their index.
         labels: Vec<MaskLabel>,
-        /// Address of an 8-bit PNG of class indices at the photo's size.
+        /// An 8-bit PNG of class indices at the photo's size: its file's name where it is kept, its
+        /// address in an answer.
         mask: String,
     },
     /// A distance per pixel.
@@ -59,17 +60,30 @@ pub enum Output {
         maximum: f32,
         /// Unit of the values.
         unit: String,
-        /// Address of a 16-bit PNG at the photo's size, linear from `minimum` to `maximum`.
+        /// A 16-bit PNG at the photo's size, linear from `minimum` to `maximum`: its file's name
+        /// where it is kept, its address in an answer.
         map: String,
     },
     /// A displacement per pixel, towards the second photo.
     Flow {
         /// The longest displacement in pixels of the photo.
         longest: f32,
-        /// Address of a 16-bit PNG at the photo's size in KITTI's format: displacements to the
-        /// right and down in red and green, `value * 64 + 32768`. Beside it lies `arrows.svg`.
+        /// A 16-bit PNG at the photo's size in KITTI's format: displacements to the right and down
+        /// in red and green, `value * 64 + 32768`; its file's name where it is kept, its address in
+        /// an answer. Beside it lies `arrows.svg`.
         map: String,
     },
+}
+
+impl Output {
+    /// The name or address of its picture, if it has one.
+    pub const fn picture_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Classification { .. } => None,
+            Self::Segmentation { mask, .. } => Some(mask),
+            Self::Depth { map, .. } | Self::Flow { map, .. } => Some(map),
+        }
+    }
 }
 
 /// One head's output with its sender and its cost.

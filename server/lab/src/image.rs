@@ -1,23 +1,18 @@
-//! Decoding pictures that strangers hand in.
+//! Decoding pictures: of data sets, and those that strangers hand in.
 
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use std::io::Cursor;
 
-/// Largest file that is decoded, in bytes (20 MB).
-pub const MAX_BYTES: usize = 20 * 1000 * 1000;
 /// Largest picture that is decoded, in pixels (40 megapixels); checked before decoding.
 pub const MAX_PIXELS: u64 = 40_000_000;
 
-/// Why a picture cannot be used, as a sentence for the person who sent it.
+/// Why a picture cannot be used, as a sentence for the person whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
     /// Nothing was sent.
-    #[error("The file is empty. Choose a photo to upload.")]
+    #[error("The file is empty. Choose another one.")]
     Empty,
-    /// Too many bytes.
-    #[error("The file has more than 20 MB. Save it smaller or with stronger compression.")]
-    TooManyBytes,
     /// Too many pixels.
     #[error("The picture has {width} x {height} pixels; at most 40 megapixels are read. Make it smaller first.")]
     TooManyPixels {
@@ -27,7 +22,7 @@ pub enum ImageError {
         height: u32,
     },
     /// A drawing, not a picture.
-    #[error("SVG drawings are not read. Export the drawing as PNG and upload that.")]
+    #[error("SVG drawings are not read. Export the drawing as PNG.")]
     Svg,
     /// Not one of the formats that are read.
     #[error("This is not a picture that can be read. Use JPEG, PNG, WebP, GIF, BMP or TIFF.")]
@@ -57,9 +52,6 @@ const FORMATS: [(ImageFormat, &str); 6] = [
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
     if bytes.is_empty() {
         return Err(ImageError::Empty);
-    }
-    if bytes.len() > MAX_BYTES {
-        return Err(ImageError::TooManyBytes);
     }
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| ImageError::Unsupported)?;
     let Some((_, name)) = reader.format().and_then(|f| FORMATS.iter().find(|(known, _)| *known == f)) else {
@@ -161,7 +153,6 @@ mod tests {
         assert_eq!(decode(b"<?xml version='1.0'?><svg/>"), Err(ImageError::Svg));
         assert_eq!(decode(&jpeg[..jpeg.len() / 3]), Err(ImageError::Damaged { format: "JPEG" }));
         assert_eq!(decode(&jpeg[..jpeg.len() - 30]), Err(ImageError::Damaged { format: "JPEG" }), "cut in its scan");
-        assert_eq!(decode(&vec![0; MAX_BYTES + 1]), Err(ImageError::TooManyBytes));
     }
 
     #[test]

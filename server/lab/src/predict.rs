@@ -52,7 +52,7 @@ pub struct Answered {
 pub fn predict(
     encoder: &LoadedEncoder,
     heads: &[Arc<Head>],
-    samples: &[Vec<Vec<f32>>],
+    samples: &[&[Vec<f32>]],
     device: &candle_core::Device,
 ) -> Result<Answered> {
     let started = Instant::now();
@@ -60,7 +60,7 @@ pub fn predict(
         head.check(encoder)?;
     }
     let input = encoder.network.preprocessing();
-    let images = samples.first().map_or(0, Vec::len);
+    let images = samples.first().map_or(0, |s| s.len());
     let maps = heads.iter().any(|head| head.needs_maps());
     let mut features = Vec::with_capacity(images);
     for image in 0..images {

@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use super::upload;
+use crate::service::predictions::Question;
 use crate::service::{ServiceError, Virboard};
 use axum::Json;
 use axum::extract::multipart::MultipartRejection;
@@ -55,7 +56,8 @@ pub async fn create_predictions(
         multipart.map_err(|_| ServiceError::Request("Send a multipart form with the field `image`.".to_owned()))?;
     let (_permit, multipart) = upload::admit(&app, multipart).await?;
     let form = upload::read(multipart).await?;
-    let answer = app.predict_upload(form.image, form.second.as_deref(), &form.encoders, &form.tasks).await?;
+    let asked = Question { encoders: form.encoders, tasks: form.tasks, second: form.second };
+    let answer = app.predict_upload(form.image, asked).await?;
     let timing = answer.costs.parts().map(|(stage, ms)| format!("{stage};dur={ms:.1}")).join(", ");
     Ok(([("server-timing", timing)], Json(answer)).into_response())
 }
@@ -67,15 +69,15 @@ pub async fn metrics(State(app): State<Virboard>) -> Response {
 
 /// All encoders: what they are, whether their weights and which heads are here.
 #[utoipa::path(get, path = "/api/v1/encoders", tag = "catalogue", responses((status = 200, body = Items)))]
-pub async fn list_encoders(State(app): State<Virboard>) -> Json<Items> {
-    let states = app.encoders();
+pub async fn list_encoders(State(app): State<Virboard>) -> Result<Json<Items>, ServiceError> {
+    let states = app.encoder_states().await?;
     let items = ENCODERS.iter().zip(states).map(|(encoder, state)| {
         let mut item = json!(encoder);
         item["weights"] = json!(state.weights);
         item["heads"] = json!(state.heads);
         item
     });
-    Json(Items { items: items.collect() })
+    Ok(Json(Items { items: items.collect() }))
 }
 
 /// All end tasks.

@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use std::time::Instant;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
-use virboard_lab::image::ImageError;
 
 /// Headers that keep browsers from doing what our pages never need. Pages set their own
 /// content security policy with their nonce; everything else gets one that allows nothing.
@@ -37,7 +36,7 @@ pub async fn explain(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let explained = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t == "application/problem+json");
     let error = match response.status() {
-        StatusCode::PAYLOAD_TOO_LARGE if !explained => ServiceError::Image(ImageError::TooManyBytes),
+        StatusCode::PAYLOAD_TOO_LARGE if !explained => ServiceError::TooManyBytes,
         StatusCode::SERVICE_UNAVAILABLE if !explained => ServiceError::Timeout,
         _ => return response,
     };

@@ -39,12 +39,13 @@ impl From<&ServiceError> for Problem {
     fn from(error: &ServiceError) -> Self {
         let (kind, status, title) = match error {
             ServiceError::Image(ImageError::Empty) => ("empty-file", 400, "Empty file"),
-            ServiceError::Image(ImageError::TooManyBytes) => ("file-too-large", 413, "File too large"),
+            ServiceError::TooManyBytes => ("file-too-large", 413, "File too large"),
             ServiceError::Image(ImageError::TooManyPixels { .. }) => ("picture-too-large", 413, "Picture too large"),
             ServiceError::Image(ImageError::Svg) => ("svg", 415, "SVG is not read"),
             ServiceError::Image(ImageError::Unsupported) => ("not-a-picture", 415, "Not a picture"),
             ServiceError::Image(ImageError::Damaged { .. }) => ("damaged-picture", 422, "Damaged picture"),
             ServiceError::Busy => ("busy", 503, "Busy"),
+            ServiceError::Stopped => ("stopped", 500, "Stopped"),
             ServiceError::Timeout => ("timeout", 503, "Timeout"),
             ServiceError::UnknownEncoder(_) => ("unknown-encoder", 404, "Unknown encoder"),
             ServiceError::UnknownTask(_) => ("unknown-task", 404, "Unknown task"),

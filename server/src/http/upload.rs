@@ -1,12 +1,12 @@
 //! Taking in a photo from a multipart form, counted while it streams in.
 
 use crate::http::problem::Problem;
+use crate::service::predictions::{MAX_BYTES, Question};
 use crate::service::{ServiceError, Virboard};
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{Multipart, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use virboard_lab::image::{ImageError, MAX_BYTES};
 
 /// What a form holds.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ async fn bytes(mut field: Field<'_>, limit: usize) -> Result<Vec<u8>, ServiceErr
             bytes.extend_from_slice(&chunk);
         }
     }
-    if too_many { Err(ImageError::TooManyBytes.into()) } else { Ok(bytes) }
+    if too_many { Err(ServiceError::TooManyBytes) } else { Ok(bytes) }
 }
 
 async fn text(field: Field<'_>) -> Result<String, ServiceError> {
@@ -92,7 +92,7 @@ async fn text(field: Field<'_>) -> Result<String, ServiceError> {
 
 fn refused(error: MultipartError) -> ServiceError {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        ImageError::TooManyBytes.into()
+        ServiceError::TooManyBytes
     } else {
         tracing::debug!(%error, "a form could not be read");
         ServiceError::Request("The form was cut off or is damaged. Send it again.".to_owned())
@@ -120,7 +120,8 @@ pub async fn form(
     let encoder = form.encoders.first().cloned().unwrap_or_default();
     let mut encoders = form.encoders.clone();
     encoders.extend(form.with.clone());
-    match app.predict_upload(form.image, form.second.as_deref(), &encoders, &[]).await {
+    let question = Question { encoders, second: form.second.clone(), ..Question::default() };
+    match app.predict_upload(form.image, question).await {
         // All are keys of the catalogue or hex by now.
         Ok(done) => {
             let with = form.with.map(|w| format!("&with={w}")).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The app's view of the server.
 
+use super::predictions::Question;
 use super::{ServiceError, Virboard};
 use virboard_app::api::{Backend, BoxFuture, Content, Overview, SamplePhoto};
 use virboard_app::content::Address;
@@ -31,7 +32,8 @@ impl Backend for Virboard {
         encoder: String,
     ) -> BoxFuture<Result<Predictions, String>> {
         let app = self.clone();
-        Box::pin(async move { app.predict_stored(&image, second.as_deref(), &[encoder], &[]).await.map_err(sentence) })
+        let question = Question { encoders: vec![encoder], second, ..Question::default() };
+        Box::pin(async move { app.predict_stored(&image, question).await.map_err(sentence) })
     }
 
     fn content(&self, path: String, query: String) -> BoxFuture<Result<Content, String>> {

@@ -5,10 +5,10 @@ use super::heads::Heads;
 use super::{Result, ServiceError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use virboard_core::prediction::Costs;
 use virboard_lab::head::{Head, HeadSpec};
 use virboard_lab::predict::{Answered, Output, predict};
@@ -20,6 +20,7 @@ const GATHER: Duration = Duration::from_millis(4);
 const MAX_BATCH: usize = 8;
 
 /// The outputs of one picture.
+#[derive(Debug)]
 pub struct Answer {
     /// Each head's description with its output, in the order of the asked tasks.
     pub outputs: Vec<(Arc<HeadSpec>, Output)>,
@@ -27,7 +28,8 @@ pub struct Answer {
     pub costs: Costs,
 }
 
-struct Job {
+/// A picture that waits, or as many as the heads take.
+struct Waiting {
     encoder: &'static str,
     tasks: Vec<String>,
     /// The prepared pictures of one sample.
@@ -39,7 +41,8 @@ struct Job {
 /// A handle on the queue.
 #[derive(Clone)]
 pub struct Batcher {
-    queue: mpsc::Sender<Job>,
+    queue: SyncSender<Waiting>,
+    alive: Arc<AtomicBool>,
     computed: Arc<Computed>,
 }
 
@@ -52,18 +55,48 @@ pub struct Computed {
     pub pictures: AtomicU64,
 }
 
+/// Says that the device's thread has ended, however it did.
+struct Alive(Arc<AtomicBool>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+        if std::thread::panicking() {
+            tracing::error!("the device's thread has ended; nothing can be predicted until the server is restarted");
+        }
+    }
+}
+
 impl Batcher {
     /// Starts the device's thread. It ends when the last handle is dropped.
-    #[must_use]
-    pub fn start(registry: Arc<Registry>, heads: Arc<Heads>, capacity: usize) -> Self {
-        let (queue, jobs) = mpsc::channel(capacity.max(1));
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start(registry: Arc<Registry>, heads: Arc<Heads>, capacity: usize) -> std::io::Result<Self> {
         let computed = Arc::new(Computed::default());
         let worker = Worker { registry, heads, computed: computed.clone() };
-        let spawned = std::thread::Builder::new().name("device".to_owned()).spawn(move || worker.run(jobs));
-        if let Err(error) = spawned {
-            tracing::error!(%error, "the device's thread could not be started");
-        }
-        Self { queue, computed }
+        Self::serving(capacity, computed, move |jobs| worker.run(&jobs))
+    }
+
+    fn serving(
+        capacity: usize,
+        computed: Arc<Computed>,
+        serve: impl FnOnce(Receiver<Waiting>) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (queue, jobs) = sync_channel(capacity.max(1));
+        let alive = Arc::new(AtomicBool::new(true));
+        let guard = Alive(alive.clone());
+        std::thread::Builder::new().name("device".to_owned()).spawn(move || {
+            let _guard = guard;
+            serve(jobs);
+        })?;
+        Ok(Self { queue, alive, computed })
+    }
+
+    /// Whether the device's thread is there.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.alive.load(Ordering::Acquire)
     }
 
     /// What the device has done since the start.
@@ -75,13 +108,16 @@ impl Batcher {
     /// Runs the heads of `tasks` on a prepared picture, or on as many as they take.
     ///
     /// # Errors
-    /// [`ServiceError::Busy`] at once if the queue is full.
+    /// [`ServiceError::Busy`] at once if the queue is full, [`ServiceError::Stopped`] if the
+    /// device's thread has ended, or what was wrong with this picture, encoder or head.
     pub async fn predict(&self, encoder: &'static str, tasks: Vec<String>, input: Vec<Vec<f32>>) -> Result<Answer> {
         let (reply, answer) = oneshot::channel();
-        self.queue
-            .try_send(Job { encoder, tasks, input, queued: Instant::now(), reply })
-            .map_err(|_| ServiceError::Busy)?;
-        answer.await.map_err(|_| ServiceError::Busy)?
+        let waiting = Waiting { encoder, tasks, input, queued: Instant::now(), reply };
+        self.queue.try_send(waiting).map_err(|error| match error {
+            TrySendError::Full(_) => ServiceError::Busy,
+            TrySendError::Disconnected(_) => ServiceError::Stopped,
+        })?;
+        answer.await.map_err(|_| ServiceError::Stopped)?
     }
 }
 
@@ -92,19 +128,17 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(&self, mut jobs: mpsc::Receiver<Job>) {
-        let mut waiting: Vec<Job> = Vec::new();
+    fn run(&self, jobs: &Receiver<Waiting>) {
+        let mut waiting: Vec<Waiting> = Vec::new();
         loop {
             if waiting.is_empty() {
-                match jobs.blocking_recv() {
-                    Some(job) => waiting.push(job),
-                    None => return,
+                match jobs.recv() {
+                    Ok(job) => waiting.push(job),
+                    Err(_) => return,
                 }
-                gather(&mut jobs, &mut waiting);
+                gather(jobs, &mut waiting);
             } else {
-                while let Ok(job) = jobs.try_recv() {
-                    waiting.push(job);
-                }
+                waiting.extend(jobs.try_iter());
             }
             waiting.retain(|job| !job.reply.is_closed());
             let Some(first) = waiting.first() else { continue };
@@ -123,35 +157,36 @@ impl Worker {
         }
     }
 
-    fn serve(&self, encoder: &str, tasks: &[String], batch: Vec<Job>) {
+    /// Answers pictures together. Where that fails each is tried alone, so that everyone gets
+    /// an answer or the own reason, and nobody another's.
+    fn serve(&self, encoder: &str, tasks: &[String], batch: Vec<Waiting>) {
         let started = Instant::now();
-        let (inputs, replies): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|job| (job.input, (job.reply, started - job.queued))).unzip();
+        let inputs: Vec<&[Vec<f32>]> = batch.iter().map(|job| job.input.as_slice()).collect();
         self.computed.batches.fetch_add(1, Ordering::Relaxed);
-        self.computed.pictures.fetch_add(inputs.len() as u64, Ordering::Relaxed);
         // A defect in one batch must not take the device away from all others.
-        let result = catch_unwind(AssertUnwindSafe(|| self.compute(encoder, tasks, &inputs)));
+        let result = catch_unwind(AssertUnwindSafe(|| self.compute(encoder, tasks, &inputs)))
+            .unwrap_or_else(|_| Err(ServiceError::internal("the prediction panicked")));
+        if result.is_err() && batch.len() > 1 {
+            for job in batch {
+                self.serve(encoder, tasks, vec![job]);
+            }
+            return;
+        }
+        self.computed.pictures.fetch_add(batch.len() as u64, Ordering::Relaxed);
         match result {
-            Ok(Ok((specs, answered))) => {
+            Ok((specs, answered)) => {
                 let (pass, heads) = (milliseconds(answered.encoder), milliseconds(answered.heads));
-                tracing::debug!(encoder, pictures = inputs.len(), pass, heads, "batch done");
-                for ((reply, waited), outputs) in replies.into_iter().zip(answered.outputs) {
+                tracing::debug!(encoder, pictures = batch.len(), pass, heads, "batch done");
+                for (job, outputs) in batch.into_iter().zip(answered.outputs) {
                     let outputs = specs.iter().cloned().zip(outputs).collect();
-                    let costs = Costs { wait: milliseconds(waited), encoder: pass, heads, ..Costs::default() };
-                    let _ = reply.send(Ok(Answer { outputs, costs }));
+                    let wait = milliseconds(started - job.queued);
+                    let costs = Costs { wait, encoder: pass, heads, ..Costs::default() };
+                    let _ = job.reply.send(Ok(Answer { outputs, costs }));
                 }
             }
-            Ok(Err(error)) => {
-                let mut error = Some(error);
-                for (reply, _) in replies {
-                    // The first gets the cause, so that it is logged once.
-                    let error = error.take().unwrap_or(ServiceError::Busy);
-                    let _ = reply.send(Err(error));
-                }
-            }
-            Err(_) => {
-                for (reply, _) in replies {
-                    let _ = reply.send(Err(ServiceError::internal("the prediction panicked")));
+            Err(error) => {
+                if let Some(job) = batch.into_iter().next() {
+                    let _ = job.reply.send(Err(error));
                 }
             }
         }
@@ -161,7 +196,7 @@ impl Worker {
         &self,
         encoder: &str,
         tasks: &[String],
-        inputs: &[Vec<Vec<f32>>],
+        inputs: &[&[Vec<f32>]],
     ) -> Result<(Vec<Arc<HeadSpec>>, Answered)> {
         let loaded = self.registry.get(encoder)?;
         let device = self.registry.device();
@@ -185,13 +220,36 @@ pub fn milliseconds(duration: Duration) -> f64 {
 }
 
 /// Waits a moment for more pictures.
-fn gather(jobs: &mut mpsc::Receiver<Job>, waiting: &mut Vec<Job>) {
+fn gather(jobs: &Receiver<Waiting>, waiting: &mut Vec<Waiting>) {
     let until = Instant::now() + GATHER;
-    while waiting.len() < MAX_BATCH && Instant::now() < until {
-        match jobs.try_recv() {
+    while waiting.len() < MAX_BATCH {
+        match jobs.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(job) => waiting.push(job),
-            Err(TryRecvError::Empty) => std::thread::sleep(Duration::from_micros(300)),
-            Err(TryRecvError::Disconnected) => return,
+            // Nobody came in time, or nobody is left who could.
+            Err(_) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_device_that_has_ended_is_told_to_everyone() {
+        // It takes one picture and ends in a defect of its own.
+        let serve = |jobs: Receiver<Waiting>| {
+            let _taken = jobs.recv();
+            panic!("the device is gone");
+        };
+        let batcher = Batcher::serving(4, Arc::default(), serve).expect("a thread");
+        assert!(batcher.is_alive());
+        let taken = batcher.predict("Random", Vec::new(), Vec::new()).await;
+        assert!(matches!(taken, Err(ServiceError::Stopped)), "whose picture was on the device");
+        while batcher.is_alive() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let later = batcher.predict("Random", Vec::new(), Vec::new()).await;
+        assert!(matches!(later, Err(ServiceError::Stopped)), "who comes later");
     }
 }

@@ -1,6 +1,7 @@
 //! Pages that are only read, and what they are made of, kept until a score changes.
 
 use super::error::Result;
+use super::predictions::Question;
 use super::{ServiceError, Virboard, alignments};
 use crate::store::Epoch;
 use moka::future::Cache;
@@ -147,8 +148,12 @@ impl Virboard {
         let mut examples = Vec::new();
         for photo in self.photos.iter().filter(fits).take(EXAMPLES) {
             let second = photo.second.as_deref().filter(|_| task.images > 1);
-            let encoders = [best.to_owned(), worst.to_owned()];
-            match self.predict_stored(&photo.sha256, second, &encoders, &[key.to_owned()]).await {
+            let question = Question {
+                encoders: vec![best.to_owned(), worst.to_owned()],
+                tasks: vec![key.to_owned()],
+                second: second.map(str::to_owned),
+            };
+            match self.predict_stored(&photo.sha256, question).await {
                 Ok(answer) => examples.push(Example { photo: photo.clone(), predictions: answer.outputs }),
                 Err(error) => tracing::warn!(task = key, %error, "no example"),
             }

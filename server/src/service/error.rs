@@ -12,9 +12,17 @@ pub enum ServiceError {
     /// The picture cannot be used.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The uploaded file has too many bytes.
+    #[error("The file has more than 20 MB. Save it smaller or with stronger compression.")]
+    TooManyBytes,
     /// Too many requests are waiting.
     #[error("Virboard is busy. Try again in a few seconds.")]
     Busy,
+    /// The device's thread has ended.
+    #[error(
+        "The part of the server that computes has stopped, which was logged. It answers again when it is restarted."
+    )]
+    Stopped,
     /// The work took too long.
     #[error("This took too long and was stopped. Try a smaller picture.")]
     Timeout,

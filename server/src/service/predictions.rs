@@ -1,5 +1,10 @@
 //! A photo in, outputs out.
 
+mod plan;
+
+pub use plan::Question;
+use plan::{Asked, Plan};
+
 use super::batcher::milliseconds;
 use super::{Result, ServiceError, Virboard};
 use super::{metrics, pictures};
@@ -14,21 +19,11 @@ use virboard_lab::head::HeadSpec;
 use virboard_lab::predict::Output as Raw;
 use virboard_nn::files::sha256;
 
+/// Largest file that is taken in, in bytes (20 MB).
+pub const MAX_BYTES: usize = 20 * 1000 * 1000;
+
 /// Address below which the pictures of predictions are found.
-pub const PICTURES: &str = "/api/v1/predictions";
-
-/// Encoders, each with the tasks that it is asked for and the versions of their heads.
-type Plan = Vec<(&'static Encoder, Vec<Asked>)>;
-
-/// A task that is asked for.
-#[derive(Debug, Clone, PartialEq)]
-struct Asked {
-    task: String,
-    /// Photos that it looks at: 1 or 2.
-    images: u32,
-    /// Names the head's weights, and the second photo where there is one.
-    version: String,
-}
+const PICTURES: &str = "/api/v1/predictions";
 
 /// A photo that was taken in; its pixels are there if it was decoded for this request.
 struct Photo {
@@ -45,32 +40,20 @@ impl Photo {
 }
 
 impl Virboard {
-    /// Takes in a photo and predicts with every encoder and task that is asked for; with no
-    /// tasks, every task for which the encoder has a head. Tasks about the motion between two
-    /// photos need `second`, the hash of a photo that was taken in before.
-    pub async fn predict_upload(
-        &self,
-        bytes: Vec<u8>,
-        second: Option<&str>,
-        encoders: &[String],
-        tasks: &[String],
-    ) -> Result<Predictions> {
-        let plan = self.plan(encoders, tasks, second)?;
-        let second = self.second(second).await?;
+    /// Takes in a photo and answers about it.
+    pub async fn predict_upload(&self, bytes: Vec<u8>, question: Question) -> Result<Predictions> {
+        let second = question.second.clone();
+        let plan = self.plan(question).await?;
+        let second = self.second(second.as_deref()).await?;
         let photo = self.take_in(bytes).await?;
         self.predict(photo, second, plan).await
     }
 
     /// The same for a photo that was taken in before.
-    pub async fn predict_stored(
-        &self,
-        image: &str,
-        second: Option<&str>,
-        encoders: &[String],
-        tasks: &[String],
-    ) -> Result<Predictions> {
-        let plan = self.plan(encoders, tasks, second)?;
-        let second = self.second(second).await?;
+    pub async fn predict_stored(&self, image: &str, question: Question) -> Result<Predictions> {
+        let second = question.second.clone();
+        let plan = self.plan(question).await?;
+        let second = self.second(second.as_deref()).await?;
         let info = self.image_info(image).await?;
         self.predict(Photo::stored(info), second, plan).await
     }
@@ -127,67 +110,11 @@ impl Virboard {
         }
     }
 
-    /// Encoders with their tasks; every name is checked before any work is done.
-    fn plan(&self, encoders: &[String], tasks: &[String], second: Option<&str>) -> Result<Plan> {
-        if encoders.is_empty() {
-            return Err(ServiceError::Request("Name at least one encoder in the field `encoder`.".to_owned()));
-        }
-        for task in tasks {
-            let entry = catalogue::task(task).ok_or_else(|| ServiceError::UnknownTask(task.clone()))?;
-            match (entry.images, second) {
-                (1, _) | (2, Some(_)) => {}
-                (2, None) => {
-                    return Err(ServiceError::Request(format!(
-                        "{} is about two photos. Name the second one by its hash in the field `second`.",
-                        entry.name
-                    )));
-                }
-                (n, _) => {
-                    return Err(ServiceError::Request(format!(
-                        "{} looks at {n} pictures; photos cannot be tried with it.",
-                        entry.name
-                    )));
-                }
-            }
-        }
-        let mut plan: Plan = Vec::new();
-        for key in encoders {
-            let encoder = catalogue::encoder(key).ok_or_else(|| ServiceError::UnknownEncoder(key.clone()))?;
-            if plan.iter().any(|(e, _)| e.key == encoder.key) {
-                continue;
-            }
-            if !self.registry.available(key) {
-                return Err(ServiceError::NoWeights(encoder.name.to_owned()));
-            }
-            let images = |task: &str| catalogue::task(task).map_or(1, |t| t.images);
-            let most = if second.is_some() { 2 } else { 1 };
-            let mut wanted = if tasks.is_empty() { self.heads.tasks(encoder) } else { tasks.to_vec() };
-            wanted.retain(|t| images(t) <= most);
-            let mut versioned: Vec<Asked> = Vec::new();
-            for task in wanted {
-                let head = self
-                    .heads
-                    .version(encoder, &task)
-                    .ok_or_else(|| ServiceError::NoHead { encoder: key.clone(), task: task.clone() })?;
-                let images = images(&task);
-                // Answers in another precision are other answers.
-                let precision = self.registry.precision().of_network(encoder.architecture);
-                let head = if precision.is_default() { head } else { format!("{head}{}", precision.name()) };
-                let version = match second {
-                    Some(sha256) if images == 2 => format!("{head}{}", sha256.get(..16).unwrap_or_default()),
-                    _ => head,
-                };
-                if !versioned.iter().any(|a| a.task == task) {
-                    versioned.push(Asked { task, images, version });
-                }
-            }
-            plan.push((encoder, versioned));
-        }
-        Ok(plan)
-    }
-
     /// Decodes on a thread for heavy work; also gives the bytes back.
     async fn decode(&self, bytes: Vec<u8>) -> Result<(Arc<RgbImage>, Vec<u8>)> {
+        if bytes.len() > MAX_BYTES {
+            return Err(ServiceError::TooManyBytes);
+        }
         // Few pictures are decoded at once: each may take a few hundred megabytes.
         let permit = self.decoders.clone().acquire_owned().await.map_err(ServiceError::internal)?;
         tokio::task::spawn_blocking(move || {
@@ -241,7 +168,9 @@ impl Virboard {
             for asked in &tasks {
                 let stored =
                     self.store.prediction(&photo.info.sha256, encoder.key, &asked.task, &asked.version).await?;
-                found.push(stored.map(|s| prediction(encoder.key, &asked.task, s)));
+                let place =
+                    Place { info: &photo.info, encoder: encoder.key, task: &asked.task, version: &asked.version };
+                found.push(stored.map(|s| place.answered(s)));
             }
             for images in [1, 2] {
                 let missing: Vec<usize> =
@@ -289,28 +218,20 @@ impl Virboard {
         let started = Instant::now();
         let mut outputs = Vec::new();
         for ((spec, raw), Asked { task, version, .. }) in answer.outputs.into_iter().zip(tasks.iter().copied()) {
-            let output = self.keep(&photo.info, encoder.key, task, version, &spec, raw).await?;
+            let place = Place { info: &photo.info, encoder: encoder.key, task, version };
+            let output = self.keep(place, &spec, raw).await?;
             let stored = StoredPrediction { output, milliseconds: pass + heads };
             self.store.add_prediction(&photo.info.sha256, encoder.key, task, version, &stored).await?;
-            outputs.push(prediction(encoder.key, task, stored));
+            outputs.push(place.answered(stored));
         }
         costs.pictures += milliseconds(started.elapsed());
         Ok(outputs)
     }
 
-    /// Turns a raw output into what is stored and answered.
-    async fn keep(
-        &self,
-        info: &ImageInfo,
-        encoder: &str,
-        task: &str,
-        version: &str,
-        spec: &HeadSpec,
-        raw: Raw,
-    ) -> Result<Output> {
-        let (width, height) = (info.width, info.height);
-        let folder = folder(&info.sha256, encoder, task, version);
-        let address = |file: &str| format!("{PICTURES}/{}/{encoder}/{task}/{version}/{file}", info.sha256);
+    /// Turns a raw output into what is stored, and keeps its pictures.
+    async fn keep(&self, place: Place<'_>, spec: &HeadSpec, raw: Raw) -> Result<Output> {
+        let (width, height) = (place.info.width, place.info.height);
+        let folder = place.folder();
         match raw {
             Raw::Classes(probabilities) => {
                 let mut classes: Vec<ClassProbability> = spec
@@ -333,21 +254,22 @@ impl Virboard {
                     colour: label.colour.clone(),
                     share,
                 });
-                Ok(Output::Segmentation { labels: labels.collect(), mask: address("mask.png") })
+                Ok(Output::Segmentation { labels: labels.collect(), mask: "mask.png".to_owned() })
             }
             Raw::Depth(grid) => {
                 let (files, minimum, maximum) =
                     tokio::task::spawn_blocking(move || pictures::depth(&grid, width, height)).await??;
                 self.put(&folder, "map.png", files).await?;
                 debug_assert_eq!(spec.kind, OutputKind::Depth);
-                Ok(Output::Depth { minimum, maximum, unit: spec.unit.clone(), map: address("map.png") })
+                Ok(Output::Depth { minimum, maximum, unit: spec.unit.clone(), map: "map.png".to_owned() })
             }
             Raw::Flow(grid) => {
                 // A head without a reference measures in the photo's own pixels; one with a single
                 // channel (ViRB's KITTI) puts out grey values that are no motion.
                 if grid.channels != 2 {
                     return Err(ServiceError::Request(format!(
-                        "The head of {task} puts out no motion that could be shown."
+                        "The head of {} puts out no motion that could be shown.",
+                        place.task
                     )));
                 }
                 let reference = spec.reference.unwrap_or((width, height));
@@ -355,7 +277,7 @@ impl Virboard {
                     tokio::task::spawn_blocking(move || pictures::flow(&grid, reference, width, height)).await??;
                 self.put(&folder, "flow.png", flow.files).await?;
                 self.blobs.put(&format!("{folder}/arrows.svg"), flow.arrows.into_bytes()).await?;
-                Ok(Output::Flow { longest: flow.longest, map: address("flow.png") })
+                Ok(Output::Flow { longest: flow.longest, map: "flow.png".to_owned() })
             }
         }
     }
@@ -367,8 +289,30 @@ impl Virboard {
     }
 }
 
-fn prediction(encoder: &str, task: &str, stored: StoredPrediction) -> Prediction {
-    Prediction { encoder: encoder.into(), task: task.into(), milliseconds: stored.milliseconds, output: stored.output }
+/// Whose output about which photo.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    info: &'a ImageInfo,
+    encoder: &'a str,
+    task: &'a str,
+    version: &'a str,
+}
+
+impl Place<'_> {
+    /// Where its pictures are kept.
+    fn folder(self) -> String {
+        folder(&self.info.sha256, self.encoder, self.task, self.version)
+    }
+
+    /// The answer: what is stored, with addresses in the place of the pictures' names.
+    fn answered(self, stored: StoredPrediction) -> Prediction {
+        let Self { info, encoder, task, version } = self;
+        let mut output = stored.output;
+        if let Some(picture) = output.picture_mut() {
+            *picture = format!("{PICTURES}/{}/{encoder}/{task}/{version}/{picture}", info.sha256);
+        }
+        Prediction { encoder: encoder.into(), task: task.into(), milliseconds: stored.milliseconds, output }
+    }
 }
 
 fn original(image: &str) -> String {

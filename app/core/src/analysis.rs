@@ -7,8 +7,10 @@ mod alignment;
 pub mod claims;
 pub mod compare;
 pub mod contrast;
-pub mod figures;
+mod effects;
+pub mod kinds;
 mod matrix;
+mod options;
 pub mod order;
 pub mod profile;
 mod report;
@@ -16,4 +18,5 @@ pub mod standing;
 
 pub use alignment::Alignment;
 pub use matrix::{Matrix, Suite};
-pub use report::{Analysis, Bar, Dot, Marks, Panel, Sample, Series, Table};
+pub use options::{Options, Selection};
+pub use report::{Analysis, Bar, Dot, Marks, Panel, Sample, Series, Table, Verdict};

@@ -3,10 +3,12 @@
 mod common;
 
 use common::world;
-use virboard_core::analysis::claims::{Verdict, checks};
+use virboard_core::analysis::Options;
+use virboard_core::analysis::Verdict;
+use virboard_core::analysis::claims::checks;
 use virboard_core::analysis::compare::compare;
 use virboard_core::analysis::contrast::{Factor, contrasts};
-use virboard_core::analysis::figures::{KINDS, Options};
+use virboard_core::analysis::kinds::KINDS;
 use virboard_core::analysis::profile::profile as profile_of;
 use virboard_core::analysis::standing::standings;
 use virboard_core::analysis::{Matrix, Suite};

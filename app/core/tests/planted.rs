@@ -3,7 +3,8 @@
 mod common;
 
 use common::world;
-use virboard_core::analysis::figures::{Options, kind};
+use virboard_core::analysis::Options;
+use virboard_core::analysis::kinds::kind;
 use virboard_core::analysis::{Analysis, Matrix, Suite};
 use virboard_core::catalogue::encoder::{Encoder, Method, Pretraining};
 use virboard_core::catalogue::task::{Category, Task};

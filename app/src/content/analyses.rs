@@ -5,27 +5,12 @@ use super::{Address, Board, Facts, Page};
 use crate::charts::figure;
 use crate::form::choice;
 use maud::{Markup, html};
-use virboard_core::analysis::figures::{KINDS, Kind, Options, kind};
-use virboard_core::analysis::{Matrix, Suite};
-use virboard_core::protocol::Protocol;
+use virboard_core::analysis::kinds::{KINDS, Kind, kind};
+use virboard_core::analysis::{Matrix, Options, Selection, Suite};
 
 /// The scores that an address asks for, and how to look at them.
-#[must_use]
-pub fn options(address: &Address, board: &Board) -> (Suite, Matrix, Options) {
-    let results = &board.results;
-    let suite = address.get("suite").and_then(Suite::of).unwrap_or_else(|| Suite::with_scores(results));
-    let protocol = address.get("protocol").and_then(Protocol::of);
-    let on = |key: &str| matches!(address.get(key), Some("1" | "true"));
-    let matrix = Matrix::of(results, suite, protocol);
-    // Without scores the published points are all there is to see.
-    let reference = on("reference") || (matrix.filled() == 0 && address.get("reference").is_none());
-    let options = Options {
-        x: address.get("x").unwrap_or_default().to_owned(),
-        ranks: on("ranks"),
-        reference,
-        alignments: board.alignments.clone(),
-    };
-    (suite, matrix, options)
+pub fn selection(address: &Address, board: &Board) -> Selection {
+    Selection::from_query(|key| address.get(key), &board.results, &board.alignments)
 }
 
 pub fn coverage(suite: Suite, matrix: &Matrix) -> String {
@@ -53,7 +38,7 @@ fn scores_of(suite: Suite, matrix: &Matrix) -> Markup {
 
 /// The list.
 pub fn index(address: &Address, facts: &Facts) -> Page {
-    let (suite, matrix, _) = options(address, &facts.board);
+    let Selection { suite, matrix, .. } = selection(address, &facts.board);
     let query = address.query_with("", "");
     let body = html! {
         h1 { "Analyses" }
@@ -64,7 +49,7 @@ pub fn index(address: &Address, facts: &Facts) -> Page {
         }
         p.note { (coverage(suite, &matrix)) }
         ol.cards {
-            @for k in &KINDS {
+            @for k in KINDS {
                 li {
                     a href={ "/analyses/" (k.slug) (query) } { (k.title) }
                     p { (k.question) }
@@ -79,7 +64,7 @@ pub fn index(address: &Address, facts: &Facts) -> Page {
 /// One of them.
 pub fn page(slug: &str, address: &Address, facts: &Facts) -> Option<Page> {
     let k = kind(slug)?;
-    let (suite, matrix, options) = options(address, &facts.board);
+    let Selection { suite, matrix, options } = selection(address, &facts.board);
     let answer = (k.compute)(&matrix, &options);
     let file = |format: &str| format!("/api/v1/analyses/{slug}{}", address.query_with("format", format));
     let body = html! {

@@ -1,17 +1,17 @@
 //! Two to five encoders side by side.
 
-use super::analyses::{coverage, options};
+use super::analyses::{coverage, selection};
 use super::parts::{crumbs, suite_name, table};
 use super::{Address, Facts, Page};
 use crate::charts::figure;
 use crate::form::choice;
 use maud::html;
-use virboard_core::analysis::Suite;
 use virboard_core::analysis::compare::{MOST, compare};
+use virboard_core::analysis::{Selection, Suite};
 
 /// The page.
 pub fn page(address: &Address, facts: &Facts) -> Page {
-    let (suite, matrix, _) = options(address, &facts.board);
+    let Selection { suite, matrix, .. } = selection(address, &facts.board);
     let keys: Vec<&str> = address.get("e").unwrap_or_default().split(',').filter(|k| !k.is_empty()).collect();
     let known: Vec<&str> = keys.iter().copied().filter(|k| matrix.encoder(k).is_some()).take(MOST).collect();
     let strangers: Vec<&str> = keys.iter().copied().filter(|k| matrix.encoder(k).is_none()).collect();

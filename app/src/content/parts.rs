@@ -31,12 +31,12 @@ pub fn table(table: &Table, label: &str) -> Markup {
             table.list {
                 thead { tr { @for (name, right) in table.columns.iter().zip(&right) { th scope="col" class=[right.then_some("number")] { (name) } } } }
                 tbody {
-                    @for row in &table.rows {
-                        tr { @for (cell, right) in row.iter().zip(&right) {
+                    @for (r, row) in table.rows.iter().enumerate() {
+                        tr { @for (c, (cell, right)) in row.iter().zip(&right).enumerate() {
                             td class=[right.then_some("number")] {
-                                @match cell.as_str() {
-                                    "supported" | "contradicted" | "not enough data" => span class={ "verdict " (cell.replace(' ', "-")) } { (cell) },
-                                    _ => (cell),
+                                @match table.verdict(r, c) {
+                                    Some(verdict) => span class={ "verdict " (verdict.slug()) } { (cell) },
+                                    None => (cell),
                                 }
                             }
                         } }

@@ -5,18 +5,31 @@ use super::problem::Problem;
 use crate::service::extract::{Format, file};
 use crate::service::{ServiceError, Virboard, export};
 use axum::Json;
-use axum::extract::{Path, Query, RawQuery, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use utoipa::IntoParams;
 use virboard_app::charts::document;
-use virboard_app::content::{Address, options};
-use virboard_core::analysis::figures::{KINDS, Options, kind};
+use virboard_core::analysis::kinds::{KINDS, kind};
 use virboard_core::analysis::standing::standings;
-use virboard_core::analysis::{Matrix, Suite};
+use virboard_core::analysis::{Matrix, Options, Selection, Suite};
+use virboard_core::leaderboard::View;
 use virboard_core::protocol::Protocol;
+
+/// The fields of a query that are not empty.
+type Fields = BTreeMap<String, String>;
+
+/// What stands in a query several times is joined by commas.
+fn joined(fields: Vec<(String, String)>) -> Fields {
+    let mut all = Fields::new();
+    for (key, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
+        all.entry(key).and_modify(|held| *held = format!("{held},{value}")).or_insert(value);
+    }
+    all
+}
 
 /// What to compute an analysis on.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -32,7 +45,7 @@ pub struct AnalysisQuery {
 
 impl AnalysisQuery {
     /// The scores that are asked for, and how to look at them: read as the pages read it.
-    async fn scores(&self, app: &Virboard, query: Option<&str>) -> Result<(Matrix, Options), ServiceError> {
+    async fn scores(&self, app: &Virboard, fields: &Fields) -> Result<(Matrix, Options), ServiceError> {
         let known = |ok: bool, what: &str| {
             if ok { Ok(()) } else { Err(ServiceError::Request(format!("There is no such {what}."))) }
         };
@@ -40,7 +53,8 @@ impl AnalysisQuery {
         known(self.protocol.is_empty() || Protocol::of(&self.protocol).is_some(), "protocol")?;
         known(["", "json", "csv", "svg"].contains(&self.format.as_str()), "format")?;
         let board = app.board().await?;
-        let (_, matrix, options) = options(&Address::new("", query.unwrap_or_default()), &board);
+        let get = |key: &str| fields.get(key).map(String::as_str);
+        let Selection { matrix, options, .. } = Selection::from_query(get, &board.results, &board.alignments);
         Ok((matrix, options))
     }
 }
@@ -73,11 +87,11 @@ pub async fn list_analyses() -> Json<Items> {
 pub async fn get_analysis(
     State(app): State<Virboard>,
     Path(key): Path<String>,
-    RawQuery(raw): RawQuery,
+    Query(fields): Query<Vec<(String, String)>>,
     Query(query): Query<AnalysisQuery>,
 ) -> Result<Response, ServiceError> {
     let kind = kind(&key).ok_or(ServiceError::NotFound("There is no such analysis. See /api/v1/analyses."))?;
-    let (matrix, options) = query.scores(&app, raw.as_deref()).await?;
+    let (matrix, options) = query.scores(&app, &joined(fields)).await?;
     // A thousand resampled tables take a while.
     let (answer, protocol, left_out) =
         tokio::task::spawn_blocking(move || ((kind.compute)(&matrix, &options), matrix.protocol, matrix.left_out))
@@ -108,10 +122,10 @@ pub async fn get_analysis(
 #[utoipa::path(get, path = "/api/v1/standings", tag = "analyses", params(AnalysisQuery), responses((status = 200, body = Object)))]
 pub async fn get_standings(
     State(app): State<Virboard>,
-    RawQuery(raw): RawQuery,
+    Query(fields): Query<Vec<(String, String)>>,
     Query(query): Query<AnalysisQuery>,
 ) -> Result<Json<Value>, ServiceError> {
-    let (matrix, _) = query.scores(&app, raw.as_deref()).await?;
+    let (matrix, _) = query.scores(&app, &joined(fields)).await?;
     let standings = tokio::task::spawn_blocking(move || standings(&matrix)).await?;
     Ok(Json(json!({ "coverage": standings.coverage(), "standings": standings })))
 }
@@ -139,7 +153,7 @@ pub struct LeaderboardQuery {
 )]
 pub async fn get_leaderboard(
     State(app): State<Virboard>,
-    RawQuery(raw): RawQuery,
+    Query(fields): Query<Vec<(String, String)>>,
     Query(query): Query<LeaderboardQuery>,
 ) -> Result<Response, ServiceError> {
     let unknown = |what: &str| ServiceError::Request(format!("There is no such {what}."));
@@ -149,7 +163,8 @@ pub async fn get_leaderboard(
         if query.suite.is_empty() { Suite::Paper } else { Suite::of(&query.suite).ok_or_else(|| unknown("suite"))? };
     let sheets = app.sheets().await?;
     let at = sheets.iter().position(|s| s.suite == suite).ok_or_else(|| unknown("suite"))?;
-    let view = Address::new("", raw.as_deref().unwrap_or_default()).view();
+    let fields = joined(fields);
+    let view = View::from_query(|key| fields.get(key).cloned());
     let made = tokio::task::spawn_blocking(move || file(&sheets[at].extract(&view), format)).await?;
     let bytes = made.map_err(ServiceError::internal)?;
     let attachment = format!("attachment; filename=\"virboard-{}.{name}\"", suite.name());

@@ -1,34 +1,11 @@
 //! The claims of the paper's authors as checks on the present scores.
 
-use super::report::{Analysis, Table, percent, probability};
-use super::{Matrix, figures};
+use super::Matrix;
+use super::effects::{SIMILAR, best_against_supervised, changes, comparable, method_change};
+use super::report::{Analysis, Table, Verdict, percent, probability};
 use crate::catalogue::encoder::{Encoder, EncoderRole, Method, Pretraining};
 use crate::catalogue::task::Category;
 use crate::statistics::{mean, pearson, sign_test};
-use figures::{best_against_supervised, changes, comparable, method_change};
-
-/// What the scores say of a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// They agree.
-    Supported,
-    /// They disagree.
-    Contradicted,
-    /// There are too few of them.
-    NotEnough,
-}
-
-impl Verdict {
-    /// In words.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Supported => "supported",
-            Self::Contradicted => "contradicted",
-            Self::NotEnough => "not enough data",
-        }
-    }
-}
 
 /// A claim and what became of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,79 +23,87 @@ type Outcome = Option<(bool, String)>;
 struct Claim {
     text: &'static str,
     needs: &'static str,
-    check: fn(&Matrix) -> Outcome,
+    check: By,
+}
+
+/// What decides a claim.
+enum By {
+    /// The scores.
+    Scores(fn(&Matrix) -> Outcome),
+    /// The mean agreement of early and late layers of MoCo v2 and of SwAV encoders.
+    Layers(fn(f64, f64) -> (bool, String)),
 }
 
 const CLAIMS: [Claim; 14] = [
     Claim {
         text: "30 encoders by four methods on 20 tasks, more than 500 experiments.",
         needs: "scores of all 30 encoders on all 20 tasks",
-        check: complete,
+        check: By::Scores(complete),
     },
     Claim {
         text: "ImageNet scores correlate well with CalTech and CIFAR-100 and badly with depth.",
         needs: "five encoders with ImageNet, CalTech or CIFAR-100, and a depth task",
-        check: proxy,
+        check: By::Scores(proxy),
     },
     Claim {
         text: "Some tasks correlate negatively with ImageNet.",
         needs: "ten encoders with ImageNet and other tasks",
-        check: negative,
+        check: By::Scores(negative),
     },
     Claim {
         text: "ImageNet trains the best encoders for semantic tasks, Places for structural ones.",
         needs: "MoCo v2 or SwAV at 200 epochs on ImageNet and Places, and Supervised",
-        check: semantic_structural,
+        check: By::Scores(semantic_structural),
     },
     Claim {
         text: "An encoder trained on images like the task’s beats the others.",
         needs: "two encoders at 200 epochs on CalTech, Kinetics, SUN397 or Taskonomy Depth",
-        check: similar,
+        check: By::Scores(similar),
     },
     Claim {
         text: "Training on a combination of data sets is good everywhere and best nowhere.",
         needs: "Combination encoders and their single-set siblings on three tasks",
-        check: combination,
+        check: By::Scores(combination),
     },
     Claim {
         text: "Strongly unbalanced classes do no harm.",
         needs: "a quarter of ImageNet, balanced and logarithmic, on five tasks",
-        check: imbalance,
+        check: By::Scores(imbalance),
     },
     Claim {
         text: "MoCo v2 is better on pixel-wise tasks, SwAV on image-level semantic ones; each wins about half.",
         needs: "MoCo v2 and SwAV with the same data on both kinds of tasks",
-        check: methods,
+        check: By::Scores(methods),
     },
     Claim {
         text: "Early and late layers of MoCo v2 are more alike than those of SwAV.",
         needs: "CKA of MoCo v2 and SwAV encoders (virboard cka --keep)",
-        check: |_| None,
+        check: By::Layers(early_and_late),
     },
     Claim {
         text: "The best self-supervised encoder beats Supervised on all tasks but ImageNet, ImageNet v2 and Pets.",
         needs: "Supervised and others on five tasks, ImageNet or Pets among them",
-        check: best,
+        check: By::Scores(best),
     },
     Claim {
         text: "On structural tasks nearly all encoders beat Supervised, on others only some.",
         needs: "Supervised and five others on structural and semantic tasks",
-        check: structural,
+        check: By::Scores(structural),
     },
     Claim {
         text: "SwAV trained on ImageNet beats Supervised on more than three quarters of the tasks.",
         needs: "SwAV ImageNet 800 and Supervised on eight tasks",
-        check: swav,
+        check: By::Scores(swav),
     },
     Claim {
         text: "Most winners were trained on ImageNet or Places.",
         needs: "two encoders on each of five tasks, with different training data",
-        check: winners,
+        check: By::Scores(winners),
     },
     Claim {
         text: "Start with SwAV ImageNet 800; for structural tasks with Places.",
         needs: "mean ranks with SwAV ImageNet 800, and a Places encoder on structural tasks",
-        check: advice,
+        check: By::Scores(advice),
     },
 ];
 
@@ -127,12 +112,9 @@ const CLAIMS: [Claim; 14] = [
 #[must_use]
 pub fn checks(matrix: &Matrix, layers: Option<(f64, f64)>) -> Vec<Check> {
     let one = |c: &Claim| {
-        let outcome = match layers {
-            Some((moco, swav)) if c.text.starts_with("Early") => Some((
-                moco > swav,
-                format!("Mean CKA of the first and the last layer: MoCo v2 {moco:.3}, SwAV {swav:.3}."),
-            )),
-            _ => (c.check)(matrix),
+        let outcome = match c.check {
+            By::Scores(check) => check(matrix),
+            By::Layers(check) => layers.map(|(moco, swav)| check(moco, swav)),
         };
         let (verdict, evidence) = match outcome {
             Some((true, evidence)) => (Verdict::Supported, evidence),
@@ -151,6 +133,7 @@ pub fn analysis(matrix: &Matrix, layers: Option<(f64, f64)>) -> Analysis {
     let mut table = Table::new(&["claim", "verdict", "numbers"]);
     for c in &checks {
         table.row([c.claim, c.verdict.name(), &c.evidence]);
+        table.judge(1, c.verdict);
     }
     let count = |v: Verdict| checks.iter().filter(|c| c.verdict == v).count();
     let finding = format!(
@@ -160,6 +143,10 @@ pub fn analysis(matrix: &Matrix, layers: Option<(f64, f64)>) -> Analysis {
         count(Verdict::NotEnough)
     );
     Analysis { findings: vec![finding], table, ..Analysis::default() }
+}
+
+fn early_and_late(moco: f64, swav: f64) -> (bool, String) {
+    (moco > swav, format!("Mean CKA of the first and the last layer: MoCo v2 {moco:.3}, SwAV {swav:.3}."))
 }
 
 fn is_structural(c: Category) -> bool {
@@ -263,7 +250,7 @@ fn semantic_structural(m: &Matrix) -> Outcome {
 
 fn similar(m: &Matrix) -> Outcome {
     let mut sides = Vec::new();
-    for (key, own) in figures::SIMILAR {
+    for (key, own) in SIMILAR {
         let Some(t) = m.task(key) else { continue };
         let rows: Vec<usize> =
             (0..m.encoders.len()).filter(|e| comparable(m.encoders[*e]) && m.good(*e, t).is_some()).collect();

@@ -2,6 +2,39 @@
 
 use crate::statistics::{Interval, Line};
 
+/// What the scores say of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// They agree.
+    Supported,
+    /// They disagree.
+    Contradicted,
+    /// There are too few of them.
+    NotEnough,
+}
+
+impl Verdict {
+    /// Short form for style classes.
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::Supported => "supported",
+            Self::Contradicted => "contradicted",
+            Self::NotEnough => "not-enough-data",
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Supported => "supported",
+            Self::Contradicted => "contradicted",
+            Self::NotEnough => "not enough data",
+        }
+    }
+}
+
 /// A table of text, as it is shown and exported.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
@@ -9,18 +42,31 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Rows of as many cells.
     pub rows: Vec<Vec<String>>,
+    /// Cells that are verdicts: row, column and which.
+    verdicts: Vec<(usize, usize, Verdict)>,
 }
 
 impl Table {
     /// An empty table.
     #[must_use]
     pub fn new(columns: &[&str]) -> Self {
-        Self { columns: columns.iter().map(|c| (*c).to_owned()).collect(), rows: Vec::new() }
+        Self { columns: columns.iter().map(|c| (*c).to_owned()).collect(), rows: Vec::new(), verdicts: Vec::new() }
     }
 
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
+    }
+
+    /// Says that a cell of the last row is a verdict.
+    pub fn judge(&mut self, column: usize, verdict: Verdict) {
+        self.verdicts.push((self.rows.len().saturating_sub(1), column, verdict));
+    }
+
+    /// The verdict that a cell is, if it is one.
+    #[must_use]
+    pub fn verdict(&self, row: usize, column: usize) -> Option<Verdict> {
+        self.verdicts.iter().find(|v| (v.0, v.1) == (row, column)).map(|v| v.2)
     }
 }
 
@@ -139,7 +185,7 @@ impl Marks {
         match self {
             Self::Bars(bars) => bars.iter().any(|b| b.colour == colour),
             Self::Dots { series, .. } => colour < series.len(),
-            _ => false,
+            Self::Scatter(_) | Self::Heat { .. } | Self::Violins(_) => false,
         }
     }
 }

@@ -1,19 +1,12 @@
 //! Similar training data; balanced and unbalanced classes.
 
-use super::Options;
-use super::pairs::{DATASETS, colour, comparable};
+use super::pairs::{DATASETS, colour};
 use crate::analysis::Matrix;
+use crate::analysis::effects::{SIMILAR, changes, comparable};
+use crate::analysis::options::Options;
 use crate::analysis::report::{Analysis, Bar, Marks, Panel, Table, percent, probability};
-use crate::catalogue::encoder::{Method, Pretraining};
+use crate::catalogue::encoder::Pretraining;
 use crate::statistics::{anova, kruskal, mean};
-
-/// Tasks and the training data with images like theirs.
-pub(in crate::analysis) const SIMILAR: [(&str, Pretraining); 4] = [
-    ("CalTech-101", Pretraining::ImageNet),
-    ("KineticsActionPrediction", Pretraining::Kinetics),
-    ("SUN397", Pretraining::Places),
-    ("TaskonomyDepth", Pretraining::Taskonomy),
-];
 
 /// Same or similar data sets.
 pub fn similar(matrix: &Matrix, _: &Options) -> Analysis {
@@ -78,42 +71,10 @@ pub fn similar(matrix: &Matrix, _: &Options) -> Analysis {
 }
 
 /// Balanced and unbalanced training sets of one size.
-pub(in crate::analysis) const BALANCE: [(&str, Pretraining, Pretraining); 2] = [
+const BALANCE: [(&str, Pretraining, Pretraining); 2] = [
     ("logarithmic", Pretraining::QuarterImageNet, Pretraining::LogImageNet),
     ("linear", Pretraining::HalfImageNet, Pretraining::LinearImageNet),
 ];
-
-/// Relative changes from balanced to unbalanced on each task, mean of both methods, and the
-/// standardised scores of both sides.
-pub(in crate::analysis) fn changes(
-    matrix: &Matrix,
-    balanced: Pretraining,
-    unbalanced: Pretraining,
-) -> (Vec<(usize, f64)>, Vec<f64>, Vec<f64>) {
-    let of = |p: Pretraining, method: Method| {
-        matrix.encoders.iter().position(|e| e.pretraining == p && e.method == method && e.epochs == Some(200))
-    };
-    let pairs: Vec<(usize, usize)> = [Method::SwAv, Method::MoCoV2]
-        .into_iter()
-        .filter_map(|m| Some((of(balanced, m)?, of(unbalanced, m)?)))
-        .collect();
-    let (mut all, mut before, mut after) = (Vec::new(), Vec::new(), Vec::new());
-    for t in 0..matrix.tasks.len() {
-        let both: Vec<(f64, f64)> =
-            pairs.iter().filter_map(|(a, b)| Some((matrix.good(*a, t)?, matrix.good(*b, t)?))).collect();
-        for (a, b) in &pairs {
-            if let (Some(x), Some(y)) = (matrix.standardised(*a, t), matrix.standardised(*b, t)) {
-                before.push(x);
-                after.push(y);
-            }
-        }
-        let (a, b): (Vec<f64>, Vec<f64>) = both.into_iter().unzip();
-        if let (Some(a), Some(b)) = (mean(&a), mean(&b)) {
-            all.push((t, (b - a) / a.abs().max(f64::MIN_POSITIVE)));
-        }
-    }
-    (all, before, after)
-}
 
 /// Balanced against unbalanced.
 pub fn balance(matrix: &Matrix, _: &Options) -> Analysis {

@@ -1,7 +1,7 @@
 //! Epochs, size of the data set, and the two test sets of ImageNet.
 
-use super::Options;
 use crate::analysis::Matrix;
+use crate::analysis::options::Options;
 use crate::analysis::report::{Analysis, Bar, Dot, Marks, Panel, Series, Table, percent, probability};
 use crate::catalogue::encoder::{Encoder, Method, Pretraining};
 use crate::catalogue::published::{Published, published};

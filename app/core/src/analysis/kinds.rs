@@ -1,4 +1,5 @@
-//! The paper's figures and tables on present scores, each a function of the matrix.
+//! What can be asked: a row an analysis. Those that are figures of the paper are below, a file a
+//! kind; a new one is such a file and a row.
 
 mod category;
 mod correlation;
@@ -6,25 +7,10 @@ mod imbalance;
 mod pairs;
 mod scale;
 
+use super::options::Options;
 use super::report::Analysis;
-use super::{Alignment, Matrix, alignment, claims, contrast, order};
+use super::{Matrix, alignment, claims, contrast, order};
 pub use correlation::matrix as correlations;
-pub(super) use imbalance::{SIMILAR, changes};
-pub(super) use pairs::{best_against_supervised, comparable, method_change};
-use std::sync::Arc;
-
-/// What a reader may turn on an analysis.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Options {
-    /// Key of the task on the x axis; ImageNet's or the suite's first if it is not known.
-    pub x: String,
-    /// Ranks instead of values.
-    pub ranks: bool,
-    /// Whether the published figure's points are drawn too.
-    pub reference: bool,
-    /// What is measured of how alike layers are.
-    pub alignments: Arc<Vec<Alignment>>,
-}
 
 /// An analysis that can be asked for.
 pub struct Kind {
@@ -45,7 +31,7 @@ pub struct Kind {
 }
 
 /// All analyses, in the order in which they are listed.
-pub static KINDS: [Kind; 16] = [
+pub static KINDS: &[Kind] = &[
     Kind {
         slug: "claims",
         title: "The paper’s claims, checked",

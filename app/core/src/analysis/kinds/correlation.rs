@@ -1,6 +1,6 @@
 //! Tasks against a task, and all against all.
 
-use super::Options;
+use crate::analysis::options::Options;
 use crate::analysis::report::{Analysis, Dot, Marks, Panel, Series, Table, probability};
 use crate::analysis::{Matrix, Suite};
 use crate::catalogue::published::published;
@@ -22,13 +22,13 @@ fn axis(matrix: &Matrix, options: &Options) -> Option<usize> {
 
 /// Points of the published figure as (better x, better y).
 fn reference(task: &Task) -> Vec<(f64, f64)> {
-    let sign = if task.metric.higher_is_better() { 1.0 } else { -1.0 };
+    let sign = task.metric.sign();
     published(task.key).map_or_else(Vec::new, |p| p.points.iter().map(|(v, x)| (*x, sign * v)).collect())
 }
 
 /// Supervised's point among them.
 fn supervised(task: &Task) -> Option<(f64, f64)> {
-    let sign = if task.metric.higher_is_better() { 1.0 } else { -1.0 };
+    let sign = task.metric.sign();
     published(task.key)?.supervised_point().map(|(v, x)| (x, sign * v))
 }
 

@@ -1,9 +1,10 @@
 //! The best encoder, and one method, against another.
 
-use super::Options;
 use crate::analysis::Matrix;
+use crate::analysis::effects::{best_against_supervised, method_change};
+use crate::analysis::options::Options;
 use crate::analysis::report::{Analysis, Bar, Marks, Panel, Table, percent};
-use crate::catalogue::encoder::{Encoder, Method, Pretraining};
+use crate::catalogue::encoder::Pretraining;
 use crate::catalogue::published::published;
 use crate::catalogue::task::Category;
 use crate::statistics::mean;
@@ -22,32 +23,6 @@ pub(super) fn colour(p: Pretraining) -> usize {
 
 /// Names of [`colour`]'s numbers.
 pub(super) const DATASETS: [&str; 5] = ["ImageNet", "Places", "Kinetics", "Taskonomy", "Combination"];
-
-/// An encoder that the paper's comparisons of methods and data sets use: 200 epochs at full size.
-pub(in crate::analysis) fn comparable(e: &Encoder) -> bool {
-    matches!(e.method, Method::SwAv | Method::MoCoV2) && e.epochs == Some(200) && full_size(e.pretraining)
-}
-
-pub(super) const fn full_size(p: Pretraining) -> bool {
-    matches!(
-        p,
-        Pretraining::ImageNet
-            | Pretraining::Places
-            | Pretraining::Kinetics
-            | Pretraining::Taskonomy
-            | Pretraining::Combination
-    )
-}
-
-/// The best other encoder, and how much better it is, as a share of Supervised's score.
-pub(in crate::analysis) fn best_against_supervised(matrix: &Matrix) -> Vec<(usize, usize, f64)> {
-    let trained = |e: &Encoder| !matches!(e.method, Method::Supervised | Method::Random);
-    let one = |t: usize| {
-        let best = matrix.best(t, trained)?;
-        Some((t, best, matrix.relative(best, t)?))
-    };
-    (0..matrix.tasks.len()).filter_map(one).collect()
-}
 
 /// The best encoder against Supervised.
 pub fn against_supervised(matrix: &Matrix, options: &Options) -> Analysis {
@@ -133,27 +108,13 @@ pub fn against_supervised(matrix: &Matrix, options: &Options) -> Analysis {
 
 /// Of the published points, in which all encoders but Supervised are anonymous.
 fn published_improvement(task: &str) -> Option<f64> {
-    let better = crate::catalogue::task(task)?.metric.higher_is_better();
+    let sign = crate::catalogue::task(task)?.metric.sign();
     let p = published(task)?;
     let supervised = p.supervised?;
     // Supervised's own point is one of them.
     let others = p.points.iter().map(|(v, _)| *v).filter(|v| *v != supervised);
-    let best = if better { others.fold(f64::NEG_INFINITY, f64::max) } else { others.fold(f64::INFINITY, f64::min) };
-    let gain = (best - supervised) / supervised;
-    gain.is_finite().then_some(if better { gain } else { -gain })
-}
-
-/// MoCo v2 minus SwAV on a task, as a share of SwAV's, over the data sets that both have.
-pub(in crate::analysis) fn method_change(matrix: &Matrix, task: usize) -> Option<f64> {
-    let of = |method: Method, p: Pretraining| {
-        let row = matrix.encoders.iter().position(|e| e.method == method && e.pretraining == p && comparable(e))?;
-        matrix.good(row, task)
-    };
-    let both: Vec<(f64, f64)> =
-        Pretraining::ALL.into_iter().filter_map(|p| Some((of(Method::MoCoV2, p)?, of(Method::SwAv, p)?))).collect();
-    let (moco, swav): (Vec<f64>, Vec<f64>) = both.into_iter().unzip();
-    let (moco, swav) = (mean(&moco)?, mean(&swav)?);
-    (swav != 0.0).then_some((moco - swav) / swav.abs())
+    let best = others.max_by(|a, b| (sign * a).total_cmp(&(sign * b)))?;
+    Some(sign * (best - supervised) / supervised).filter(|gain| gain.is_finite())
 }
 
 /// MoCo v2 against SwAV.

@@ -1,0 +1,53 @@
+//! What a reader may turn on an analysis, and how a query says it.
+
+use super::{Alignment, Matrix, Suite};
+use crate::protocol::Protocol;
+use crate::results::ResultCell;
+use std::sync::Arc;
+
+/// What a reader may turn on an analysis.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Options {
+    /// Key of the task on the x axis; ImageNet's or the suite's first if it is not known.
+    pub x: String,
+    /// Ranks instead of values.
+    pub ranks: bool,
+    /// Whether the published figure's points are drawn too.
+    pub reference: bool,
+    /// What is measured of how alike layers are.
+    pub alignments: Arc<Vec<Alignment>>,
+}
+
+/// The scores that a query asks for, and how to look at them.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The suite.
+    pub suite: Suite,
+    /// Its scores by one protocol.
+    pub matrix: Matrix,
+    /// How to look at them.
+    pub options: Options,
+}
+
+impl Selection {
+    /// Reads a query, of which `get` gives a field: pages and the REST interface ask alike.
+    pub fn from_query<'q>(
+        get: impl Fn(&str) -> Option<&'q str>,
+        results: &[ResultCell],
+        alignments: &Arc<Vec<Alignment>>,
+    ) -> Self {
+        let suite = get("suite").and_then(Suite::of).unwrap_or_else(|| Suite::with_scores(results));
+        let protocol = get("protocol").and_then(Protocol::of);
+        let on = |key: &str| matches!(get(key), Some("1" | "true"));
+        let matrix = Matrix::of(results, suite, protocol);
+        // Without scores the published points are all there is to see.
+        let reference = on("reference") || (matrix.filled() == 0 && get("reference").is_none());
+        let options = Options {
+            x: get("x").unwrap_or_default().to_owned(),
+            ranks: on("ranks"),
+            reference,
+            alignments: alignments.clone(),
+        };
+        Self { suite, matrix, options }
+    }
+}

@@ -34,6 +34,14 @@ pub enum Error {
     /// An image cannot be used.
     #[error(transparent)]
     Image(#[from] crate::image::ImageError),
+    /// A picture's file cannot be used.
+    #[error("{path}: {source}")]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: crate::image::ImageError,
+    },
     /// A data set's folder is not as it should be.
     #[error("data set {dataset}: {reason}")]
     Dataset {
@@ -68,6 +76,69 @@ pub enum Error {
         /// The keys that would do.
         known: String,
     },
+    /// A training went astray.
+    #[error("the loss of {task} on {encoder} is no longer a number in epoch {epoch}; lower the learning rate")]
+    Diverged {
+        /// Key of the task.
+        task: String,
+        /// Key of the encoder.
+        encoder: String,
+        /// The epoch, from 1.
+        epoch: u32,
+    },
+    /// A head answers with what is no number.
+    #[error("the head of {task} puts out numbers that are not finite; train it again")]
+    NotFinite {
+        /// Key of the task.
+        task: String,
+    },
+    /// A head belongs to other weights than are here.
+    #[error(
+        "the head for {task} was trained on other weights of {encoder} than are here; train it again with `virboard evaluate --encoders {encoder} --tasks {task}`"
+    )]
+    OtherWeights {
+        /// Key of the task.
+        task: String,
+        /// Key of the encoder.
+        encoder: String,
+    },
+    /// A task has no training of its own.
+    #[error("{task} is a test of another task's head; it is not trained")]
+    NotTrained {
+        /// Key of the task.
+        task: String,
+    },
+    /// Too few samples are there for one batch.
+    #[error("{samples} training samples of {task} make no batch of {batch}; choose a smaller batch_size")]
+    NoBatch {
+        /// Key of the task.
+        task: String,
+        /// Training samples, repeats included.
+        samples: usize,
+        /// Samples of a batch.
+        batch: usize,
+    },
+    /// Nothing of a test set counts.
+    #[error(
+        "{metric} of {encoder} on {task} has no value: no labelled test sample is left to score (ViRB's protocol leaves out test batches that are not full; a smaller test_batch_size fills them)"
+    )]
+    NoValue {
+        /// Name of the metric.
+        metric: &'static str,
+        /// Key of the encoder.
+        encoder: String,
+        /// Key of the task.
+        task: String,
+    },
+    /// A folder has nothing to encode.
+    #[error("{folder} holds no pictures (.jpg, .png, .webp, ...)")]
+    NoPictures {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Samples, truth and head do not fit together.
+    #[error("the data do not fit the task: {0}")]
+    Unfit(String),
     /// The combination cannot be evaluated here.
     #[error("{0}")]
     Unsupported(String),

@@ -176,7 +176,7 @@ impl Head {
     /// features of the same batch; `size` is the input's height and width.
     pub fn forward(&self, images: &[Features], size: (usize, usize)) -> Result<RawOutput> {
         if images.len() != self.spec.images {
-            return Err(Error::Unsupported(format!(
+            return Err(Error::Unfit(format!(
                 "the head of {} needs {} images at a time, not {}",
                 self.spec.task,
                 self.spec.images,
@@ -305,10 +305,7 @@ impl Head {
         if self.spec.encoder_sha256 == encoder.provenance.sha256 {
             return Ok(());
         }
-        Err(Error::Unsupported(format!(
-            "the head for {} was trained on other weights of {} than are here; train it again with `virboard evaluate --encoders {} --tasks {}`",
-            self.spec.task, encoder.key, encoder.key, self.spec.task
-        )))
+        Err(Error::OtherWeights { task: self.spec.task.clone(), encoder: encoder.key.clone() })
     }
 }
 

@@ -71,6 +71,7 @@ pub fn predict(
     let size = (input.height as usize, input.width as usize);
     let mut outputs: Vec<Vec<Output>> = samples.iter().map(|_| Vec::with_capacity(heads.len())).collect();
     for head in heads {
+        let task = &head.spec.task;
         let all: Vec<Output> = match head.forward(&features, size)? {
             RawOutput::Logits(logits) => {
                 let rows: Vec<Vec<f32>> = candle_nn::ops::softmax(&logits, D::Minus1)?.to_vec2()?;
@@ -79,26 +80,26 @@ pub fn predict(
             RawOutput::PixelLogits(t) => {
                 // One plane says what is class 1; the other class is where it is below 0.
                 let t = if t.dim(1)? == 1 { Tensor::cat(&[t.zeros_like()?, t], 1)? } else { t };
-                grids(&t)?.into_iter().map(Output::Pixels).collect()
+                grids(&t, task)?.into_iter().map(Output::Pixels).collect()
             }
             // Nothing is nearer than the camera.
-            RawOutput::Depth(t) => grids(&t.relu()?.unsqueeze(1)?)?.into_iter().map(Output::Depth).collect(),
-            RawOutput::Flow(t) => grids(&t)?.into_iter().map(Output::Flow).collect(),
+            RawOutput::Depth(t) => grids(&t.relu()?.unsqueeze(1)?, task)?.into_iter().map(Output::Depth).collect(),
+            RawOutput::Flow(t) => grids(&t, task)?.into_iter().map(Output::Flow).collect(),
         };
         outputs.iter_mut().zip(all).for_each(|(out, output)| out.push(output));
     }
     Ok(Answered { outputs, encoder, heads: started.elapsed().saturating_sub(encoder) })
 }
 
-fn grids(t: &Tensor) -> Result<Vec<Grid>> {
-    (0..t.dim(0)?).map(|i| grid(&t.get(i)?)).collect()
+fn grids(t: &Tensor, task: &str) -> Result<Vec<Grid>> {
+    (0..t.dim(0)?).map(|i| grid(&t.get(i)?, task)).collect()
 }
 
-fn grid(t: &Tensor) -> Result<Grid> {
+fn grid(t: &Tensor, task: &str) -> Result<Grid> {
     let (channels, height, width) = t.dims3()?;
     let values: Vec<f32> = t.flatten_all()?.to_vec1()?;
     if values.iter().any(|v| !v.is_finite()) {
-        return Err(Error::Unsupported("the head puts out numbers that are not finite".to_owned()));
+        return Err(Error::NotFinite { task: task.to_owned() });
     }
     Ok(Grid { channels, height, width, values })
 }

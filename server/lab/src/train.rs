@@ -15,7 +15,7 @@ pub mod views;
 pub use answer::score_batch;
 pub use configuration::{Configuration, Selection};
 
-use crate::head::Head;
+use crate::head::{Head, HeadSpec};
 use crate::progress::{EpochReport, Progress};
 use crate::score::metric::{SampleScore, Scoring, interval, score};
 use crate::{Error, Result};
@@ -108,7 +108,7 @@ pub struct Keep<'a> {
 /// Share of the training samples that is held out for validation.
 const HELD_OUT: usize = 10;
 /// Test samples at a time where nothing depends on their number.
-const TEST_BATCH: usize = 8;
+const MAPS_BATCH: usize = 8;
 
 /// Splits `n` training samples into trained and held out; the same for every encoder.
 #[must_use]
@@ -152,10 +152,7 @@ pub fn train(
     let n = parts.trained.len() * common.repeats.max(1) as usize;
     let batches = if aim.drop_last { n / common.batch_size } else { n.div_ceil(common.batch_size) };
     if batches == 0 && common.epochs > 0 {
-        return Err(Error::Unsupported(format!(
-            "{n} training samples of {} make no batch of {}; choose a smaller batch_size",
-            task, common.batch_size
-        )));
+        return Err(Error::NoBatch { task: task.clone(), samples: n, batch: common.batch_size });
     }
     let mut bank = Bank::of(members, aim)?;
     let steps = u64::from(common.epochs) * batches as u64;
@@ -214,14 +211,16 @@ pub fn train(
             let number = epoch + 1;
             // Heads on vectors are tested in no time; decoders only now and then.
             let due = !member.head.needs_maps() || number % 2 == 0 || number == common.epochs;
-            let metric = match &parts.held_out {
-                _ if !due => None,
-                Some((source, held)) => Some(test(&member.head, &statistics, *source, held, aim, &common, progress)?.1),
+            let all: Vec<usize>;
+            let (source, indices) = match &parts.held_out {
+                Some((source, held)) => (*source, held.as_slice()),
                 None => {
-                    let all: Vec<usize> = (0..parts.test.len()).collect();
-                    Some(test(&member.head, &statistics, parts.test, &all, aim, &common, progress)?.1)
+                    all = (0..parts.test.len()).collect();
+                    (parts.test, all.as_slice())
                 }
             };
+            let exam = Exam { source, indices, aim, configuration: &common };
+            let metric = if due { Some(exam.test(&member.head, &statistics, progress)?.1) } else { None };
             if let (Some(metric), true) = (metric, parts.held_out.is_some()) {
                 if member.best.as_ref().is_none_or(|b| aim.scoring.metric.is_better(metric, b.metric)) {
                     let copy = |(name, var): (&String, &candle_core::Var)| Ok((name.clone(), var.as_tensor().copy()?));
@@ -231,10 +230,8 @@ pub fn train(
             }
             let train_loss = loss / seen as f64;
             if !train_loss.is_finite() {
-                return Err(Error::Unsupported(format!(
-                    "the loss of {} on {} is no longer a number in epoch {number}; lower the learning rate",
-                    member.head.spec.task, member.head.spec.encoder
-                )));
+                let HeadSpec { task, encoder, .. } = member.head.spec.clone();
+                return Err(Error::Diverged { task, encoder, epoch: number });
             }
             let report = EpochReport {
                 epoch: number,
@@ -277,8 +274,8 @@ pub struct Tested {
     pub value: f64,
     /// Where it lies with a confidence of 95 % when test samples are drawn anew.
     pub interval: Option<Interval>,
-    /// The same of the constant; not a number without training samples.
-    pub constant: f64,
+    /// The metric of the constant; `None` without training samples.
+    pub constant: Option<f64>,
 }
 
 /// Tests a head whose standardisation is folded in.
@@ -290,54 +287,65 @@ pub fn test_finished(
     progress: &dyn Progress,
 ) -> Result<Tested> {
     let all: Vec<usize> = (0..parts.test.len()).collect();
-    let (samples, value) = test(head, &[], parts.test, &all, aim, configuration, progress)?;
+    let exam = Exam { source: parts.test, indices: &all, aim, configuration };
+    let (samples, value) = exam.test(head, &[], progress)?;
     let channels = head.spec.outputs();
     let (metric, protocol) = (aim.scoring.metric, configuration.protocol);
     let constant = match Constant::best(parts.train, &parts.trained, channels, aim.scoring)? {
-        None => f64::NAN,
+        None => None,
         Some(constant) => {
             let mut answers = Vec::with_capacity(all.len());
             for chunk in all.chunks(if parts.test.varies() { 1 } else { 64 }) {
                 answers.extend(constant.score(&parts.test.truth(chunk)?, chunk.len(), metric, protocol));
             }
-            score(&answers, aim.scoring, protocol, configuration.test_batch_size)
+            Some(score(&answers, aim.scoring, protocol, configuration.test_batch_size)).filter(|v| v.is_finite())
         }
     };
     let between = interval(&samples, aim.scoring, protocol, configuration.test_batch_size);
     Ok(Tested { samples, value, interval: between, constant })
 }
 
-fn test(
-    head: &Head,
-    statistics: &[(Tensor, Tensor)],
-    source: &dyn Source,
-    indices: &[usize],
+/// What a head is tested on, and how.
+#[derive(Clone, Copy)]
+struct Exam<'a> {
+    source: &'a dyn Source,
+    indices: &'a [usize],
     aim: Aim,
-    configuration: &Configuration,
-    progress: &dyn Progress,
-) -> Result<(Vec<SampleScore>, f64)> {
-    let protocol = configuration.protocol;
-    let size = if source.varies() {
-        1
-    } else if head.needs_maps() && protocol == Protocol::Standard {
-        TEST_BATCH
-    } else {
-        configuration.test_batch_size
-    };
-    let kept = if aim.drop_last {
-        indices.len() / configuration.test_batch_size * configuration.test_batch_size
-    } else {
-        indices.len()
-    };
-    let mut samples = Vec::with_capacity(kept);
-    for chunk in indices[..kept].chunks(size) {
-        if progress.cancelled() {
-            return Err(Error::Cancelled);
+    configuration: &'a Configuration,
+}
+
+impl Exam<'_> {
+    /// The scores of the samples, and the metric. `statistics` standardise the head's inputs.
+    fn test(
+        self,
+        head: &Head,
+        statistics: &[(Tensor, Tensor)],
+        progress: &dyn Progress,
+    ) -> Result<(Vec<SampleScore>, f64)> {
+        let Self { source, indices, aim, configuration } = self;
+        let protocol = configuration.protocol;
+        let size = if source.varies() {
+            1
+        } else if head.needs_maps() && protocol == Protocol::Standard {
+            MAPS_BATCH
+        } else {
+            configuration.test_batch_size
+        };
+        let kept = if aim.drop_last {
+            indices.len() / configuration.test_batch_size * configuration.test_batch_size
+        } else {
+            indices.len()
+        };
+        let mut samples = Vec::with_capacity(kept);
+        for chunk in indices[..kept].chunks(size) {
+            if progress.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let batch = source.batch(chunk, None)?;
+            let out = head.run(&standardised(&batch.inputs, statistics)?, batch.size, false)?;
+            samples.extend(score_batch(&out, &batch.truth, head.spec.scale, aim.scoring.metric, protocol)?);
         }
-        let batch = source.batch(chunk, None)?;
-        let out = head.run(&standardised(&batch.inputs, statistics)?, batch.size, false)?;
-        samples.extend(score_batch(&out, &batch.truth, head.spec.scale, aim.scoring.metric, protocol)?);
+        let value = score(&samples, aim.scoring, protocol, configuration.test_batch_size);
+        Ok((samples, value))
     }
-    let value = score(&samples, aim.scoring, protocol, configuration.test_batch_size);
-    Ok((samples, value))
 }

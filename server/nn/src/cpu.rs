@@ -21,7 +21,7 @@ mod value;
 mod winograd;
 
 pub use convolution::{Convolution, Maps, Scratch};
-pub use dense::{Into, Left, dots, outer};
+pub use dense::{Left, Product, dots, outer};
 pub use depthwise::Depthwise;
 pub(crate) use level::arch;
 pub use pool::{average, max_pool_3x3};

@@ -205,9 +205,7 @@ pub async fn evaluate(settings: Settings, request: Request, only_plan: bool) -> 
         };
         workshop.run_all(&plan.jobs, request.again)
     };
-    tokio::task::spawn_blocking(work).await.map_err(|e| {
-        EvaluationError::Lab(virboard_lab::Error::Unsupported(format!("the evaluation ended unexpectedly: {e}")))
-    })?
+    tokio::task::spawn_blocking(work).await?
 }
 
 /// Scores as a table for people.

@@ -51,6 +51,7 @@ impl From<&ServiceError> for Problem {
             ServiceError::UnknownTask(_) => ("unknown-task", 404, "Unknown task"),
             ServiceError::NoWeights(_) => ("no-weights", 409, "Weights missing"),
             ServiceError::NoHead { .. } => ("no-head", 409, "Head missing"),
+            ServiceError::OtherWeights { .. } => ("other-weights", 409, "Head of other weights"),
             ServiceError::NotFound(_) => ("not-found", 404, "Not found"),
             ServiceError::Request(_) => ("bad-request", 400, "Bad request"),
             ServiceError::Internal(_) => ("internal", 500, "Internal error"),

@@ -45,6 +45,16 @@ pub enum ServiceError {
         /// Key of the task.
         task: String,
     },
+    /// The head belongs to other weights.
+    #[error(
+        "The head for {task} was trained on other weights of {encoder} than are here. Train it again with `virboard evaluate --encoders {encoder} --tasks {task}`."
+    )]
+    OtherWeights {
+        /// Key of the encoder.
+        encoder: String,
+        /// Key of the task.
+        task: String,
+    },
     /// No such stored thing.
     #[error("{0}")]
     NotFound(&'static str),
@@ -83,6 +93,7 @@ impl From<virboard_lab::Error> for ServiceError {
         match error {
             virboard_lab::Error::Image(error) => Self::Image(error),
             virboard_lab::Error::NoWeights { key, .. } => Self::NoWeights(key),
+            virboard_lab::Error::OtherWeights { task, encoder } => Self::OtherWeights { encoder, task },
             other => Self::internal(other),
         }
     }

@@ -31,6 +31,9 @@ pub enum EvaluationError {
     /// The configuration is refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The thread that evaluates ended before its work.
+    #[error("the evaluation ended unexpectedly: {0}; what was finished is kept, start it again")]
+    Ended(#[from] tokio::task::JoinError),
     /// Nothing is left to do.
     #[error("{0}")]
     Nothing(String),

@@ -45,7 +45,7 @@ pub fn score_batch(
             let channels = out.dim(D::Minus1)?;
             let predicted: Vec<f32> = out.flatten_all()?.to_vec1()?;
             if predicted.len() != values.len() {
-                return Err(Error::Unsupported(format!(
+                return Err(Error::Unfit(format!(
                     "the head gives {} numbers where the truth has {}",
                     predicted.len(),
                     values.len()

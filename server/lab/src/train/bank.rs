@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use candle_core::{Device, Tensor, Var};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use virboard_nn::cpu::{Into, Left, Moments, Rule, dots, grown, outer, read};
+use virboard_nn::cpu::{Left, Moments, Product, Rule, dots, grown, outer, read};
 use virboard_nn::optimiser::{self, Kind};
 use virboard_nn::schedule::Setting;
 
@@ -40,13 +40,13 @@ impl Lesson {
     /// A lesson of a batch's truth.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the truth is not a class a sample.
+    /// [`Error::Unfit`] if the truth is not a class a sample.
     pub fn new(inputs: Tensor, truth: Truth, settings: Vec<Setting>) -> Result<Self> {
         let Truth::Classes(classes) = truth else {
-            return Err(Error::Unsupported("the data set's truth does not fit the task's loss".to_owned()));
+            return Err(Error::Unfit("a sample has no class".to_owned()));
         };
         if inputs.dim(0)? != classes.len() {
-            return Err(Error::Unsupported(format!("{} samples have {} classes", inputs.dim(0)?, classes.len())));
+            return Err(Error::Unfit(format!("{} samples have {} classes", inputs.dim(0)?, classes.len())));
         }
         Ok(Self { inputs, classes, settings })
     }
@@ -152,7 +152,7 @@ impl Bank {
     pub fn steps(&mut self, batches: &[Lesson]) -> Result<Vec<Vec<f32>>> {
         for lesson in batches {
             if let Some(class) = lesson.classes.iter().find(|c| **c as usize >= self.classes) {
-                return Err(Error::Unsupported(format!("a sample is of class {class} of {}", self.classes)));
+                return Err(Error::Unfit(format!("a sample is of class {class} of {}", self.classes)));
             }
         }
         let (steps, first) = (self.steps, self.first);
@@ -214,7 +214,7 @@ impl Network {
             let (units, outputs) = (layer.outputs(), output.outputs());
             let inner = grown(&mut self.inner, n * units);
             let left = Left { values: gradient, row: outputs, column: 1 };
-            outer(left, &output.weight.values, n, outputs, units, Into::Values(inner));
+            outer(left, &output.weight.values, n, outputs, units, Product::Values(inner));
             for (g, h) in inner.iter_mut().zip(inputs) {
                 if *h <= 0.0 {
                     *g = 0.0;
@@ -249,7 +249,7 @@ impl Layer {
         let outputs = self.outputs();
         let left = Left { values: gradient, row: 1, column: outputs };
         let Numbers { values, moments } = &mut self.weight;
-        outer(left, x, outputs, n, self.inputs, Into::Step(values, moments, rule));
+        outer(left, x, outputs, n, self.inputs, Product::Step(values, moments, rule));
         let mut sums = vec![0f32; outputs];
         for row in gradient.chunks_exact(outputs) {
             sums.iter_mut().zip(row).for_each(|(s, g)| *s += g);

@@ -55,7 +55,7 @@ impl Loss {
                 let error = (out.flatten_all()? - Tensor::new(values, device)?)?.abs()?;
                 Ok(((error * Tensor::new(weights, device)?)?.sum_all()? / f64::from(count))?)
             }
-            _ => Err(Error::Unsupported("the data set's truth does not fit the task's loss".to_owned())),
+            _ => Err(Error::Unfit(format!("{} cannot be learned by the loss {self:?}", truth.kind()))),
         }
     }
 }

@@ -88,7 +88,7 @@ impl Source for Cached {
     }
 
     fn truth(&self, indices: &[usize]) -> Result<Truth> {
-        Ok(Truth::collect(indices.iter().map(|i| self.targets[*i].clone()), self.size.0, self.size.1))
+        Truth::collect(indices.iter().map(|i| self.targets[*i].clone()), self.size.0, self.size.1)
     }
 }
 
@@ -118,7 +118,7 @@ impl Source for Streamed<'_> {
     fn batch(&self, indices: &[usize], draw: Option<&str>) -> Result<Batch> {
         let samples = self.samples(indices, draw)?;
         let inputs = self.encode(&samples.iter().collect::<Vec<_>>())?;
-        Ok(self.with_truth(inputs, samples))
+        self.with_truth(inputs, samples)
     }
 
     fn varies(&self) -> bool {
@@ -140,15 +140,12 @@ impl Source for Streamed<'_> {
                 Ok(target.resized(self.output(size.0, size.1)))
             })
             .collect::<Result<Vec<_>>>()?;
-        let (mut mask, mut values) = (Vec::new(), Vec::new());
-        for target in targets {
-            match target {
-                Target::Mask { classes, .. } => mask.extend(classes),
-                Target::Values { values: v, .. } => values.extend(v),
-                Target::Class(_) => {}
-            }
-        }
-        Ok(if mask.is_empty() { Truth::Values(values) } else { Truth::Mask(mask) })
+        let own = |target| match target {
+            Target::Class(class) => Truth::Classes(vec![class as u32]),
+            Target::Mask { classes, .. } => Truth::Mask(classes),
+            Target::Values { values, .. } => Truth::Values(values),
+        };
+        Truth::joined(targets.into_iter().map(own))
     }
 }
 
@@ -167,7 +164,7 @@ impl Streamed<'_> {
         let (width, height) = samples.first().map_or((0, 0), |s| s.pictures[0].dimensions());
         if samples.iter().flat_map(|s| &s.pictures).any(|p| p.dimensions() != (width, height)) {
             let names: Vec<String> = indices.iter().map(|i| self.dataset.name(self.split, *i)).collect();
-            return Err(Error::Unsupported(format!("pictures of one batch differ in size: {}", names.join(", "))));
+            return Err(Error::Unfit(format!("pictures of one batch differ in size: {}", names.join(", "))));
         }
         Ok(samples)
     }
@@ -188,11 +185,11 @@ impl Streamed<'_> {
     }
 
     /// A batch of maps with the truth of their samples.
-    pub(super) fn with_truth(&self, inputs: Vec<Tensor>, samples: Vec<Sample>) -> Batch {
+    pub(super) fn with_truth(&self, inputs: Vec<Tensor>, samples: Vec<Sample>) -> Result<Batch> {
         let (width, height) = samples.first().map_or((0, 0), |s| s.pictures[0].dimensions());
         let size = self.output(width, height);
-        let truth = Truth::collect(samples.into_iter().map(|s| s.target), size.0, size.1);
-        Batch { inputs, truth, size: (height as usize, width as usize) }
+        let truth = Truth::collect(samples.into_iter().map(|s| s.target), size.0, size.1)?;
+        Ok(Batch { inputs, truth, size: (height as usize, width as usize) })
     }
 
     /// Width and height of the head's output for an input of this size.

@@ -1,6 +1,7 @@
 //! The truth of a batch at the head's output size.
 
 use crate::data::{Target, resize_nearest};
+use crate::{Error, Result};
 
 /// What a batch should give, sample after sample.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,27 +15,50 @@ pub enum Truth {
 }
 
 impl Truth {
-    /// Puts the truths of a batch together; per-pixel truth is sampled at `width x height`.
+    /// What it is, in words.
     #[must_use]
-    pub fn collect(targets: impl IntoIterator<Item = Target>, width: u32, height: u32) -> Self {
-        let (mut classes, mut mask, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        for target in targets {
-            match target {
-                Target::Class(class) => classes.push(class as u32),
-                Target::Mask { width: w, height: h, classes } => {
-                    mask.extend(resize_nearest(&classes, 1, (w, h), (width, height)));
-                }
-                Target::Values { width: w, height: h, channels, values: v } => {
-                    values.extend(resize_nearest(&v, channels, (w, h), (width, height)));
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Classes(_) => "a class a sample",
+            Self::Mask(_) => "a class a pixel",
+            Self::Values(_) => "numbers a pixel",
+        }
+    }
+
+    /// Puts the truths of a batch together; per-pixel truth is sampled at `width x height`.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if there are none, or they are not of one kind.
+    pub fn collect(targets: impl IntoIterator<Item = Target>, width: u32, height: u32) -> Result<Self> {
+        let one = |target| match target {
+            Target::Class(class) => Self::Classes(vec![class as u32]),
+            Target::Mask { width: w, height: h, classes } => {
+                Self::Mask(resize_nearest(&classes, 1, (w, h), (width, height)))
+            }
+            Target::Values { width: w, height: h, channels, values } => {
+                Self::Values(resize_nearest(&values, channels, (w, h), (width, height)))
+            }
+        };
+        Self::joined(targets.into_iter().map(one))
+    }
+
+    /// The truths of several samples as one.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if there are none, or they are not of one kind.
+    pub fn joined(truths: impl IntoIterator<Item = Self>) -> Result<Self> {
+        let mut truths = truths.into_iter();
+        let mut all = truths.next().ok_or_else(|| Error::Unfit("a batch has no samples".to_owned()))?;
+        for truth in truths {
+            match (&mut all, truth) {
+                (Self::Classes(all), Self::Classes(more)) => all.extend(more),
+                (Self::Mask(all), Self::Mask(more)) => all.extend(more),
+                (Self::Values(all), Self::Values(more)) => all.extend(more),
+                (all, other) => {
+                    return Err(Error::Unfit(format!("a batch has {} and {}", all.kind(), other.kind())));
                 }
             }
         }
-        if !classes.is_empty() {
-            Self::Classes(classes)
-        } else if !mask.is_empty() {
-            Self::Mask(mask)
-        } else {
-            Self::Values(values)
-        }
+        Ok(all)
     }
 }

@@ -86,7 +86,7 @@ impl Store {
     /// The maps of some samples, each `N x H x W x C`.
     fn read(&mut self, draw: &str, indices: &[usize], device: &Device) -> Result<Vec<Tensor>> {
         let bytes = self.bytes();
-        let missing = || Error::Unsupported("a view is not kept".to_owned());
+        let missing = || Error::Unfit("a view is not kept".to_owned());
         let mut samples = Vec::with_capacity(indices.len());
         for index in indices {
             let place = self.places.get(&(draw.to_owned(), *index)).ok_or_else(missing)?;
@@ -138,7 +138,7 @@ impl Source for Kept<'_> {
         }
         let Some(kept) = &mut *store else { return self.inner.batch(indices, draw) };
         let inputs = kept.read(name, indices, self.inner.device)?;
-        Ok(self.inner.with_truth(inputs, samples))
+        self.inner.with_truth(inputs, samples)
     }
 
     fn varies(&self) -> bool {

@@ -27,7 +27,7 @@ pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
         .collect();
     files.sort();
     if files.is_empty() {
-        return Err(Error::Unsupported(format!("{} holds no pictures (.jpg, .png, .webp, ...)", folder.display())));
+        return Err(Error::NoPictures { folder: folder.to_path_buf() });
     }
     Ok(files)
 }
@@ -36,7 +36,7 @@ pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
 /// belongs to the i-th name of the metadata entry `files` (a JSON list).
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a layer that the encoder does not have (it lists those it
+/// [`Error::Unknown`] for a layer that the encoder does not have (it lists those it
 /// has), and an error that names the file for a picture that cannot be read.
 pub fn encode(
     encoder: &LoadedEncoder,
@@ -49,10 +49,7 @@ pub fn encode(
     let network = &*encoder.network;
     let known: Vec<&str> = network.maps().iter().map(|m| m.name.as_str()).chain([EMBEDDING]).collect();
     if let Some(unknown) = layers.iter().find(|l| !known.contains(&l.as_str())) {
-        return Err(Error::Unsupported(format!(
-            "there is no layer `{unknown}`; this encoder has {}",
-            known.join(", ")
-        )));
+        return Err(Error::Unknown { what: "layer", key: unknown.clone(), known: known.join(", ") });
     }
     let mut parts: BTreeMap<String, Vec<Tensor>> = layers.iter().map(|l| (l.clone(), Vec::new())).collect();
     let maps = layers.iter().any(|l| l != EMBEDDING);
@@ -94,6 +91,6 @@ pub fn encode(
 
 fn input(encoder: &LoadedEncoder, file: &Path) -> Result<Vec<f32>> {
     let bytes = std::fs::read(file).map_err(Error::io(file))?;
-    let picture = image::decode(&bytes).map_err(|e| Error::Unsupported(format!("{}: {e}", file.display())))?;
+    let picture = image::decode(&bytes).map_err(|e| Error::Picture { path: file.to_path_buf(), source: e })?;
     Ok(encoder.network.preprocessing().input(&picture))
 }

@@ -94,11 +94,11 @@ pub struct Outcome {
 /// The published configuration of a task, with `seed`.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a task that is only tested, never trained.
+/// [`Error::NotTrained`] for a task that is only tested, never trained.
 pub fn configuration(task: &Task, seed: u64, protocol: Protocol) -> Result<Configuration> {
     let (Some(epochs), Some(learning_rate), Some(batch_size)) = (task.epochs, task.learning_rate, task.batch_size)
     else {
-        return Err(Error::Unsupported(format!("{} is a test of another task's head; it is not trained", task.key)));
+        return Err(Error::NotTrained { task: task.key.to_owned() });
     };
     let sample = task.role == TaskRole::Sample;
     let poly = task.key == "CityscapesSemanticSegmentation";
@@ -338,7 +338,7 @@ impl<'a> Bench<'a> {
         let of = |set: &Cached| -> Result<(candle_core::Tensor, Vec<u32>)> {
             let all: Vec<usize> = (0..set.len()).collect();
             let Truth::Classes(classes) = set.truth(&all)? else {
-                return Err(Error::Unsupported(format!("{} has no classes", self.task.key)));
+                return Err(Error::Unfit(format!("{} has no classes", self.task.key)));
             };
             Ok((set.features().batch(&all, device)?.swap_remove(0), classes))
         };
@@ -347,7 +347,7 @@ impl<'a> Bench<'a> {
         let tested = |samples: Vec<SampleScore>| {
             let (scoring, protocol) = (self.recipe.scoring, Protocol::Standard);
             let value = score(&samples, scoring, protocol, TEST_BATCH);
-            Tested { value, interval: interval(&samples, scoring, protocol, TEST_BATCH), constant: f64::NAN, samples }
+            Tested { value, interval: interval(&samples, scoring, protocol, TEST_BATCH), constant: None, samples }
         };
         let mut outcomes = Vec::new();
         let votes = knn::classify(&x, &classes, &test, &truth, &knn::NEIGHBOURS, progress)?;
@@ -422,12 +422,11 @@ impl<'a> Bench<'a> {
     fn outcome(&self, probe: Probe, name: &str, configuration: String, seed: u64, tested: Tested) -> Result<Outcome> {
         let Tested { samples, value, interval, constant } = tested;
         if !value.is_finite() {
-            return Err(Error::Unsupported(format!(
-                "{} of {} on {} has no value: no labelled test sample is left to score (ViRB's protocol leaves out test batches that are not full; a smaller test_batch_size fills them)",
-                self.task.metric.name(),
-                self.encoder.key,
-                self.task.key
-            )));
+            return Err(Error::NoValue {
+                metric: self.task.metric.name(),
+                encoder: self.encoder.key.clone(),
+                task: self.task.key.to_owned(),
+            });
         }
         let path =
             self.folders.predictions.join(&self.encoder.key).join(self.task.key).join(format!("{name}.json.zst"));
@@ -445,7 +444,7 @@ impl<'a> Bench<'a> {
             seed,
             value,
             interval,
-            constant: Some(constant).filter(|v| v.is_finite()),
+            constant,
             selected: false,
             encoder_sha256: self.encoder.provenance.sha256.clone(),
             dataset_sha256: self.dataset.sha256(),

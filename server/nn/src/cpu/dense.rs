@@ -120,7 +120,7 @@ pub struct Left<'a> {
 }
 
 /// What becomes of the sums.
-pub enum Into<'a> {
+pub enum Product<'a> {
     /// They are stored.
     Values(&'a mut [f32]),
     /// They are gradients of these weights, which make a step.
@@ -128,13 +128,13 @@ pub enum Into<'a> {
 }
 
 /// `sum over k of left[r, k] * right[k, e]` for all `rows` and all `width` columns.
-pub fn outer(left: Left<'_>, right: &[f32], rows: usize, inner: usize, width: usize, into: Into<'_>) {
+pub fn outer(left: Left<'_>, right: &[f32], rows: usize, inner: usize, width: usize, into: Product<'_>) {
     assert!(right.len() == inner * width, "the right factor has `inner` rows");
     let last = (rows.max(1) - 1) * left.row + (inner.max(1) - 1) * left.column;
     assert!(last < left.values.len(), "the left factor lies within its slice");
     let (values, moments, rule) = match into {
-        Into::Values(values) => (values, None, None),
-        Into::Step(values, moments, rule) => (values, Some(moments), Some(rule)),
+        Product::Values(values) => (values, None, None),
+        Product::Step(values, moments, rule) => (values, Some(moments), Some(rule)),
     };
     assert_eq!(values.len(), rows * width, "there is room for the product");
     let mut none = Moments::default();
@@ -307,7 +307,7 @@ mod tests {
             // The gradient of the weights: outputs x inputs.
             let mut gradient = vec![0.0; outputs * inputs];
             let left = Left { values: &out, row: 1, column: outputs };
-            outer(left, &x, outputs, n, inputs, Into::Values(&mut gradient));
+            outer(left, &x, outputs, n, inputs, Product::Values(&mut gradient));
             let wanted = |i: usize| {
                 let (o, e) = (i / inputs, i % inputs);
                 (0..n).map(|k| out[k * outputs + o] * x[k * inputs + e]).sum::<f32>()

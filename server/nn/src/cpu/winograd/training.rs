@@ -8,7 +8,7 @@ use super::{MOST, Scheme, Tiles, Transform, Winograd};
 use crate::cpu::arch;
 use crate::cpu::packed::Packed;
 use crate::cpu::product::Finish;
-use crate::cpu::{Into, Left, Maps, Parts, Scratch, grown, load, outer, store};
+use crate::cpu::{Left, Maps, Parts, Product, Scratch, grown, load, outer, store};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -165,7 +165,7 @@ pub fn weight_gradient(scheme: Scheme, x: &[f32], gradient: &[f32], maps: Maps, 
             let left = &spread[position * count * outputs..][..count * outputs];
             let left = Left { values: left, row: 1, column: outputs };
             let right = &turned[position * count * inputs..][..count * inputs];
-            outer(left, right, outputs, count, inputs, Into::Values(products));
+            outer(left, right, outputs, count, inputs, Product::Values(products));
         }
         let first = images.start == 0;
         let products = &products[..];

@@ -1,11 +1,10 @@
 //! The claims of the paper's authors as checks on the present scores.
 
+mod evidence;
+
 use super::Matrix;
-use super::effects::{SIMILAR, best_against_supervised, changes, comparable, method_change};
-use super::report::{Analysis, Table, Verdict, percent, probability};
-use crate::catalogue::encoder::{Encoder, EncoderRole, Method, Pretraining};
-use crate::catalogue::task::Category;
-use crate::statistics::{mean, pearson, sign_test};
+use super::report::{Analysis, Table, Verdict};
+use evidence::Outcome;
 
 /// A claim and what became of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,8 +16,6 @@ pub struct Check {
     /// The numbers behind it, or what is missing.
     pub evidence: String,
 }
-
-type Outcome = Option<(bool, String)>;
 
 struct Claim {
     text: &'static str,
@@ -38,72 +35,72 @@ const CLAIMS: [Claim; 14] = [
     Claim {
         text: "30 encoders by four methods on 20 tasks, more than 500 experiments.",
         needs: "scores of all 30 encoders on all 20 tasks",
-        check: By::Scores(complete),
+        check: By::Scores(evidence::complete),
     },
     Claim {
         text: "ImageNet scores correlate well with CalTech and CIFAR-100 and badly with depth.",
         needs: "five encoders with ImageNet, CalTech or CIFAR-100, and a depth task",
-        check: By::Scores(proxy),
+        check: By::Scores(evidence::proxy),
     },
     Claim {
         text: "Some tasks correlate negatively with ImageNet.",
         needs: "ten encoders with ImageNet and other tasks",
-        check: By::Scores(negative),
+        check: By::Scores(evidence::negative),
     },
     Claim {
         text: "ImageNet trains the best encoders for semantic tasks, Places for structural ones.",
         needs: "MoCo v2 or SwAV at 200 epochs on ImageNet and Places, and Supervised",
-        check: By::Scores(semantic_structural),
+        check: By::Scores(evidence::semantic_structural),
     },
     Claim {
         text: "An encoder trained on images like the task’s beats the others.",
         needs: "two encoders at 200 epochs on CalTech, Kinetics, SUN397 or Taskonomy Depth",
-        check: By::Scores(similar),
+        check: By::Scores(evidence::similar),
     },
     Claim {
         text: "Training on a combination of data sets is good everywhere and best nowhere.",
         needs: "Combination encoders and their single-set siblings on three tasks",
-        check: By::Scores(combination),
+        check: By::Scores(evidence::combination),
     },
     Claim {
         text: "Strongly unbalanced classes do no harm.",
         needs: "a quarter of ImageNet, balanced and logarithmic, on five tasks",
-        check: By::Scores(imbalance),
+        check: By::Scores(evidence::imbalance),
     },
     Claim {
         text: "MoCo v2 is better on pixel-wise tasks, SwAV on image-level semantic ones; each wins about half.",
         needs: "MoCo v2 and SwAV with the same data on both kinds of tasks",
-        check: By::Scores(methods),
+        check: By::Scores(evidence::methods),
     },
     Claim {
         text: "Early and late layers of MoCo v2 are more alike than those of SwAV.",
         needs: "CKA of MoCo v2 and SwAV encoders (virboard cka --keep)",
-        check: By::Layers(early_and_late),
+        check: By::Layers(evidence::early_and_late),
     },
     Claim {
         text: "The best self-supervised encoder beats Supervised on all tasks but ImageNet, ImageNet v2 and Pets.",
         needs: "Supervised and others on five tasks, ImageNet or Pets among them",
-        check: By::Scores(best),
+        check: By::Scores(evidence::best),
     },
     Claim {
         text: "On structural tasks nearly all encoders beat Supervised, on others only some.",
         needs: "Supervised and five others on structural and semantic tasks",
-        check: By::Scores(structural),
+        check: By::Scores(evidence::structural),
     },
     Claim {
         text: "SwAV trained on ImageNet beats Supervised on more than three quarters of the tasks.",
         needs: "SwAV ImageNet 800 and Supervised on eight tasks",
-        check: By::Scores(swav),
+        check: By::Scores(evidence::swav),
     },
     Claim {
         text: "Most winners were trained on ImageNet or Places.",
         needs: "two encoders on each of five tasks, with different training data",
-        check: By::Scores(winners),
+        check: By::Scores(evidence::winners),
     },
     Claim {
         text: "Start with SwAV ImageNet 800; for structural tasks with Places.",
         needs: "mean ranks with SwAV ImageNet 800, and a Places encoder on structural tasks",
-        check: By::Scores(advice),
+        check: By::Scores(evidence::advice),
     },
 ];
 
@@ -143,310 +140,4 @@ pub fn analysis(matrix: &Matrix, layers: Option<(f64, f64)>) -> Analysis {
         count(Verdict::NotEnough)
     );
     Analysis { findings: vec![finding], table, ..Analysis::default() }
-}
-
-fn early_and_late(moco: f64, swav: f64) -> (bool, String) {
-    (moco > swav, format!("Mean CKA of the first and the last layer: MoCo v2 {moco:.3}, SwAV {swav:.3}."))
-}
-
-fn is_structural(c: Category) -> bool {
-    matches!(c, Category::ImageStructural | Category::PixelStructural)
-}
-
-fn self_supervised(e: &Encoder) -> bool {
-    !matches!(e.method, Method::Supervised | Method::Random)
-}
-
-fn complete(m: &Matrix) -> Outcome {
-    let paper: Vec<usize> = (0..m.encoders.len()).filter(|e| m.encoders[*e].role == EncoderRole::Paper).collect();
-    let tasks: Vec<usize> = (0..m.tasks.len()).filter(|t| m.tasks[*t].key != "Imagenetv2").collect();
-    let cells = paper
-        .iter()
-        .flat_map(|e| tasks.iter().map(move |t| (*e, *t)))
-        .filter(|(e, t)| m.score(*e, *t).is_some())
-        .count();
-    let all = paper.len() * tasks.len();
-    (cells == all && paper.len() >= 30 && tasks.len() >= 20)
-        .then(|| (true, format!("{cells} of {all} cells have a score.")))
-}
-
-/// Correlation with ImageNet, of at least so many encoders.
-fn with_imagenet(m: &Matrix, task: &str, least: usize) -> Option<(f64, f64)> {
-    let (_, x, y) = m.pairs(m.task("Imagenet")?, m.task(task)?);
-    let c = pearson(&x, &y).filter(|c| c.n >= least)?;
-    Some((c.r, c.p))
-}
-
-fn proxy(m: &Matrix) -> Outcome {
-    let of = |keys: &[&str]| mean(&keys.iter().filter_map(|k| with_imagenet(m, k, 5)).map(|c| c.0).collect::<Vec<_>>());
-    let (near, far) = (of(&["CalTech-101", "CIFAR-100"])?, of(&["NYUDepth", "THORDepth", "TaskonomyDepth"])?);
-    Some((
-        near > 0.5 && far < 0.5 * near,
-        format!("Mean r with ImageNet: {near:.2} for CalTech and CIFAR-100, {far:.2} for depth."),
-    ))
-}
-
-fn negative(m: &Matrix) -> Outcome {
-    let all: Vec<(&str, f64, f64)> = m
-        .tasks
-        .iter()
-        .filter(|t| t.key != "Imagenet")
-        .filter_map(|t| with_imagenet(m, t.key, 10).map(|(r, p)| (t.name, r, p)))
-        .collect();
-    let lowest = all.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
-    let found = all.iter().filter(|c| c.1 < 0.0 && c.2 < 0.05).count();
-    Some((
-        found > 0,
-        format!(
-            "{found} of {} tasks fall with ImageNet (p < 0.05); lowest: {}, r = {:.2}, {}.",
-            all.len(),
-            lowest.0,
-            lowest.1,
-            probability(lowest.2)
-        ),
-    ))
-}
-
-/// Mean normalised score of the comparable encoders with this training data on tasks that pass.
-fn mean_score(m: &Matrix, p: Pretraining, pass: impl Fn(Category) -> bool) -> Option<f64> {
-    let rows = (0..m.encoders.len()).filter(|e| comparable(m.encoders[*e]) && m.encoders[*e].pretraining == p);
-    let all: Vec<f64> = rows
-        .flat_map(|e| (0..m.tasks.len()).map(move |t| (e, t)))
-        .filter(|(_, t)| pass(m.tasks[*t].category))
-        .filter_map(|(e, t)| m.standardised(e, t))
-        .collect();
-    mean(&all)
-}
-
-fn semantic_structural(m: &Matrix) -> Outcome {
-    const SETS: [Pretraining; 5] = [
-        Pretraining::ImageNet,
-        Pretraining::Places,
-        Pretraining::Kinetics,
-        Pretraining::Taskonomy,
-        Pretraining::Combination,
-    ];
-    let best = |pass: fn(Category) -> bool| {
-        let all: Vec<_> = SETS.into_iter().filter_map(|p| Some((p, mean_score(m, p, pass)?))).collect();
-        let has = |p| all.iter().any(|a| a.0 == p);
-        if !(has(Pretraining::ImageNet) && has(Pretraining::Places)) {
-            return None;
-        }
-        all.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))
-    };
-    let (semantic, structural) = (best(|c| !is_structural(c))?, best(is_structural)?);
-    let ok = semantic.0 == Pretraining::ImageNet && structural.0 == Pretraining::Places;
-    Some((
-        ok,
-        format!(
-            "Best on average: {} for semantic tasks ({:+.2}), {} for structural ones ({:+.2}).",
-            semantic.0.name(),
-            semantic.1,
-            structural.0.name(),
-            structural.1
-        ),
-    ))
-}
-
-fn similar(m: &Matrix) -> Outcome {
-    let mut sides = Vec::new();
-    for (key, own) in SIMILAR {
-        let Some(t) = m.task(key) else { continue };
-        let rows: Vec<usize> =
-            (0..m.encoders.len()).filter(|e| comparable(m.encoders[*e]) && m.good(*e, t).is_some()).collect();
-        let has = rows.iter().any(|e| m.encoders[*e].pretraining == own);
-        let others = rows.iter().any(|e| m.encoders[*e].pretraining != own);
-        if let (true, Some(best)) = (has && others, m.best(t, comparable)) {
-            sides.push((m.tasks[t].name, m.encoders[best].pretraining == own));
-        }
-    }
-    let won: Vec<&str> = sides.iter().filter(|s| s.1).map(|s| s.0).collect();
-    (!sides.is_empty()).then(|| {
-        (
-            won.len() == sides.len(),
-            format!(
-                "True of {} of {} tasks: {}.",
-                won.len(),
-                sides.len(),
-                if won.is_empty() { "none".to_owned() } else { won.join(", ") }
-            ),
-        )
-    })
-}
-
-fn combination(m: &Matrix) -> Outcome {
-    let tasks: Vec<usize> = (0..m.tasks.len())
-        .filter(|t| {
-            let of = |combined: bool| {
-                (0..m.encoders.len()).any(|e| {
-                    let x = m.encoders[e];
-                    comparable(x) && (x.pretraining == Pretraining::Combination) == combined && m.good(e, *t).is_some()
-                })
-            };
-            of(true) && of(false)
-        })
-        .collect();
-    let best = tasks
-        .iter()
-        .filter(|t| m.best(**t, comparable).is_some_and(|e| m.encoders[e].pretraining == Pretraining::Combination))
-        .count();
-    let all = |_| true;
-    let (own, imagenet, places) = (
-        mean_score(m, Pretraining::Combination, all)?,
-        mean_score(m, Pretraining::ImageNet, all)?,
-        mean_score(m, Pretraining::Places, all)?,
-    );
-    (tasks.len() >= 3).then(|| {
-        let ok = best == 0 && imagenet > own && places > own;
-        (ok, format!("Combination is best on {best} of {} tasks; averages: ImageNet {imagenet:+.2}, Places {places:+.2}, Combination {own:+.2}.", tasks.len()))
-    })
-}
-
-fn imbalance(m: &Matrix) -> Outcome {
-    let (all, ..) = changes(m, Pretraining::QuarterImageNet, Pretraining::LogImageNet);
-    let values: Vec<f64> = all.iter().map(|c| c.1).collect();
-    let (average, signs) = (mean(&values)?, sign_test(&values)?);
-    let harm = average < -0.01 && sign_test(&values.iter().map(|v| -v).collect::<Vec<_>>())?.greater < 0.05;
-    (values.len() >= 5).then(|| {
-        (
-            !harm,
-            format!(
-                "{} on average over {} tasks, better on {}, worse on {}.",
-                percent(average),
-                values.len(),
-                signs.wins,
-                signs.losses
-            ),
-        )
-    })
-}
-
-fn methods(m: &Matrix) -> Outcome {
-    let of = |c: Category| -> Vec<f64> {
-        (0..m.tasks.len())
-            .filter(|t| m.tasks[*t].category == c && m.tasks[*t].key != "Imagenetv2")
-            .filter_map(|t| method_change(m, t))
-            .collect()
-    };
-    let pixel = [of(Category::PixelSemantic), of(Category::PixelStructural)].concat();
-    let image = of(Category::ImageSemantic);
-    let all = [pixel.clone(), image.clone(), of(Category::ImageStructural)].concat();
-    let wins = |v: &[f64]| v.iter().filter(|c| **c > 0.0).count();
-    if pixel.len() < 2 || image.len() < 2 {
-        return None;
-    }
-    let share = wins(&all) as f64 / all.len() as f64;
-    let ok = 2 * wins(&pixel) > pixel.len() && 2 * wins(&image) < image.len() && (0.35..=0.65).contains(&share);
-    Some((
-        ok,
-        format!(
-            "MoCo v2 wins {} of {} pixel-wise, {} of {} image-level semantic and {} of all {} tasks.",
-            wins(&pixel),
-            pixel.len(),
-            wins(&image),
-            image.len(),
-            wins(&all),
-            all.len()
-        ),
-    ))
-}
-
-fn best(m: &Matrix) -> Outcome {
-    const EXPECTED: [&str; 3] = ["Imagenet", "Imagenetv2", "Pets"];
-    let all = best_against_supervised(m);
-    let lost: Vec<&str> = all.iter().filter(|f| f.2 <= 0.0).map(|f| m.tasks[f.0].key).collect();
-    let expected: Vec<&str> = all.iter().map(|f| m.tasks[f.0].key).filter(|k| EXPECTED.contains(k)).collect();
-    (all.len() >= 5 && !expected.is_empty()).then(|| {
-        let said = if lost.is_empty() { "none".to_owned() } else { lost.join(", ") };
-        (
-            lost == expected,
-            format!("Not beaten on {said}; beaten on {} of {} tasks.", all.len() - lost.len(), all.len()),
-        )
-    })
-}
-
-fn structural(m: &Matrix) -> Outcome {
-    let share = |pass: &dyn Fn(Category) -> bool| {
-        let all: Vec<f64> = (0..m.encoders.len())
-            .filter(|e| self_supervised(m.encoders[*e]))
-            .flat_map(|e| (0..m.tasks.len()).map(move |t| (e, t)))
-            .filter(|(_, t)| pass(m.tasks[*t].category))
-            .filter_map(|(e, t)| m.relative(e, t))
-            .collect();
-        (all.len() >= 5).then(|| all.iter().filter(|r| **r > 0.0).count() as f64 / all.len() as f64)
-    };
-    let (structural, others) = (share(&is_structural)?, share(&|c| !is_structural(c))?);
-    Some((
-        structural >= 0.8 && others < structural,
-        format!(
-            "{:.0} % of the scores on structural tasks are above Supervised’s, {:.0} % on the others.",
-            100.0 * structural,
-            100.0 * others
-        ),
-    ))
-}
-
-fn swav(m: &Matrix) -> Outcome {
-    let row = m.encoder("SWAV_800")?;
-    let all: Vec<f64> =
-        (0..m.tasks.len()).filter(|t| m.tasks[*t].key != "Imagenetv2").filter_map(|t| m.relative(row, t)).collect();
-    let signs = sign_test(&all)?;
-    let share = signs.wins as f64 / all.len() as f64;
-    (all.len() >= 8).then(|| {
-        (
-            share > 0.75,
-            format!(
-                "Better on {} of {} tasks ({:.0} %), sign test {}.",
-                signs.wins,
-                all.len(),
-                100.0 * share,
-                probability(signs.greater)
-            ),
-        )
-    })
-}
-
-fn winners(m: &Matrix) -> Outcome {
-    let contested = (0..m.tasks.len()).filter(|t| m.covered(*t) >= 2);
-    let best: Vec<&Encoder> = contested.filter_map(|t| m.best(t, self_supervised)).map(|e| m.encoders[e]).collect();
-    let sets = (0..m.encoders.len())
-        .filter(|e| self_supervised(m.encoders[*e]) && (0..m.tasks.len()).any(|t| m.score(*e, t).is_some()));
-    let several = sets
-        .map(|e| m.encoders[e].pretraining)
-        .filter(|p| ![Pretraining::ImageNet, Pretraining::Places].contains(p))
-        .count();
-    let own = |e: &&&Encoder| {
-        !matches!(e.pretraining, Pretraining::Kinetics | Pretraining::Taskonomy | Pretraining::Combination)
-    };
-    let won = best.iter().filter(own).count();
-    (best.len() >= 5 && several > 0).then(|| {
-        (2 * won > best.len(), format!("{won} of {} winners saw ImageNet (or a part of it) or Places.", best.len()))
-    })
-}
-
-fn advice(m: &Matrix) -> Outcome {
-    let all = super::standing::standings(m);
-    let first = all.of("SWAV_800")?;
-    let structural: Vec<usize> = (0..m.tasks.len()).filter(|t| is_structural(m.tasks[*t].category)).collect();
-    let own = super::standing::standings(&m.only_tasks(&structural));
-    let best = own.places.first().filter(|_| own.places.len() >= 3)?;
-    let best = crate::catalogue::encoder(&best.encoder)?;
-    let places = own
-        .places
-        .iter()
-        .filter_map(|s| crate::catalogue::encoder(&s.encoder))
-        .any(|e| e.pretraining == Pretraining::Places);
-    (places && all.places.len() >= 3).then(|| {
-        let ok = first.group == 1 && best.pretraining == Pretraining::Places;
-        (
-            ok,
-            format!(
-                "SwAV ImageNet 800 is at place {} of {} (group {}); on structural tasks {} leads.",
-                first.place,
-                all.places.len(),
-                first.group,
-                best.name
-            ),
-        )
-    })
 }

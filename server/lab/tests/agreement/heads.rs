@@ -1,40 +1,15 @@
-//! Heads, losses, optimisers, schedules, augmentation, probes and CKA against PyTorch,
-//! torchvision, Pillow and scikit-learn. The vectors were made by
-//! `scripts/make_training_vectors.py`; the table that this prints stands in `docs/AGREEMENT.md`.
+//! Heads, losses and optimisers: 20 steps of each.
 
+use super::{classes, largest, nhwc, row, seeded, uniform, vectors};
 use candle_core::{Device, Tensor};
-use std::path::Path;
 use virboard_core::catalogue::task::OutputKind;
-use virboard_core::protocol::Protocol;
 use virboard_lab::head::{Architecture, Head, HeadSpec};
 use virboard_lab::train::loss::Loss;
 use virboard_lab::train::truth::Truth;
 use virboard_nn::network::deeplab::{DeepLab, Shape};
 use virboard_nn::optimiser::{Kind, Optimiser};
-use virboard_nn::schedule::{Position, Schedule, Setting};
-use virboard_nn::seeded::Stream;
-use virboard_nn::testing::{Random, Vectors, difference, values};
-
-fn vectors(name: &str) -> Vectors {
-    Vectors::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name))
-}
-
-fn seeded(name: &str, shape: &[usize]) -> Tensor {
-    Random::new(name).uniform(shape)
-}
-
-fn uniform(name: &str, n: usize) -> Vec<f64> {
-    let mut stream = Stream::new(0, name);
-    (0..n).map(|_| stream.uniform()).collect()
-}
-
-fn classes(name: &str, n: usize, k: usize) -> Vec<usize> {
-    uniform(name, n).iter().map(|u| (u * k as f64) as usize).collect()
-}
-
-fn nhwc(t: &Tensor) -> Tensor {
-    t.permute((0, 2, 3, 1)).and_then(|t| t.contiguous()).expect("permuted")
-}
+use virboard_nn::schedule::Setting;
+use virboard_nn::testing::values;
 
 fn spec(kind: OutputKind, architecture: Architecture, outputs: usize) -> HeadSpec {
     HeadSpec {
@@ -51,23 +26,6 @@ fn spec(kind: OutputKind, architecture: Architecture, outputs: usize) -> HeadSpe
         channels: Some(outputs),
         reference: None,
     }
-}
-
-/// Prints a row of the table in `docs/AGREEMENT.md`, which must have it.
-#[track_caller]
-fn row(what: &str, against: &str, error: f64, most: f64) {
-    // A number that is none is not below.
-    assert!(error < most, "{what} differs from {against} by {error:e}, more than {most:e}");
-    println!("| {what} | {against} | {error:.1e} | {most:.0e} |");
-    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/AGREEMENT.md");
-    let document = std::fs::read_to_string(document).expect("docs/AGREEMENT.md is there");
-    assert!(document.contains(&format!("| {what} |")), "docs/AGREEMENT.md has no row `{what}`");
-}
-
-/// The largest of some errors, of which there is one at least and none that is no number.
-#[track_caller]
-fn largest(errors: &[f64]) -> f64 {
-    difference("errors", errors, &vec![0.0; errors.len()])
 }
 
 /// Smaller gradients are noise: a bias before a batch normalisation has no effect.
@@ -287,140 +245,4 @@ fn a_folded_encoders_last_block_is_taken_up_by_a_deeplab_head() {
     let head = DeepLab::new(shape, 3, 0, &Device::Cpu).expect("built");
     let error = head.copy_block4(&std::collections::BTreeMap::new()).expect_err("nothing to copy");
     assert!(error.to_string().contains("layer4.0.conv1.weight"), "{error}");
-}
-
-#[test]
-fn schedules_are_stepped_and_virbs_are_not() {
-    let v = vectors("schedules.safetensors");
-    for (name, title, schedule) in [
-        ("step", "StepLR", Schedule::StepLr { step_size: 3, gamma: 0.1 }),
-        ("cycle", "OneCycleLR (rate and momentum)", Schedule::OneCycle),
-        ("poly", "Poly", Schedule::Poly { exponent: 0.9 }),
-    ] {
-        let wanted: Vec<Vec<f64>> = v[name].to_vec2().expect("f64");
-        let mut errors = Vec::new();
-        for (i, w) in wanted.iter().enumerate() {
-            let at = Position { epoch: i as u32 / 7, epochs: 10, step: i as u64, steps: 70 };
-            let got = schedule.setting(0.01, at, Protocol::Standard);
-            errors.extend([(got.learning_rate - w[0]) / 0.01, got.momentum.unwrap_or(0.0) - w[1]]);
-            let virb = schedule.setting(0.01, at, Protocol::Virb);
-            assert!((virb.learning_rate - wanted[0][0]).abs() < 1e-12, "{name} stays where it begins");
-        }
-        row(&format!("Schedule {title}"), "PyTorch", largest(&errors), 1e-6);
-    }
-}
-
-#[test]
-fn colours_are_changed_as_pillow_does() {
-    use image::RgbImage;
-    use virboard_lab::train::colour::{Jitter, grey};
-    let v = vectors("colours.safetensors");
-    let bytes = |name: &str| -> Vec<u8> { v[name].flatten_all().and_then(|t| t.to_vec1()).expect("u8") };
-    let photo = RgbImage::from_raw(64, 48, bytes("photo")).expect("a picture");
-    let plain = Jitter { brightness: 1.0, contrast: 1.0, saturation: 1.0, hue: 0.0, order: [0, 1, 2, 3] };
-    for (name, count) in [("brightness", 3), ("contrast", 2), ("saturation", 2), ("hue", 3)] {
-        let mut errors = Vec::new();
-        for i in 0..count {
-            let factor: Vec<f64> = v[&format!("{name}.{i}.factor")].to_vec1().expect("f64");
-            let (jitter, step) = match name {
-                "brightness" => (Jitter { brightness: factor[0], ..plain }, 0),
-                "contrast" => (Jitter { contrast: factor[0], ..plain }, 1),
-                "saturation" => (Jitter { saturation: factor[0], ..plain }, 2),
-                _ => (Jitter { hue: factor[0], ..plain }, 3),
-            };
-            let mut got = photo.clone();
-            jitter.apply_once(&mut got, step);
-            let vector = format!("{name}.{i}");
-            errors.push(difference(&vector, got.as_raw(), &bytes(&vector)));
-        }
-        row(&format!("ColorJitter: {name} (of 255)"), "torchvision", largest(&errors), 0.5);
-    }
-    let mut got = photo.clone();
-    grey(&mut got);
-    row("RandomGrayscale (of 255)", "torchvision", difference("grey", got.as_raw(), &bytes("grey")), 0.5);
-}
-
-#[test]
-fn numbers_are_resized_as_pillow_does() {
-    use virboard_nn::preprocess::{Filter, resize_numbers};
-    let v = vectors("colours.safetensors");
-    let mut stream = Stream::new(0, "numbers");
-    let numbers: Vec<f32> = (0..1200).map(|_| (stream.normal() * 5.0) as f32).collect();
-    let mut errors = Vec::new();
-    for (name, to) in [("numbers", (224, 224)), ("numbers.small", (13, 9))] {
-        let wanted = values(&v[name]);
-        let got = resize_numbers(&numbers, (40, 30), to, Filter::Bicubic);
-        errors.push(difference(name, &got, &wanted) / 20.0);
-    }
-    row("Bicubic resize of depth maps", "Pillow", largest(&errors), 1e-5);
-}
-
-#[test]
-fn neighbours_and_logistic_regression() {
-    use virboard_lab::score::metric::SampleScore;
-    use virboard_lab::score::{knn, logistic};
-    let v = vectors("probes.safetensors");
-    let of = |n: u32| -> Vec<u32> { (0..n).map(|i| i % 4).collect() };
-    let compare = |samples: &[SampleScore], name: &str| -> f64 {
-        let wanted: Vec<Vec<f32>> = v[name].to_vec2().expect("f32");
-        assert_eq!(samples.len(), wanted.len(), "{name}");
-        let mut errors = Vec::new();
-        for (sample, wanted) in samples.iter().zip(wanted) {
-            let SampleScore::Class { top, .. } = sample else { panic!("a class") };
-            errors.extend(top.iter().map(|(class, p)| f64::from(p - wanted[*class as usize])));
-        }
-        largest(&errors)
-    };
-    let votes = knn::classify(&v["train"], &of(240), &v["test"], &of(120), &knn::NEIGHBOURS, &()).expect("classified");
-    assert_eq!(votes.len(), knn::NEIGHBOURS.len());
-    let errors: Vec<f64> = knn::NEIGHBOURS.iter().zip(&votes).map(|(k, s)| compare(s, &format!("knn.{k}"))).collect();
-    row("k nearest neighbours: votes for k = 10, 20, 100, 200", "DINO's rule in PyTorch", largest(&errors), 1e-4);
-    let fitted = logistic::classify(&v["train"], &of(240), &v["test"], &of(120), 4, &()).expect("fitted");
-    row("Logistic regression: probabilities", "scikit-learn", compare(&fitted, "logistic"), 2e-3);
-}
-
-#[test]
-fn metrics_under_both_protocols() {
-    use virboard_core::catalogue::task::Metric;
-    use virboard_lab::score::metric::{Scoring, score};
-    use virboard_lab::train::score_batch;
-    let v = vectors("metrics.safetensors");
-    let wanted = |name: &str| v[name].to_vec1::<f64>().expect("f64")[0];
-    let mut stream = Stream::new(0, "metric.logits");
-    let numbers: Vec<f32> = (0..10 * 4 * 30).map(|_| stream.normal() as f32).collect();
-    let logits = nhwc(&Tensor::from_vec(numbers, (10, 4, 6, 5), &Device::Cpu).expect("a tensor"));
-    let labels: Vec<u8> = classes("metric.labels", 300, 4).iter().map(|c| *c as u8).collect();
-    let plane = |c: usize| logits.narrow(3, c, 1).and_then(|t| t.contiguous()).expect("a plane");
-    let check = |title: &str, name: &str, out: &Tensor, truth: &Truth, metric, protocol| {
-        let scoring = Scoring { metric, skip_zero: false, void_zero: false };
-        let samples = score_batch(out, truth, 1.0, metric, protocol).expect("scored");
-        row(title, "PyTorch", (score(&samples, scoring, protocol, 4) - wanted(name)).abs(), 1e-6);
-    };
-    let first = logits.narrow(1, 0, 1).and_then(|t| t.narrow(2, 0, 1)?.flatten_from(1)).expect("logits");
-    let tops = Truth::Classes(labels.iter().step_by(30).map(|c| u32::from(*c)).collect());
-    check("Top-1 accuracy", "top1", &first, &tops, Metric::Top1, Protocol::Standard);
-    let mask = Truth::Mask(labels.clone());
-    check("mIoU (virb)", "miou.virb", &logits, &mask, Metric::MeanIou, Protocol::Virb);
-    check("mIoU (standard)", "miou.standard", &logits, &mask, Metric::MeanIou, Protocol::Standard);
-    let one = Truth::Mask(labels.iter().map(|c| u8::from(*c == 1)).collect());
-    check("IoU of one class", "iou", &plane(1), &one, Metric::Iou, Protocol::Standard);
-    let other = Truth::Values(values(&plane(1)));
-    check("L1 error", "l1", &plane(0), &other, Metric::L1, Protocol::Standard);
-    let flow = values(&plane(3)).iter().zip(&labels).map(|(v, l)| if *l == 0 { f32::NAN } else { *v }).collect();
-    check("Flow accuracy (virb)", "flow.virb", &plane(2), &Truth::Values(flow), Metric::FlowAccuracy, Protocol::Virb);
-}
-
-#[test]
-fn cka_in_blocks_is_numpys_of_all_rows_at_once() {
-    use virboard_lab::work::cka::Gram;
-    let v = vectors("cka.safetensors");
-    let wanted = v["cka"].to_vec1::<f64>().expect("f64")[0];
-    for block in [50, 7] {
-        let gram =
-            |name: &str| Gram::of(50, block, |from, to| Ok(v[name].narrow(0, from, to - from)?)).expect("computed");
-        let (a, b) = (gram("a"), gram("b"));
-        row("Linear CKA", "NumPy", (a.cka(&b) - wanted).abs(), 1e-6);
-        assert!((a.cka(&a) - 1.0).abs() < 1e-6);
-        assert!((a.cka(&b) - b.cka(&a)).abs() < 1e-12);
-    }
 }

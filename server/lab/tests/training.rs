@@ -174,7 +174,7 @@ fn a_decoder_learns_repeats_and_survives_its_file() {
     };
     let (head, score, losses) = run();
     assert!(losses[3] < 0.8 * losses[0], "{losses:?}");
-    assert!(score.0 > score.1, "{score:?}");
+    assert!(score.1.is_some_and(|constant| score.0 > constant), "{score:?}");
     let (_, again, again_losses) = run();
     assert_eq!((score, &losses), (again, &again_losses), "the same seed gives the same bits");
 

@@ -6,7 +6,7 @@ use common::program::{fails, works};
 use common::{form, root, sample};
 use std::path::Path;
 use virboard::service::Virboard;
-use virboard_core::catalogue::encoder::Architecture;
+use virboard_core::catalogue::architecture::Architecture;
 use virboard_nn::device;
 use virboard_nn::encoder::Precision;
 use virboard_nn::load::{RANDOM_SEED, load};
@@ -85,7 +85,7 @@ async fn a_virb_tree_is_imported_and_its_linear_head_predicts() {
     // The same by hand: softmax(W e + b) of the head that PyTorch saved.
     let cpu = device::open("cpu").expect("there");
     let path = data.path().join("checkpoints/SWAV_800.safetensors");
-    let encoder = load("SWAV_800", Architecture::ResNet50, &path, None, &cpu, Precision::F32).expect("loaded");
+    let encoder = load("SWAV_800", Architecture::of("resnet50"), &path, None, &cpu, Precision::F32).expect("loaded");
     let input = encoder.network.preprocessing();
     let picture = virboard_lab::image::decode(&photo).expect("decoded");
     let batch = input.batch(&[input.input(&picture)], &cpu).expect("a batch");

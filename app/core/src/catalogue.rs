@@ -1,5 +1,6 @@
 //! Encoders, end tasks and published points as typed constants.
 
+pub mod architecture;
 pub mod encoder;
 mod encoders_table;
 pub mod metric;

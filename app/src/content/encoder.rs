@@ -30,13 +30,14 @@ pub fn page(key: &str, facts: &Facts) -> Option<Page> {
 
 fn facts_of(e: &Encoder) -> Markup {
     let number = |n: Option<u32>| n.map_or_else(|| "not known".to_owned(), thousands);
+    let told = |fact: Option<String>| fact.unwrap_or_else(|| "as its checkpoint has it".to_owned());
     let fact = |name: &str, value: &str| html! { div { dt { (name) } dd { (value) } } };
     html! {
         dl.facts {
             div { dt { "Key" } dd { code { (e.key) } } }
             (fact("Architecture", e.architecture.name()))
-            (fact("Embedding", &e.architecture.embedding().to_string()))
-            (fact("Parameters", &format!("{:.1} million", e.architecture.million_parameters())))
+            (fact("Embedding", &told(e.architecture.embedding().map(|n| n.to_string()))))
+            (fact("Parameters", &told(e.architecture.million_parameters().map(|n| format!("{n:.1} million")))))
             (fact("Method", e.method.name()))
             (fact("Pretraining data", e.pretraining.name()))
             (fact("Images", &number(e.images)))

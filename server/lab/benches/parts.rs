@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Duration;
-use virboard_core::catalogue::encoder::Architecture;
+use virboard_core::catalogue::architecture::Architecture;
 use virboard_core::catalogue::task::Metric;
 use virboard_core::protocol::Protocol;
 use virboard_lab::image::decode;
@@ -54,8 +54,8 @@ fn encoders(c: &mut Criterion) {
     };
     let mut all = vec![
         ("ResNet-50", random("Random", &Device::Cpu, Precision::F32).there()),
-        ("ResNet-50, half width", shipped("OpenNsfw", Architecture::OpenNsfw)),
-        ("EfficientNet-Lite0", shipped("EfficientNetLite0", Architecture::EfficientNetLite0)),
+        ("ResNet-50, half width", shipped("OpenNsfw", Architecture::of("open_nsfw"))),
+        ("EfficientNet-Lite0", shipped("EfficientNetLite0", Architecture::of("efficientnet_lite0"))),
     ];
     if let Ok(brief) = random("Random", &Device::Cpu, Precision::Bf16) {
         all.insert(1, ("ResNet-50, bfloat16", brief));

@@ -5,7 +5,7 @@ use crate::head::Architecture;
 use crate::score::metric::{Scoring, rules};
 use crate::train::augment::{Extra, View};
 use crate::train::loss::Loss;
-use virboard_core::catalogue::encoder::Architecture as Network;
+use virboard_core::catalogue::architecture::Architecture as Network;
 use virboard_core::catalogue::task::{OutputKind, Task, TaskRole};
 use virboard_core::protocol::Protocol;
 use virboard_nn::encoder::Encoder;
@@ -129,7 +129,7 @@ impl Recipe {
             }
             HeadKind::DeepLab if self.slim => Architecture::DeepLab(Shape::slim(channels[1], channels[3])),
             HeadKind::DeepLab => {
-                let resnet = encoder.architecture != Network::EfficientNetLite0;
+                let resnet = encoder.architecture != Network::of("efficientnet_lite0");
                 // torchvision's bottlenecks are a quarter as wide inside.
                 let block4 = resnet.then_some((channels[4] / 4, channels[4]));
                 Architecture::DeepLab(Shape::virb(channels[1], channels[3], block4, protocol == Protocol::Virb))

@@ -85,7 +85,7 @@ fn narrow() -> LoadedEncoder {
         classifier: None,
         bytes: 0,
         precision: Precision::F32,
-        architecture: virboard_core::catalogue::encoder::Architecture::ResNet50,
+        architecture: virboard_core::catalogue::architecture::Architecture::of("resnet50"),
         file: None,
     }
 }

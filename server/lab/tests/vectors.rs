@@ -4,7 +4,8 @@
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use virboard_core::catalogue::encoder::{Architecture, Format};
+use virboard_core::catalogue::architecture::Architecture;
+use virboard_core::catalogue::encoder::Format;
 use virboard_lab::head::{Head, RawOutput};
 use virboard_lab::image;
 use virboard_nn::Error;
@@ -145,7 +146,7 @@ fn sample(key: &str, architecture: Architecture) -> load::LoadedEncoder {
 
 #[test]
 fn efficientnet_lite0_is_the_reference() {
-    let encoder = sample("EfficientNetLite0", Architecture::EfficientNetLite0);
+    let encoder = sample("EfficientNetLite0", Architecture::of("efficientnet_lite0"));
     let wanted = vectors("efficientnet_lite0.safetensors");
     let features = encoder.network.features(&seeded_input("efficientnet", &[2, 3, 224, 224])).expect("computed");
     agree_all(&features, &*encoder.network, &wanted, "");
@@ -158,7 +159,7 @@ fn efficientnet_lite0_is_the_reference() {
 
 #[test]
 fn efficientnet_lite0_names_the_photos_as_pytorch_does() {
-    let encoder = sample("EfficientNetLite0", Architecture::EfficientNetLite0);
+    let encoder = sample("EfficientNetLite0", Architecture::of("efficientnet_lite0"));
     let head = Head::own(&encoder).expect("it has a classification layer");
     let facts = std::fs::read(root().join("tests/vectors/efficientnet_photos.json")).expect("read");
     let facts: HashMap<String, Vec<(String, f32)>> = serde_json::from_slice(&facts).expect("JSON");
@@ -184,7 +185,7 @@ fn efficientnet_lite0_names_the_photos_as_pytorch_does() {
 
 #[test]
 fn open_nsfw_is_onnx_runtimes() {
-    let encoder = sample("OpenNsfw", Architecture::OpenNsfw);
+    let encoder = sample("OpenNsfw", Architecture::of("open_nsfw"));
     let x = (seeded_input("open_nsfw", &[1, 3, 224, 224]) * 60.0).expect("scaled");
     let features = encoder.network.features(&x).expect("computed");
     // ONNX maps are taken behind the same activations; the graph keeps N x C x H x W.

@@ -4,7 +4,7 @@ use crate::preprocess::Preprocessing;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
-use virboard_core::catalogue::encoder::Architecture;
+use virboard_core::catalogue::architecture::Architecture;
 
 /// A feature map that an encoder offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl Precision {
     /// What of it a network can have: only ResNets have another one than the default.
     #[must_use]
     pub fn of_network(self, architecture: Architecture) -> Self {
-        if architecture == Architecture::EfficientNetLite0 { Self::F32 } else { self }
+        if architecture == Architecture::of("efficientnet_lite0") { Self::F32 } else { self }
     }
 
     /// Complains if it cannot be had on a device.

@@ -8,7 +8,8 @@ use crate::preprocess::Preprocessing;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use virboard_core::catalogue::encoder::{Architecture, Format};
+use virboard_core::catalogue::architecture::Architecture;
+use virboard_core::catalogue::encoder::Format;
 
 /// Where an encoder's weights come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +44,7 @@ impl LoadedEncoder {
     /// The last block of a ResNet as its checkpoint has it, for heads that train a copy of it:
     /// torchvision's names below `layer4.`. `None` for other networks.
     pub fn layer4(&self) -> Result<Option<std::collections::BTreeMap<String, Tensor>>> {
-        if self.architecture == Architecture::EfficientNetLite0 {
+        if self.architecture == Architecture::of("efficientnet_lite0") {
             return Ok(None);
         }
         let weights = match &self.file {
@@ -54,6 +55,9 @@ impl LoadedEncoder {
     }
 }
 
+const OPEN_NSFW: Architecture = Architecture::of("open_nsfw");
+const EFFICIENTNET: Architecture = Architecture::of("efficientnet_lite0");
+
 /// Seed of the `Random` encoder.
 pub const RANDOM_SEED: u64 = 0;
 
@@ -63,7 +67,7 @@ pub fn random(key: &str, device: &Device, precision: Precision) -> Result<Loaded
     let weights = resnet::random_weights(&config, RANDOM_SEED)?;
     let source = format!("torchvision's default initialisation, seed {RANDOM_SEED}");
     let provenance = Provenance { sha256: crate::files::sha256(source.as_bytes()), source };
-    build(key, Architecture::ResNet50, config, weights, provenance, None, (device, precision))
+    build(key, Architecture::of("resnet50"), config, weights, provenance, None, (device, precision))
 }
 
 /// Loads the checkpoint at `path` as encoder `key`. Strict: every tensor must be there
@@ -77,10 +81,7 @@ pub fn load(
     precision: Precision,
 ) -> Result<LoadedEncoder> {
     let (weights, provenance) = read(path, format)?;
-    let config = match architecture {
-        Architecture::OpenNsfw => resnet::Config::open_nsfw(),
-        Architecture::ResNet50 | Architecture::EfficientNetLite0 => resnet::Config::resnet50(),
-    };
+    let config = if architecture == OPEN_NSFW { resnet::Config::open_nsfw() } else { resnet::Config::resnet50() };
     build(key, architecture, config, weights, provenance, Some(path), (device, precision))
 }
 
@@ -89,16 +90,13 @@ pub fn load(
 pub fn load_any(path: &Path, format: Option<Format>, device: &Device, precision: Precision) -> Result<LoadedEncoder> {
     let (weights, provenance) = read(path, format)?;
     let architecture = if weights.shape("_conv_stem.weight").is_some() {
-        Architecture::EfficientNetLite0
+        EFFICIENTNET
     } else if weights.shape("conv1.bias").is_some() {
-        Architecture::OpenNsfw
+        OPEN_NSFW
     } else {
-        Architecture::ResNet50
+        Architecture::of("resnet50")
     };
-    let config = match architecture {
-        Architecture::OpenNsfw => resnet::Config::open_nsfw(),
-        Architecture::ResNet50 | Architecture::EfficientNetLite0 => resnet::Config::of(&weights),
-    };
+    let config = if architecture == OPEN_NSFW { resnet::Config::open_nsfw() } else { resnet::Config::of(&weights) };
     let key = provenance.source.clone();
     build(&key, architecture, config, weights, provenance, Some(path), (device, precision))
 }
@@ -121,18 +119,16 @@ fn build(
     (device, precision): (&Device, Precision),
 ) -> Result<LoadedEncoder> {
     let precision = precision.of_network(architecture);
-    let classifier = match architecture {
-        Architecture::EfficientNetLite0 => Some((
-            weights.take("_fc.weight", &[1000, architecture.embedding()])?.to_device(device)?,
-            weights.take("_fc.bias", &[1000])?.to_device(device)?,
-        )),
-        Architecture::ResNet50 | Architecture::OpenNsfw => None,
+    let classifier = if architecture == EFFICIENTNET {
+        let weight = weights.take("_fc.weight", &[1000, efficientnet_lite::EMBEDDING])?;
+        Some((weight.to_device(device)?, weights.take("_fc.bias", &[1000])?.to_device(device)?))
+    } else {
+        None
     };
-    let network: Box<dyn Encoder> = match architecture {
-        Architecture::EfficientNetLite0 => Box::new(efficientnet_lite::EfficientNetLite0::new(&mut weights, device)?),
-        Architecture::ResNet50 | Architecture::OpenNsfw => {
-            Box::new(resnet::ResNet::with(config, &mut weights, device, precision)?)
-        }
+    let network: Box<dyn Encoder> = if architecture == EFFICIENTNET {
+        Box::new(efficientnet_lite::EfficientNetLite0::new(&mut weights, device)?)
+    } else {
+        Box::new(resnet::ResNet::with(config, &mut weights, device, precision)?)
     };
     let bytes = weights.bytes_taken();
     weights.finish()?;
@@ -142,10 +138,12 @@ fn build(
 
 /// How pictures become the input of an architecture, known before any weights are loaded.
 #[must_use]
-pub const fn preprocessing(architecture: Architecture) -> Preprocessing {
-    match architecture {
-        Architecture::ResNet50 => resnet::Config::resnet50().preprocessing,
-        Architecture::OpenNsfw => resnet::Config::open_nsfw().preprocessing,
-        Architecture::EfficientNetLite0 => efficientnet_lite::PREPROCESSING,
+pub fn preprocessing(architecture: Architecture) -> Preprocessing {
+    if architecture == EFFICIENTNET {
+        efficientnet_lite::PREPROCESSING
+    } else if architecture == OPEN_NSFW {
+        resnet::Config::open_nsfw().preprocessing
+    } else {
+        resnet::Config::resnet50().preprocessing
     }
 }

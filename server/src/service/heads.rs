@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
-use virboard_core::catalogue::encoder::{Architecture, Encoder};
+use virboard_core::catalogue::architecture::Architecture;
+use virboard_core::catalogue::encoder::Encoder;
 use virboard_lab::head::{Head, OWN_TASK};
 use virboard_lab::work::evaluate::head_path;
 use virboard_nn::device::Device;
@@ -100,5 +101,5 @@ impl Heads {
 }
 
 fn has_own_head(encoder: &Encoder) -> bool {
-    encoder.architecture == Architecture::EfficientNetLite0
+    encoder.architecture == Architecture::of("efficientnet_lite0")
 }

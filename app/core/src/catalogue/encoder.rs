@@ -1,7 +1,7 @@
 //! What is known of an encoder before it is run.
 
+use super::architecture::Architecture;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// How an encoder was trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -133,55 +133,6 @@ impl Pretraining {
             Self::Proprietary => "proprietary",
             Self::Nothing => "none",
         }
-    }
-}
-
-/// The network that computes the features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Architecture {
-    /// torchvision's ResNet-50: five maps and an embedding of 2048.
-    ResNet50,
-    /// Yahoo's open_nsfw: ResNet-50's topology, half width, embedding of 1024.
-    OpenNsfw,
-    /// EfficientNet-Lite0: five maps and an embedding of 1280.
-    EfficientNetLite0,
-}
-
-impl Architecture {
-    /// Display name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ResNet50 => "ResNet-50",
-            Self::OpenNsfw => "ResNet-50, half width",
-            Self::EfficientNetLite0 => "EfficientNet-Lite0",
-        }
-    }
-
-    /// Length of the embedding.
-    #[must_use]
-    pub const fn embedding(self) -> usize {
-        match self {
-            Self::ResNet50 => 2048,
-            Self::OpenNsfw => 1024,
-            Self::EfficientNetLite0 => 1280,
-        }
-    }
-
-    /// Parameters of the frozen part, in millions.
-    #[must_use]
-    pub const fn million_parameters(self) -> f64 {
-        match self {
-            Self::ResNet50 => 23.5,
-            Self::OpenNsfw => 5.9,
-            Self::EfficientNetLite0 => 3.4,
-        }
-    }
-}
-
-impl fmt::Display for Architecture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

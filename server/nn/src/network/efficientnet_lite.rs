@@ -14,7 +14,8 @@ use fused::Fused;
 
 /// The family's BatchNorm epsilon.
 const EPS: f64 = 1e-3;
-const EMBEDDING: usize = 1280;
+/// Length of the embedding.
+pub const EMBEDDING: usize = 1280;
 
 /// Repeats, kernel, first stride, expansion and output channels of each stage.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [

@@ -1,0 +1,170 @@
+//! The networks that compute features, as a table. How one is built from a checkpoint is told
+//! in `virboard-nn`, under the same key.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// What is known of an architecture before any weights are there.
+#[derive(Debug)]
+struct Row {
+    /// Short lower-case name, as files that declare encoders write it.
+    key: &'static str,
+    /// Display name.
+    name: &'static str,
+    /// Length of the embedding; none where the checkpoint tells.
+    embedding: Option<usize>,
+    /// Parameters of the frozen part, in millions; none where the checkpoint tells.
+    million_parameters: Option<f64>,
+}
+
+const fn row(key: &'static str, name: &'static str, embedding: usize, million_parameters: f64) -> Row {
+    Row { key, name, embedding: Some(embedding), million_parameters: Some(million_parameters) }
+}
+
+/// Every architecture. The order is that of lists in messages.
+static ROWS: &[Row] = &[
+    row("resnet50", "ResNet-50", 2048, 23.5),
+    // Yahoo's open_nsfw.
+    row("open_nsfw", "ResNet-50, half width", 1024, 5.9),
+    row("efficientnet_lite0", "EfficientNet-Lite0", 1280, 3.4),
+];
+
+/// Names that stored scores of earlier versions have.
+const FORMER: [(&str, &str); 3] =
+    [("ResNet50", "resnet50"), ("OpenNsfw", "open_nsfw"), ("EfficientNetLite0", "efficientnet_lite0")];
+
+/// The network that computes the features: a row of the table of architectures.
+#[derive(Clone, Copy)]
+pub struct Architecture(&'static Row);
+
+impl Architecture {
+    /// The architecture with this key, which must exist: for constants, where a misspelt key
+    /// does not compile.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub const fn of(key: &str) -> Self {
+        let mut i = 0;
+        while i < ROWS.len() {
+            if equal(ROWS[i].key, key) {
+                return Self(&ROWS[i]);
+            }
+            i += 1;
+        }
+        panic!("no architecture has this key")
+    }
+
+    /// The architecture with this key, or with a name that earlier versions stored.
+    #[must_use]
+    pub fn by_key(key: &str) -> Option<Self> {
+        let key = FORMER.iter().find(|(former, _)| *former == key).map_or(key, |(_, now)| now);
+        Self::all().find(|a| a.key() == key)
+    }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ROWS.iter().map(Self)
+    }
+
+    /// Short lower-case name, such as `resnet50`.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        self.0.key
+    }
+
+    /// Display name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// Length of the embedding; none where only the checkpoint tells.
+    #[must_use]
+    pub const fn embedding(self) -> Option<usize> {
+        self.0.embedding
+    }
+
+    /// Parameters of the frozen part, in millions; none where only the checkpoint tells.
+    #[must_use]
+    pub const fn million_parameters(self) -> Option<f64> {
+        self.0.million_parameters
+    }
+}
+
+/// `==` of strings, in constants.
+const fn equal(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    a.len() == b.len() && i == a.len()
+}
+
+impl PartialEq for Architecture {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Architecture {}
+
+impl std::hash::Hash for Architecture {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl fmt::Debug for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key())
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Architecture {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.key())
+    }
+}
+
+impl<'de> Deserialize<'de> for Architecture {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::by_key(&key).ok_or_else(|| {
+            let known: Vec<&str> = Self::all().map(Self::key).collect();
+            serde::de::Error::custom(format!("`{key}` is no architecture; known are {}", known.join(", ")))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_unique_and_found() {
+        for (i, a) in Architecture::all().enumerate() {
+            assert_eq!(Architecture::by_key(a.key()), Some(a));
+            assert_eq!(Architecture::all().position(|b| b == a), Some(i), "{a:?} twice");
+        }
+        assert_eq!(Architecture::by_key("resnet5"), None);
+        assert_eq!(Architecture::of("resnet50").name(), "ResNet-50");
+    }
+
+    #[test]
+    fn names_of_earlier_versions_are_read_and_keys_are_written() {
+        for (former, now) in FORMER {
+            let read: Architecture = serde_json::from_str(&format!("\"{former}\"")).expect("a former name");
+            assert_eq!(serde_json::to_string(&read).expect("text"), format!("\"{now}\""));
+        }
+        let said = serde_json::from_str::<Architecture>("\"resnet51\"").expect_err("unknown").to_string();
+        assert!(said.contains("`resnet51`") && said.contains("resnet50, "), "{said}");
+    }
+}

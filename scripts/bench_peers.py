@@ -38,7 +38,31 @@ try:
 except ImportError:
     Image = None
 
+try:
+    import timm
+    from safetensors.torch import save_file
+
+    versions.append(f"timm {timm.__version__}")
+except ImportError:
+    timm = None
+
 models, sessions, inputs, heads = {}, {}, {}, {}
+
+# Names of the catalogue's architectures in timm, under whose names the weights are read.
+ARCHITECTURES = {
+    "resnet18": "resnet18",
+    "resnet34": "resnet34",
+    "resnet50": "resnet50",
+    "resnet101": "resnet101",
+    "resnet152": "resnet152",
+    "wide_resnet50_2": "wide_resnet50_2",
+    "vit_s16": "vit_small_patch16_224",
+    "vit_b16": "vit_base_patch16_224",
+    "dinov2_s14": "vit_small_patch14_dinov2",
+    "dinov2_b14": "vit_base_patch14_dinov2",
+    "clip_b16": "vit_base_patch16_clip_quickgelu_224",
+    "convnext_t": "convnext_tiny",
+}
 
 
 def batch(n):
@@ -53,6 +77,31 @@ def resnet(layout):
         model.fc = torch.nn.Identity()
         models[layout] = model.to(memory_format=layout)
     return models[layout]
+
+
+def architecture(key):
+    if key not in models:
+        models.clear()
+        settings = {"num_classes": 0}
+        if key.startswith("dinov2"):
+            settings["dynamic_img_size"] = True
+        models[key] = timm.create_model(ARCHITECTURES[key], pretrained=False, **settings).eval()
+    return models[key]
+
+
+def weights(key):
+    """Writes the weights into the folder."""
+    state = architecture(key).state_dict()
+    return timed(lambda: save_file({k: v.contiguous() for k, v in state.items()}, os.path.join(folder, f"{key}.safetensors")))
+
+
+def passes(key):
+    def run(n):
+        model, x = architecture(key), batch(n)
+        with torch.inference_mode():
+            return timed(lambda: model(x))
+
+    return run
 
 
 def eager(layout):
@@ -248,6 +297,10 @@ if torch:
     KINDS["deeplab", "torch"] = deeplab
     KINDS["linear", "torch"] = linear(False)
     KINDS["linear", "torch-fused"] = linear(True)
+if torch and timm:
+    for name in ARCHITECTURES:
+        KINDS["weights", name] = lambda name=name: weights(name)
+        KINDS["architecture", name] = passes(name)
 if torch and onnxruntime:
     KINDS["encoder", "onnxruntime"] = onnx
     KINDS["memory", "onnxruntime"] = onnx_memory

@@ -149,7 +149,8 @@ impl Virboard {
         evaluation::clean_up(settings, &store).await?;
         let blobs = Blobs::open(&settings.data.join("uploads"))?;
         let registry = Arc::new(settings.registry()?);
-        let heads = Arc::new(Heads::new(vec![settings.data.join("heads"), settings.samples.join("heads")]));
+        let folders = vec![settings.data.join("heads"), settings.samples.join("heads")];
+        let heads = Arc::new(Heads::new(folders, registry.clone()));
         let batcher = Batcher::start(registry.clone(), heads.clone(), settings.queue).map_err(OpenError::Thread)?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let mut app = Self {
@@ -201,7 +202,8 @@ impl Virboard {
         for (encoder, state) in ENCODERS.iter().zip(states).filter(|(_, s)| !s.heads.is_empty()).take(most) {
             let one = |task: &String| virboard_core::catalogue::task(task).is_some_and(|t| t.images == 1);
             let tasks = state.heads.into_iter().filter(one).collect();
-            let input = virboard_nn::load::preprocessing(encoder.architecture).blank();
+            let Ok(network) = virboard_nn::load::describe(encoder.architecture) else { continue };
+            let input = network.preprocessing.blank();
             match self.batcher.predict(encoder.key, tasks, vec![input]).await {
                 Ok(answer) => {
                     tracing::info!(encoder = encoder.key, milliseconds = answer.costs.encoder, "warm");

@@ -15,7 +15,7 @@ fn batcher(capacity: usize) -> Batcher {
     let data = tempfile::tempdir().expect("a folder");
     let settings = common::settings(data.path());
     let registry = Arc::new(settings.registry().expect("it opens"));
-    let heads = Arc::new(Heads::new(vec![settings.samples.join("heads")]));
+    let heads = Arc::new(Heads::new(vec![settings.samples.join("heads")], registry.clone()));
     Batcher::start(registry, heads, capacity).expect("a thread")
 }
 

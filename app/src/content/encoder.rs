@@ -94,7 +94,7 @@ fn weights(e: &Encoder, board: &Board) -> Markup {
 }
 
 fn ending(url: &str) -> &str {
-    ["pth.tar", "torch", "pth", "pt"].into_iter().find(|e| url.ends_with(e)).unwrap_or("pt")
+    ["safetensors", "pth.tar", "torch", "pth", "pt"].into_iter().find(|e| url.ends_with(e)).unwrap_or("pt")
 }
 
 /// Its place among all, its strengths, and who is like it, by the scores of a suite.

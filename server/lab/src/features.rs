@@ -298,7 +298,13 @@ fn shapes(request: Request<'_>) -> Vec<Vec<usize>> {
         Kind::Maps => network
             .maps()
             .iter()
-            .map(|m| vec![input.height as usize / m.stride, input.width as usize / m.stride, images * m.channels])
+            .map(|m| {
+                vec![
+                    (input.height as usize).div_ceil(m.stride),
+                    (input.width as usize).div_ceil(m.stride),
+                    images * m.channels,
+                ]
+            })
             .collect(),
     }
 }

@@ -212,9 +212,8 @@ impl Head {
         Ok(match &self.network {
             Network::Linear(linear) => linear.forward(&inputs[0])?,
             Network::MultiEmbedding(head) => head.forward(&inputs[0])?,
-            Network::Pixelwise(decoder) => decoder.forward(inputs)?,
-            // The maps of strides 4 and 16.
-            Network::DeepLab(head) => head.forward(&inputs[1], &inputs[3], size, training)?,
+            Network::Pixelwise(decoder) => decoder.forward(inputs, size)?,
+            Network::DeepLab(head) => head.forward(inputs, size, training)?,
         })
     }
 

@@ -5,10 +5,9 @@ use crate::head::Architecture;
 use crate::score::metric::{Scoring, rules};
 use crate::train::augment::{Extra, View};
 use crate::train::loss::Loss;
-use virboard_core::catalogue::architecture::Architecture as Network;
+use crate::{Error, Result};
 use virboard_core::catalogue::task::{OutputKind, Task, TaskRole};
 use virboard_core::protocol::Protocol;
-use virboard_nn::encoder::Encoder;
 use virboard_nn::load::LoadedEncoder;
 use virboard_nn::network::deeplab::Shape;
 use virboard_nn::network::{multi_embedding, pixelwise};
@@ -109,31 +108,35 @@ pub fn recipe(task: &Task, protocol: Protocol) -> Recipe {
 
 impl Recipe {
     /// The head's architecture over an encoder.
-    #[must_use]
-    pub fn architecture(&self, encoder: &LoadedEncoder, images: usize, protocol: Protocol) -> Architecture {
-        let network: &dyn Encoder = &*encoder.network;
-        let channels: Vec<usize> = network.maps().iter().map(|m| m.channels).collect();
-        match self.head {
-            HeadKind::Linear => Architecture::Linear { input: network.embedding_len() },
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the encoder has no maps of the strides that the head needs.
+    pub fn architecture(&self, encoder: &LoadedEncoder, images: usize, protocol: Protocol) -> Result<Architecture> {
+        let network = encoder.description();
+        let channels: Vec<usize> = network.maps.iter().map(|m| images * m.channels).collect();
+        Ok(match self.head {
+            HeadKind::Linear => Architecture::Linear { input: network.embedding },
             HeadKind::MultiEmbedding => {
                 let hidden = if self.slim { 64 } else { multi_embedding::HIDDEN };
-                Architecture::MultiEmbedding { input: images * network.embedding_len(), hidden }
+                Architecture::MultiEmbedding { input: images * network.embedding, hidden }
             }
             HeadKind::Pixelwise => {
-                let slim = self.slim.then(|| pixelwise::SLIM.to_vec());
+                let slim = self.slim.then(|| pixelwise::slim(&network.maps));
                 Architecture::Pixelwise { channels, slim }
             }
             HeadKind::Siamese => {
-                let slim = Some(if self.slim { pixelwise::SLIM.to_vec() } else { channels.clone() });
-                Architecture::Pixelwise { channels: channels.iter().map(|c| images * c).collect(), slim }
+                let one = || network.maps.iter().map(|m| m.channels).collect();
+                let slim = Some(if self.slim { pixelwise::slim(&network.maps) } else { one() });
+                Architecture::Pixelwise { channels, slim }
             }
-            HeadKind::DeepLab if self.slim => Architecture::DeepLab(Shape::slim(channels[1], channels[3])),
             HeadKind::DeepLab => {
-                let resnet = encoder.architecture != Network::of("efficientnet_lite0");
-                // torchvision's bottlenecks are a quarter as wide inside.
-                let block4 = resnet.then_some((channels[4] / 4, channels[4]));
-                Architecture::DeepLab(Shape::virb(channels[1], channels[3], block4, protocol == Protocol::Virb))
+                let shape =
+                    if self.slim { Shape::slim(network) } else { Shape::virb(network, protocol == Protocol::Virb) };
+                Architecture::DeepLab(shape.ok_or_else(|| {
+                    let reason = "DeepLab's head works on maps of strides 4 and 16, which it does not have";
+                    Error::Unsupported(format!("{} ({}): {reason}", encoder.key, network.architecture))
+                })?)
             }
-        }
+        })
     }
 }

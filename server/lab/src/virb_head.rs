@@ -88,7 +88,7 @@ pub fn load(path: &Path, task: &Task, encoder: &LoadedEncoder, labels: Vec<Label
         labels
     };
     let images = task.images as usize;
-    let architecture = match recipe.architecture(encoder, images, Protocol::Virb) {
+    let architecture = match recipe.architecture(encoder, images, Protocol::Virb)? {
         Architecture::MultiEmbedding { input, .. } => {
             let hidden = tensors.get("head.0.weight").map_or(0, |t| t.dims()[0]);
             Architecture::MultiEmbedding { input, hidden }

@@ -85,7 +85,6 @@ fn narrow() -> LoadedEncoder {
         classifier: None,
         bytes: 0,
         precision: Precision::F32,
-        architecture: virboard_core::catalogue::architecture::Architecture::of("resnet50"),
         file: None,
     }
 }
@@ -137,7 +136,7 @@ fn decoder(encoder: &LoadedEncoder) -> HeadSpec {
         kind: OutputKind::Segmentation,
         architecture: Architecture::Pixelwise {
             channels: encoder.network.maps().iter().map(|m| m.channels).collect(),
-            slim: Some(pixelwise::SLIM.to_vec()),
+            slim: Some(pixelwise::slim(encoder.network.maps())),
         },
         labels: Few.labels(),
         unit: String::new(),

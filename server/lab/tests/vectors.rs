@@ -9,7 +9,7 @@ use virboard_core::catalogue::encoder::Format;
 use virboard_lab::head::{Head, RawOutput};
 use virboard_lab::image;
 use virboard_nn::Error;
-use virboard_nn::checkpoint;
+use virboard_nn::checkpoint::weights::Weights;
 use virboard_nn::encoder::{Encoder, Features, Precision};
 use virboard_nn::load;
 use virboard_nn::network::pixelwise::Pixelwise;
@@ -37,14 +37,12 @@ fn agree_all(features: &Features, encoder: &dyn Encoder, vectors: &Vectors, pref
     vectors.assert_near(&features.embedding, &format!("{prefix}embedding"), 1e-4);
 }
 
-fn narrow(weights: checkpoint_weights::Weights) -> Result<ResNet, Error> {
+fn narrow(weights: Weights) -> Result<ResNet, Error> {
     let mut weights = weights;
     let network = ResNet::new(Config::torchvision(2, 2), &mut weights, &Device::Cpu)?;
     weights.finish()?;
     Ok(network)
 }
-
-use virboard_nn::checkpoint::weights as checkpoint_weights;
 
 fn checkpoint(name: &str) -> PathBuf {
     root().join("tests/vectors/checkpoints").join(name)
@@ -74,7 +72,7 @@ fn every_checkpoint_format_gives_the_same_maps() {
     ] {
         for format in [Some(format), None] {
             println!("{file} as {format:?}");
-            let weights = checkpoint::open(&checkpoint(file), format).expect(file);
+            let weights = load::open(&checkpoint(file), format).expect(file);
             let network = narrow(weights).expect(file);
             agree_all(&network.features(&x).expect("computed"), &network, &wanted, "narrow.");
         }
@@ -84,7 +82,7 @@ fn every_checkpoint_format_gives_the_same_maps() {
 #[test]
 fn a_malicious_pickle_is_refused_and_not_run() {
     for file in ["malicious.pt", "malicious_legacy.pt"] {
-        let error = checkpoint::open(&checkpoint(file), None).expect_err("refused");
+        let error = load::open(&checkpoint(file), None).expect_err("refused");
         assert!(matches!(&error, Error::UnsafePickle { name, .. } if name == "posix.system"), "{error}");
         assert!(error.to_string().contains("not executed"), "{error}");
     }
@@ -98,7 +96,7 @@ fn changed(change: impl FnOnce(&mut HashMap<String, Tensor>)) -> Error {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("changed.safetensors");
     candle_core::safetensors::save(&tensors, &path).expect("saved");
-    let weights = checkpoint::open(&path, None).expect("opened");
+    let weights = load::open(&path, None).expect("opened");
     narrow(weights).err().expect("a changed checkpoint is refused")
 }
 
@@ -133,7 +131,7 @@ fn damaged_checkpoints_are_errors() {
         for keep in [0, 5, 100, bytes.len() / 2, bytes.len() - 40] {
             let path = folder.path().join("cut");
             std::fs::write(&path, &bytes[..keep]).expect("written");
-            let error = checkpoint::open(&path, None).err();
+            let error = load::open(&path, None).err();
             assert!(matches!(error, Some(Error::Checkpoint { .. })), "{file} cut to {keep}: {error:?}");
         }
     }
@@ -225,7 +223,8 @@ fn the_pixelwise_head_is_pytorchs() {
         .collect();
     for (variant, slim) in [("plain", None), ("slim", Some([4, 5, 6, 7, 8].as_slice()))] {
         let head = Pixelwise::new(&channels, slim, 3, 0, &Device::Cpu).expect("built");
-        let out = head.forward(&maps).and_then(|t| Ok(t.permute((0, 3, 1, 2))?.contiguous()?)).expect("computed");
+        let out =
+            head.forward(&maps, (48, 40)).and_then(|t| Ok(t.permute((0, 3, 1, 2))?.contiguous()?)).expect("computed");
         wanted.assert_near(&out, &format!("{variant}.output"), 1e-5);
     }
 }

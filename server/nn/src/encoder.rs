@@ -1,9 +1,15 @@
-//! Frozen encoders: named feature maps and an embedding, whatever the architecture.
+//! Frozen encoders: named feature maps and an embedding, whatever the architecture, and what is
+//! told of each once: its maps, its input, its precisions, how it is built and how its
+//! checkpoints are recognised.
 
+use crate::checkpoint::Layout;
+use crate::checkpoint::weights::Weights;
 use crate::preprocess::Preprocessing;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
 use virboard_core::catalogue::architecture::Architecture;
 
 /// A feature map that an encoder offers.
@@ -17,7 +23,7 @@ pub struct MapSpec {
     pub channels: usize,
 }
 
-/// How exactly a ResNet computes.
+/// How exactly a network computes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -42,12 +48,6 @@ impl Precision {
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
         [Self::F32, Self::F16, Self::Bf16].into_iter().find(|p| p.name() == name)
-    }
-
-    /// What of it a network can have: only ResNets have another one than the default.
-    #[must_use]
-    pub fn of_network(self, architecture: Architecture) -> Self {
-        if architecture == Architecture::of("efficientnet_lite0") { Self::F32 } else { self }
     }
 
     /// Complains if it cannot be had on a device.
@@ -117,12 +117,20 @@ impl Features {
 
 /// A frozen network.
 pub trait Encoder: Send + Sync {
+    /// What it is.
+    fn description(&self) -> &Description;
     /// The maps in the order of [`Features::maps`].
-    fn maps(&self) -> &[MapSpec];
+    fn maps(&self) -> &[MapSpec] {
+        &self.description().maps
+    }
     /// Length E of the embedding.
-    fn embedding_len(&self) -> usize;
+    fn embedding_len(&self) -> usize {
+        self.description().embedding
+    }
     /// How pictures become its input.
-    fn preprocessing(&self) -> &Preprocessing;
+    fn preprocessing(&self) -> &Preprocessing {
+        &self.description().preprocessing
+    }
     /// All maps and the embedding of a batch `N x 3 x H x W`.
     fn features(&self, input: &Tensor) -> Result<Features>;
     /// The embedding alone, `N x E`, which costs less than with the maps.
@@ -133,4 +141,69 @@ pub trait Encoder: Send + Sync {
     fn features_with(&self, input: &Tensor, maps: bool) -> Result<Features> {
         if maps { self.features(input) } else { Ok(Features { maps: Vec::new(), embedding: self.embedding(input)? }) }
     }
+}
+
+/// Builds a network from weights, of which it takes its own.
+pub type Build = dyn Fn(&mut Weights, &Device, Precision) -> Result<Box<dyn Encoder>> + Send + Sync;
+
+/// What an encoder is, known before it runs.
+#[derive(Clone)]
+pub struct Description {
+    /// Its row in the table of architectures.
+    pub architecture: Architecture,
+    /// Its maps, the finest first. Heads look them up by their strides.
+    pub maps: Vec<MapSpec>,
+    /// Length E of the embedding.
+    pub embedding: usize,
+    /// How pictures become its input.
+    pub preprocessing: Preprocessing,
+    /// The precisions that it can be computed in.
+    pub precisions: &'static [Precision],
+    /// The block of which DeepLab's head trains a copy, if there is one.
+    pub last_block: Option<LastBlock>,
+    /// Builds it.
+    pub build: Arc<Build>,
+}
+
+impl Description {
+    /// The position of the map with this stride among [`Self::maps`].
+    #[must_use]
+    pub fn map(&self, stride: usize) -> Option<usize> {
+        self.maps.iter().position(|m| m.stride == stride)
+    }
+
+    /// What it makes of a wish: `asked` if it can be computed so, else `f32`.
+    #[must_use]
+    pub fn precision(&self, asked: Precision) -> Precision {
+        if self.precisions.contains(&asked) { asked } else { Precision::F32 }
+    }
+}
+
+impl fmt::Debug for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, maps {:?}, embedding {}", self.architecture, self.maps, self.embedding)
+    }
+}
+
+/// The last block of a ResNet: three bottlenecks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastBlock {
+    /// How the names of its tensors begin.
+    pub names: &'static str,
+    /// Channels inside its bottlenecks.
+    pub inner: usize,
+    /// Channels that leave it.
+    pub outer: usize,
+}
+
+/// Architectures that one file describes.
+#[derive(Debug, Clone, Copy)]
+pub struct Family {
+    /// The layouts of their checkpoints.
+    pub layouts: &'static [Layout],
+    /// The description of an architecture by its key, if it is one of these.
+    pub describe: fn(&str) -> Option<Description>,
+    /// The description of the network that a checkpoint holds, told from its tensors' names and
+    /// shapes, if it is one of these.
+    pub recognise: fn(&Weights) -> Option<Description>,
 }

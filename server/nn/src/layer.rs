@@ -3,8 +3,14 @@
 
 pub mod batch_norm;
 pub mod convolution;
+pub mod depthwise;
+pub mod patches;
 pub mod resize;
 
 pub use batch_norm::BatchNorm;
 pub use convolution::conv_nhwc;
-pub use resize::{Corners, bilinear_tap, pixel_shuffle_nhwc, resize_bilinear_nhwc};
+pub use depthwise::Depthwise;
+pub use patches::patches_nhwc;
+pub use resize::{
+    Corners, bicubic_taps, bilinear_tap, linear_taps, pixel_shuffle_nhwc, resample_nhwc, resize_bilinear_nhwc,
+};

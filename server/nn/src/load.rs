@@ -1,12 +1,13 @@
 //! From a checkpoint to a network that runs.
 
-use crate::Result;
+use crate::checkpoint::Layout;
 use crate::checkpoint::weights::Weights;
-use crate::encoder::{Encoder, Precision};
-use crate::network::{efficientnet_lite, resnet};
-use crate::preprocess::Preprocessing;
+use crate::encoder::{Description, Encoder, Family, Precision};
+use crate::network::{convnext, efficientnet_lite, resnet, vit};
+use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 use virboard_core::catalogue::architecture::Architecture;
 use virboard_core::catalogue::encoder::Format;
@@ -34,44 +35,74 @@ pub struct LoadedEncoder {
     pub bytes: usize,
     /// How exactly it computes.
     pub precision: Precision,
-    /// Which network it is.
-    pub architecture: Architecture,
     /// Its checkpoint; none for seeded weights.
     pub file: Option<std::path::PathBuf>,
 }
 
-impl LoadedEncoder {
-    /// The last block of a ResNet as its checkpoint has it, for heads that train a copy of it:
-    /// torchvision's names below `layer4.`. `None` for other networks.
-    pub fn layer4(&self) -> Result<Option<std::collections::BTreeMap<String, Tensor>>> {
-        if self.architecture == Architecture::of("efficientnet_lite0") {
-            return Ok(None);
-        }
-        let weights = match &self.file {
-            Some(file) => crate::checkpoint::open(file, None)?,
-            None => resnet::random_weights(&resnet::Config::resnet50(), RANDOM_SEED)?,
-        };
-        Ok(Some(weights.below("layer4.")))
-    }
+/// Every network that Virboard runs.
+const FAMILIES: [Family; 4] = [resnet::FAMILY, efficientnet_lite::FAMILY, vit::FAMILY, convnext::FAMILY];
+
+/// What an architecture is, before any weights are there. Of one whose sizes its checkpoint
+/// tells, all but these is true.
+///
+/// # Errors
+/// [`Error::Unsupported`] if nothing here runs it.
+pub fn describe(architecture: Architecture) -> Result<Description> {
+    FAMILIES.iter().find_map(|family| (family.describe)(architecture.key())).ok_or_else(|| {
+        Error::Unsupported(format!(
+            "{architecture} (`{}`) is in the catalogue, but nothing runs it",
+            architecture.key()
+        ))
+    })
 }
 
-const OPEN_NSFW: Architecture = Architecture::of("open_nsfw");
-const EFFICIENTNET: Architecture = Architecture::of("efficientnet_lite0");
+/// Opens a checkpoint of any known network; see [`checkpoint::open`](crate::checkpoint::open).
+pub fn open(path: &Path, format: Option<Format>) -> Result<Weights> {
+    crate::checkpoint::open(path, format, &layouts())
+}
+
+/// Whether a checkpoint has a classification layer of its own, without reading its other tensors.
+pub fn has_classifier(path: &Path) -> Result<bool> {
+    crate::checkpoint::has_classifier(path, &layouts())
+}
+
+fn layouts() -> Vec<Layout> {
+    FAMILIES.iter().flat_map(|family| family.layouts).copied().collect()
+}
+
+impl LoadedEncoder {
+    /// What the network is.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        self.network.description()
+    }
+
+    /// The last block of a ResNet as its checkpoint has it, for heads that train a copy of it:
+    /// torchvision's names below `layer4.`. `None` for networks without such a block.
+    pub fn last_block(&self) -> Result<Option<BTreeMap<String, Tensor>>> {
+        let Some(block) = self.description().last_block else { return Ok(None) };
+        let weights = match &self.file {
+            Some(file) => open(file, None)?,
+            None => resnet::random_weights(&resnet::Config::resnet50(), RANDOM_SEED)?,
+        };
+        Ok(Some(weights.below(block.names)))
+    }
+}
 
 /// Seed of the `Random` encoder.
 pub const RANDOM_SEED: u64 = 0;
 
 /// Builds `Random`: torchvision's initialisation of a ResNet-50 from a fixed seed.
 pub fn random(key: &str, device: &Device, precision: Precision) -> Result<LoadedEncoder> {
-    let config = resnet::Config::resnet50();
-    let weights = resnet::random_weights(&config, RANDOM_SEED)?;
+    let weights = resnet::random_weights(&resnet::Config::resnet50(), RANDOM_SEED)?;
     let source = format!("torchvision's default initialisation, seed {RANDOM_SEED}");
     let provenance = Provenance { sha256: crate::files::sha256(source.as_bytes()), source };
-    build(key, Architecture::of("resnet50"), config, weights, provenance, None, (device, precision))
+    let description = describe(Architecture::of("resnet50"))?;
+    build(key, &description, weights, provenance, None, (device, precision))
 }
 
 /// Loads the checkpoint at `path` as encoder `key`. Strict: every tensor must be there
-/// with its exact shape and no other may be, but for those that the format is known to add.
+/// with its exact shape and no other may be, but for those that the layout is known to add.
 pub fn load(
     key: &str,
     architecture: Architecture,
@@ -81,29 +112,36 @@ pub fn load(
     precision: Precision,
 ) -> Result<LoadedEncoder> {
     let (weights, provenance) = read(path, format)?;
-    let config = if architecture == OPEN_NSFW { resnet::Config::open_nsfw() } else { resnet::Config::resnet50() };
-    build(key, architecture, config, weights, provenance, Some(path), (device, precision))
+    let description = match architecture.embedding() {
+        Some(_) => describe(architecture)?,
+        None => recognise(&weights, path)?,
+    };
+    build(key, &description, weights, provenance, Some(path), (device, precision))
 }
 
-/// Loads any checkpoint at `path`, telling the architecture from its tensors: a bottleneck
-/// ResNet of any width and depth, EfficientNet-Lite0, or open_nsfw.
+/// Loads any checkpoint at `path`, telling the architecture from its tensors' names and shapes:
+/// a ResNet may have any width and depth.
 pub fn load_any(path: &Path, format: Option<Format>, device: &Device, precision: Precision) -> Result<LoadedEncoder> {
     let (weights, provenance) = read(path, format)?;
-    let architecture = if weights.shape("_conv_stem.weight").is_some() {
-        EFFICIENTNET
-    } else if weights.shape("conv1.bias").is_some() {
-        OPEN_NSFW
-    } else {
-        Architecture::of("resnet50")
-    };
-    let config = if architecture == OPEN_NSFW { resnet::Config::open_nsfw() } else { resnet::Config::of(&weights) };
+    let description = recognise(&weights, path)?;
     let key = provenance.source.clone();
-    build(&key, architecture, config, weights, provenance, Some(path), (device, precision))
+    build(&key, &description, weights, provenance, Some(path), (device, precision))
+}
+
+/// What the network of a checkpoint is.
+///
+/// # Errors
+/// [`Error::Checkpoint`] if its tensors are of none of the known networks.
+pub fn recognise(weights: &Weights, path: &Path) -> Result<Description> {
+    FAMILIES.iter().find_map(|family| (family.recognise)(weights)).ok_or_else(|| Error::Checkpoint {
+        path: path.to_path_buf(),
+        reason: "its tensors' names and shapes are those of no network that Virboard knows".to_owned(),
+    })
 }
 
 /// The tensors of a checkpoint and where they come from.
 fn read(path: &Path, format: Option<Format>) -> Result<(Weights, Provenance)> {
-    let weights = crate::checkpoint::open(path, format)?;
+    let weights = open(path, format)?;
     let sha256 = crate::files::sha256_file(path)?;
     let source = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     Ok((weights, Provenance { sha256, source }))
@@ -111,39 +149,43 @@ fn read(path: &Path, format: Option<Format>) -> Result<(Weights, Provenance)> {
 
 fn build(
     key: &str,
-    architecture: Architecture,
-    config: resnet::Config,
+    description: &Description,
     mut weights: Weights,
     provenance: Provenance,
     file: Option<&Path>,
     (device, precision): (&Device, Precision),
 ) -> Result<LoadedEncoder> {
-    let precision = precision.of_network(architecture);
-    let classifier = if architecture == EFFICIENTNET {
-        let weight = weights.take("_fc.weight", &[1000, efficientnet_lite::EMBEDDING])?;
-        Some((weight.to_device(device)?, weights.take("_fc.bias", &[1000])?.to_device(device)?))
-    } else {
-        None
+    let precision = description.precision(precision);
+    let classifier = match weights.take_classifier() {
+        // Of another length it belongs to something that the encoder does not compute.
+        Some((weight, bias)) if weight.dims().get(1) == Some(&description.embedding) => {
+            Some((weight.to_device(device)?, bias.to_device(device)?))
+        }
+        _ => None,
     };
-    let network: Box<dyn Encoder> = if architecture == EFFICIENTNET {
-        Box::new(efficientnet_lite::EfficientNetLite0::new(&mut weights, device)?)
-    } else {
-        Box::new(resnet::ResNet::with(config, &mut weights, device, precision)?)
-    };
+    let network = (description.build)(&mut weights, device, precision)?;
     let bytes = weights.bytes_taken();
     weights.finish()?;
     let file = file.map(Path::to_path_buf);
-    Ok(LoadedEncoder { key: key.to_owned(), network, provenance, classifier, bytes, precision, architecture, file })
+    Ok(LoadedEncoder { key: key.to_owned(), network, provenance, classifier, bytes, precision, file })
 }
 
-/// How pictures become the input of an architecture, known before any weights are loaded.
-#[must_use]
-pub fn preprocessing(architecture: Architecture) -> Preprocessing {
-    if architecture == EFFICIENTNET {
-        efficientnet_lite::PREPROCESSING
-    } else if architecture == OPEN_NSFW {
-        resnet::Config::open_nsfw().preprocessing
-    } else {
-        resnet::Config::resnet50().preprocessing
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_architecture_is_described_once_and_has_the_maps_that_heads_need() {
+        for architecture in Architecture::all() {
+            let families: Vec<_> = FAMILIES.iter().filter_map(|f| (f.describe)(architecture.key())).collect();
+            let [d] = families.as_slice() else { panic!("{architecture:?} is described {} times", families.len()) };
+            assert_eq!(d.architecture, architecture);
+            assert_eq!(architecture.embedding().unwrap_or(d.embedding), d.embedding, "{architecture:?}");
+            for stride in [4, 8, 16, 32] {
+                assert!(d.map(stride).is_some(), "{architecture:?} has no map of stride {stride}");
+            }
+            assert!(d.maps.is_sorted_by_key(|m| m.stride), "{architecture:?}");
+            assert!(d.precisions.contains(&Precision::F32), "{architecture:?}");
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! Networks: encoders, and what is trained behind them.
 
+pub mod convnext;
 pub mod deeplab;
 pub mod efficientnet_lite;
 pub mod linear;
 pub mod multi_embedding;
 pub mod pixelwise;
 pub mod resnet;
+pub mod vit;
 
 #[cfg(test)]
 mod test_networks {

@@ -15,6 +15,7 @@ use virboard_lab::registry::Registry;
 use virboard_lab::train::Configuration;
 use virboard_lab::work::evaluate::{Bench, Folders, Job, Outcome};
 use virboard_nn::encoder::Precision;
+use virboard_nn::load::describe;
 
 /// What an evaluation fails with.
 #[derive(Debug, thiserror::Error)]
@@ -175,7 +176,8 @@ pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Resu
 
 /// Configurations that say how exactly their encoder computes.
 fn with_precision(configurations: &[Configuration], encoder: &str, precision: Precision) -> Vec<Configuration> {
-    let precision = encoder_of(encoder).map_or(precision, |e| precision.of_network(e.architecture));
+    let description = encoder_of(encoder).and_then(|e| describe(e.architecture).ok());
+    let precision = description.map_or(precision, |d| d.precision(precision));
     configurations.iter().map(|c| Configuration { precision, ..c.clone() }).collect()
 }
 

@@ -4,17 +4,20 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
-use virboard_core::catalogue::architecture::Architecture;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_lab::head::{Head, OWN_TASK};
+use virboard_lab::registry::Registry;
 use virboard_lab::work::evaluate::head_path;
 use virboard_nn::device::Device;
 use virboard_nn::files::sha256_file;
-use virboard_nn::load::LoadedEncoder;
+use virboard_nn::load::{LoadedEncoder, has_classifier};
 
 /// Head files, own ones before those that ship with Virboard.
 pub struct Heads {
     folders: Vec<PathBuf>,
+    registry: Arc<Registry>,
+    /// Which checkpoints have a classification layer of their own, as of when they were changed.
+    own: Mutex<HashMap<PathBuf, (SystemTime, bool)>>,
     loaded: Mutex<HashMap<(String, String), Loaded>>,
     versions: Mutex<HashMap<PathBuf, (SystemTime, String)>>,
 }
@@ -25,17 +28,17 @@ struct Loaded {
 }
 
 impl Heads {
-    /// Heads below `folders`, as `ENCODER/TASK.safetensors`.
+    /// Heads below `folders`, as `ENCODER/TASK.safetensors`, for the encoders of `registry`.
     #[must_use]
-    pub fn new(folders: Vec<PathBuf>) -> Self {
-        Self { folders, loaded: Mutex::default(), versions: Mutex::default() }
+    pub fn new(folders: Vec<PathBuf>, registry: Arc<Registry>) -> Self {
+        Self { folders, registry, own: Mutex::default(), loaded: Mutex::default(), versions: Mutex::default() }
     }
 
     /// Keys of the tasks for which `encoder` has a head, its own classification layer included.
     #[must_use]
     pub fn tasks(&self, encoder: &Encoder) -> Vec<String> {
         let mut tasks = BTreeSet::new();
-        if has_own_head(encoder) {
+        if self.has_own_head(encoder) {
             tasks.insert(OWN_TASK.to_owned());
         }
         for folder in &self.folders {
@@ -58,7 +61,7 @@ impl Heads {
     #[must_use]
     pub fn version(&self, encoder: &Encoder, task: &str) -> Option<String> {
         let Some(path) = self.path(encoder.key, task) else {
-            return (task == OWN_TASK && has_own_head(encoder)).then(|| "own".to_owned());
+            return (task == OWN_TASK && self.has_own_head(encoder)).then(|| "own".to_owned());
         };
         let modified = std::fs::metadata(&path).and_then(|m| m.modified()).ok()?;
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,8 +101,20 @@ impl Heads {
     fn path(&self, encoder: &str, task: &str) -> Option<PathBuf> {
         self.folders.iter().map(|folder| head_path(folder, encoder, task)).find(|path| path.is_file())
     }
-}
 
-fn has_own_head(encoder: &Encoder) -> bool {
-    encoder.architecture == Architecture::of("efficientnet_lite0")
+    /// Whether the encoder's checkpoint is here and has a classification layer.
+    fn has_own_head(&self, encoder: &Encoder) -> bool {
+        let Some(path) = self.registry.checkpoint(encoder.key) else { return false };
+        let Ok(modified) = std::fs::metadata(&path).and_then(|m| m.modified()) else { return false };
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((time, has)) = own.get(&path)
+            && *time == modified
+        {
+            return *has;
+        }
+        // What is wrong with a file is said when it is loaded.
+        let has = has_classifier(&path).unwrap_or(false);
+        own.insert(path, (modified, has));
+        has
+    }
 }

@@ -18,6 +18,7 @@ use virboard_core::prediction::{ClassProbability, Costs, ImageInfo, MaskLabel, O
 use virboard_lab::head::HeadSpec;
 use virboard_lab::predict::Output as Raw;
 use virboard_nn::files::sha256;
+use virboard_nn::load::describe;
 
 /// Largest file that is taken in, in bytes (20 MB).
 pub const MAX_BYTES: usize = 20 * 1000 * 1000;
@@ -201,7 +202,7 @@ impl Virboard {
         tasks: &[&Asked],
         costs: &mut Costs,
     ) -> Result<Vec<Prediction>> {
-        let preprocessing = virboard_nn::load::preprocessing(encoder.architecture);
+        let preprocessing = describe(encoder.architecture).map_err(virboard_lab::Error::from)?.preprocessing;
         let mut input = Vec::new();
         for photo in std::iter::once(&mut *photo).chain(second) {
             let pixels = self.pixels(photo).await?;

@@ -22,16 +22,29 @@ const fn row(key: &'static str, name: &'static str, embedding: usize, million_pa
 }
 
 /// Every architecture. The order is that of lists in messages.
-static ROWS: &[Row] = &[
+const ROWS: &[Row] = &[
+    row("resnet18", "ResNet-18", 512, 11.2),
+    row("resnet34", "ResNet-34", 512, 21.3),
     row("resnet50", "ResNet-50", 2048, 23.5),
+    row("resnet101", "ResNet-101", 2048, 42.5),
+    row("resnet152", "ResNet-152", 2048, 58.1),
+    row("wide_resnet50_2", "Wide ResNet-50-2", 2048, 66.8),
+    // Of another width or depth than those above.
+    Row { key: "resnet", name: "ResNet", embedding: None, million_parameters: None },
     // Yahoo's open_nsfw.
     row("open_nsfw", "ResNet-50, half width", 1024, 5.9),
     row("efficientnet_lite0", "EfficientNet-Lite0", 1280, 3.4),
+    // ViT as trained with labels, and as DINO trained it, whose pictures are normalised otherwise.
+    row("vit_s16", "ViT-S/16", 384, 21.7),
+    row("vit_b16", "ViT-B/16", 768, 85.8),
+    row("dino_s16", "ViT-S/16 of DINO", 384, 21.7),
+    row("dino_b16", "ViT-B/16 of DINO", 768, 85.8),
+    row("dinov2_s14", "ViT-S/14 of DINOv2", 384, 22.1),
+    row("dinov2_b14", "ViT-B/14 of DINOv2", 768, 86.6),
+    row("clip_b16", "ViT-B/16 of CLIP", 768, 85.8),
+    row("siglip_b16", "ViT-B/16 of SigLIP", 768, 92.9),
+    row("convnext_t", "ConvNeXt-T", 768, 27.8),
 ];
-
-/// Names that stored scores of earlier versions have.
-const FORMER: [(&str, &str); 3] =
-    [("ResNet50", "resnet50"), ("OpenNsfw", "open_nsfw"), ("EfficientNetLite0", "efficientnet_lite0")];
 
 /// The network that computes the features: a row of the table of architectures.
 #[derive(Clone, Copy)]
@@ -55,11 +68,13 @@ impl Architecture {
         panic!("no architecture has this key")
     }
 
-    /// The architecture with this key, or with a name that earlier versions stored.
+    /// The architecture of a key or a name, however it is spelled: `resnet50`, `ResNet-50` and
+    /// `ResNet50`, which earlier versions wrote, are the same.
     #[must_use]
-    pub fn by_key(key: &str) -> Option<Self> {
-        let key = FORMER.iter().find(|(former, _)| *former == key).map_or(key, |(_, now)| now);
-        Self::all().find(|a| a.key() == key)
+    pub fn by_key(name: &str) -> Option<Self> {
+        let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+        let name = plain(name);
+        Self::all().find(|a| plain(a.key()) == name || plain(a.name()) == name)
     }
 
     /// All of them.
@@ -152,6 +167,7 @@ mod tests {
     fn keys_are_unique_and_found() {
         for (i, a) in Architecture::all().enumerate() {
             assert_eq!(Architecture::by_key(a.key()), Some(a));
+            assert_eq!(Architecture::by_key(a.name()), Some(a));
             assert_eq!(Architecture::all().position(|b| b == a), Some(i), "{a:?} twice");
         }
         assert_eq!(Architecture::by_key("resnet5"), None);
@@ -160,7 +176,8 @@ mod tests {
 
     #[test]
     fn names_of_earlier_versions_are_read_and_keys_are_written() {
-        for (former, now) in FORMER {
+        let former = [("ResNet50", "resnet50"), ("OpenNsfw", "open_nsfw"), ("EfficientNetLite0", "efficientnet_lite0")];
+        for (former, now) in former {
             let read: Architecture = serde_json::from_str(&format!("\"{former}\"")).expect("a former name");
             assert_eq!(serde_json::to_string(&read).expect("text"), format!("\"{now}\""));
         }

@@ -3,6 +3,7 @@
 use crate::Failure;
 use crate::peer::{Peers, compare};
 use candle_core::{Device, Tensor};
+use virboard_core::catalogue::architecture::Architecture as Network;
 use virboard_core::catalogue::task::{Metric, OutputKind};
 use virboard_core::protocol::Protocol;
 use virboard_lab::head::{Architecture, Head, HeadSpec, Label};
@@ -84,7 +85,8 @@ pub fn pixelwise(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure
 /// An epoch of the DeepLabv3+-like head on ResNet-50's maps of 224 x 224, 19 classes.
 pub fn deeplab(peers: &mut Option<Peers>, rounds: usize) -> Result<(), Failure> {
     let (images, size, classes) = (8, 4, 19);
-    let architecture = Architecture::DeepLab(Shape::virb(256, 1024, Some((512, 2048)), false));
+    let encoder = virboard_nn::load::describe(Network::of("resnet50"))?;
+    let architecture = Architecture::DeepLab(Shape::virb(&encoder, false).ok_or("ResNet-50 has its maps")?);
     let spec = spec(OutputKind::Segmentation, architecture, 0, classes);
     let random = Random::new("maps");
     let map = |side: usize, channels: usize| random.normal(1.0, (images, side, side, channels));

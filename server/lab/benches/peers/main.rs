@@ -3,6 +3,7 @@
 //! `cargo bench --bench peers`; the peers answer if `VIRBOARD_BENCH_PYTHON` names a Python
 //! that has them. Prints tables in Markdown.
 
+mod architecture;
 mod encoder;
 mod head;
 mod peer;
@@ -23,6 +24,9 @@ fn main() -> Result<(), Failure> {
     let wanted = |name: &str| only.as_deref().is_none_or(|o| name.contains(o));
     if wanted("encoder") {
         encoder::encoders(&mut peers, rounds)?;
+    }
+    if wanted("architectures") {
+        architecture::architectures(&mut peers, folder.path(), rounds.min(5))?;
     }
     if wanted("memory") {
         encoder::memory(&mut peers)?;

@@ -102,7 +102,7 @@ pub struct Streamed<'a> {
     pub encoder: &'a LoadedEncoder,
     /// How pictures are cut and changed.
     pub view: View,
-    /// Whether the output has the input's size exactly, not twice the finest map's.
+    /// Whether the output has the input's size exactly, not rounded up to even numbers.
     pub exact: bool,
     /// Seed of what is random.
     pub seed: u64,
@@ -194,6 +194,6 @@ impl Streamed<'_> {
 
     /// Width and height of the head's output for an input of this size.
     fn output(&self, width: u32, height: u32) -> (u32, u32) {
-        if self.exact { (width, height) } else { (2 * width.div_ceil(2), 2 * height.div_ceil(2)) }
+        if self.exact { (width, height) } else { (width.next_multiple_of(2), height.next_multiple_of(2)) }
     }
 }

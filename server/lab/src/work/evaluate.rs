@@ -251,11 +251,11 @@ impl<'a> Bench<'a> {
     fn train(&self, progress: &dyn Progress) -> Result<Vec<Outcome>> {
         let Some(first) = self.job.configurations.first() else { return Ok(Vec::new()) };
         let mut members = Vec::with_capacity(self.job.configurations.len());
-        let layer4 = if self.recipe.head == HeadKind::DeepLab { self.encoder.layer4()? } else { None };
+        let block4 = if self.recipe.head == HeadKind::DeepLab { self.encoder.last_block()? } else { None };
         for configuration in &self.job.configurations {
-            let head = Head::new(self.spec(configuration.seed), self.registry.device())?;
-            if let Some(layer4) = &layer4 {
-                head.copy_block4(layer4)?;
+            let head = Head::new(self.spec(configuration.seed)?, self.registry.device())?;
+            if let Some(block4) = &block4 {
+                head.copy_block4(block4)?;
             }
             members.push(Member::new(configuration.clone(), head));
         }
@@ -456,14 +456,14 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn spec(&self, seed: u64) -> HeadSpec {
+    fn spec(&self, seed: u64) -> Result<HeadSpec> {
         let images = self.dataset.images();
-        HeadSpec {
+        Ok(HeadSpec {
             task: self.task.key.to_owned(),
             encoder: self.encoder.key.clone(),
             encoder_sha256: self.encoder.provenance.sha256.clone(),
             kind: self.task.kind,
-            architecture: self.recipe.architecture(&self.encoder, images, self.job.protocol()),
+            architecture: self.recipe.architecture(&self.encoder, images, self.job.protocol())?,
             labels: self.dataset.labels(),
             unit: self.task.unit.to_owned(),
             scale: self.recipe.scale,
@@ -472,7 +472,7 @@ impl<'a> Bench<'a> {
             channels: self.recipe.channels,
             reference: (self.task.kind == OutputKind::Flow && self.task.role == TaskRole::Sample)
                 .then_some(scenes::SIZE),
-        }
+        })
     }
 }
 

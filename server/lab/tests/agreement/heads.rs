@@ -192,7 +192,8 @@ fn pixelwise_and_siamese_heads() {
 }
 
 fn deeplab(quirks: bool) -> Head {
-    let shape = Shape { low: 6, high: 10, block4: Some((4, 16)), width: 8, reduced: 5, momentum: 3e-4, quirks };
+    let shape =
+        Shape { low: 6, high: 10, maps: [1, 3], block4: Some((4, 16)), width: 8, reduced: 5, momentum: 3e-4, quirks };
     let head = Head::new(spec(OutputKind::Segmentation, Architecture::DeepLab(shape), 5), &Device::Cpu).expect("built");
     for (name, var) in head.parameters().all().filter(|(k, _)| k.starts_with("block4") && k.contains("running")) {
         let shift = if name.ends_with("mean") { -0.5 } else { 0.5 };
@@ -241,7 +242,16 @@ fn deeplab_heads_under_both_protocols() {
 
 #[test]
 fn a_folded_encoders_last_block_is_taken_up_by_a_deeplab_head() {
-    let shape = Shape { low: 6, high: 10, block4: Some((4, 16)), width: 8, reduced: 5, momentum: 0.1, quirks: false };
+    let shape = Shape {
+        low: 6,
+        high: 10,
+        maps: [1, 3],
+        block4: Some((4, 16)),
+        width: 8,
+        reduced: 5,
+        momentum: 0.1,
+        quirks: false,
+    };
     let head = DeepLab::new(shape, 3, 0, &Device::Cpu).expect("built");
     let error = head.copy_block4(&std::collections::BTreeMap::new()).expect_err("nothing to copy");
     assert!(error.to_string().contains("layer4.0.conv1.weight"), "{error}");

@@ -1,8 +1,7 @@
 //! PyTorch's two file formats: the zip archive (since 1.6) and the legacy stream of pickles.
 
+use super::layout::bad;
 use super::pickle::{Node, Pickle, Refusal, Value};
-use super::{backbone, bad, no_network, prefix};
-use crate::checkpoint::weights::Weights;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
@@ -16,30 +15,19 @@ enum Storages<'a> {
     Legacy(HashMap<String, &'a [u8]>),
 }
 
-pub(super) fn open(path: &Path, format: Option<Format>) -> Result<Weights> {
-    with_tensors(path, format, |names| {
-        let prefix = prefix(names, format).ok_or_else(|| no_network(path, names))?;
-        Ok((prefix, backbone(names, prefix).cloned().collect()))
-    })
-    .map(|(prefix, tensors)| {
-        let inner = tensors.into_iter().map(|(name, t)| (name[prefix.len()..].to_owned(), t)).collect();
-        Weights::new(path.to_path_buf(), prefix.to_owned(), inner)
-    })
-}
-
 /// All tensors under their own names, as `f32`.
 pub(super) fn all(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let wanted =
-        |names: &[String]| Ok(("", names.iter().filter(|n| !n.ends_with("num_batches_tracked")).cloned().collect()));
-    Ok(with_tensors(path, None, wanted)?.1)
+        |names: &[String]| Ok(((), names.iter().filter(|n| !n.ends_with("num_batches_tracked")).cloned().collect()));
+    Ok(read(path, None, wanted)?.1)
 }
 
-/// Reads the tensors that `choose` names, given the names of all.
-fn with_tensors<'p>(
+/// Reads the tensors that `choose` names, given the names of all; passes on what else it says.
+pub(super) fn read<C>(
     path: &Path,
     format: Option<Format>,
-    choose: impl FnOnce(&[String]) -> Result<(&'p str, Vec<String>)>,
-) -> Result<(&'p str, BTreeMap<String, Tensor>)> {
+    choose: impl FnOnce(&[String]) -> Result<(C, Vec<String>)>,
+) -> Result<(C, BTreeMap<String, Tensor>)> {
     let file = std::fs::File::open(path).map_err(Error::io(path))?;
     // SAFETY: the file is only read; who changes it while it is loaded gets wrong weights, as with any file.
     let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))?;
@@ -55,14 +43,14 @@ fn with_tensors<'p>(
             tensors.insert(name.to_string(), node);
         }
     }
-    let (prefix, chosen) = choose(&names)?;
+    let (choice, chosen) = choose(&names)?;
     let mut read = BTreeMap::new();
     for name in chosen {
         let tensor = tensor(&pickle, tensors[&name], &mut storages)
             .map_err(|reason| bad(path, format!("tensor `{name}`: {reason}")))?;
         read.insert(name, tensor);
     }
-    Ok((prefix, read))
+    Ok((choice, read))
 }
 
 fn refused(path: &Path) -> impl Fn(Refusal) -> Error {

@@ -14,6 +14,8 @@ pub struct Weights {
     /// Put before names in messages, so that they read as in the file.
     prefix: String,
     tensors: BTreeMap<String, Tensor>,
+    /// Weight and bias of the checkpoint's own classification layer, which no encoder takes.
+    classifier: Option<(Tensor, Tensor)>,
     bytes: usize,
 }
 
@@ -21,7 +23,32 @@ impl Weights {
     /// Tensors by their names without `prefix`, all `f32` on the CPU.
     #[must_use]
     pub fn new(path: PathBuf, prefix: String, tensors: BTreeMap<String, Tensor>) -> Self {
-        Self { path, prefix, tensors, bytes: 0 }
+        Self { path, prefix, tensors, classifier: None, bytes: 0 }
+    }
+
+    /// The same with a classification layer, `classes x E` and `classes`.
+    #[must_use]
+    pub fn with_classifier(self, classifier: Option<(Tensor, Tensor)>) -> Self {
+        Self { classifier, ..self }
+    }
+
+    /// Takes the checkpoint's own classification layer, if it has one.
+    pub fn take_classifier(&mut self) -> Option<(Tensor, Tensor)> {
+        let classifier = self.classifier.take();
+        self.bytes += classifier.iter().map(|(w, b)| 4 * (w.elem_count() + b.elem_count())).sum::<usize>();
+        classifier
+    }
+
+    /// Whether the checkpoint has a classification layer of its own.
+    #[must_use]
+    pub fn has_classifier(&self) -> bool {
+        self.classifier.is_some()
+    }
+
+    /// Whether there is a tensor of this name that was not taken yet.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
     }
 
     /// The shape of a tensor that was not taken yet.

@@ -1,45 +1,12 @@
 //! A convolution with bias, an optional addition and ReLU in one pass.
 
+use super::maps::{Maps, Scratch};
 use super::packed::{NARROW, Packed};
 use super::product::{Finish, Plain, Rows, product};
 use super::value::FusedConvolution;
 use super::winograd::{self, Scheme, Winograd};
 use crate::conv::{Activation, Conv, Padding};
 use crate::{Error, Result};
-
-/// Size of a batch of maps, all but their channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Maps {
-    /// Images N.
-    pub images: usize,
-    /// Rows H.
-    pub height: usize,
-    /// Columns W.
-    pub width: usize,
-}
-
-impl Maps {
-    /// N x H x W.
-    #[must_use]
-    pub const fn pixels(self) -> usize {
-        self.images * self.height * self.width
-    }
-
-    /// The size under a kernel, and its zeros above and at the left.
-    #[must_use]
-    pub fn under(self, kernel: usize, stride: usize, padding: Padding) -> (Self, [usize; 2]) {
-        let [(above, height), (left, width)] = [self.height, self.width].map(|n| padding.of(n, kernel, stride));
-        (Self { height, width, ..self }, [above, left])
-    }
-}
-
-/// Buffers that a convolution works in.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    pub(super) transformed: Vec<f32>,
-    pub(super) products: Vec<f32>,
-    pub(super) zeros: Vec<f32>,
-}
 
 /// Input channels up to which 3x3 kernels work on 4 x 4 outputs at once (36 products instead of
 /// 144); above, reading their transformed weights (4 times the size) costs what they save, and

@@ -7,8 +7,8 @@ use crate::{Error, Result};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Most taps of a kernel: 5 x 5.
-const TAPS: usize = 25;
+/// Most taps of a kernel: 7 x 7.
+const TAPS: usize = 49;
 
 /// A frozen depthwise convolution.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Depthwise {
     /// Lays out the weights of `conv`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if it is not depthwise, or its kernel is larger than 5 x 5.
+    /// [`Error::Unsupported`] if it is not depthwise, or its kernel is larger than 7 x 7.
     pub fn new(conv: &Conv) -> Result<Self> {
         let (channels, one, kernel, _) = conv.weight.dims4()?;
         if !conv.depthwise || one != 1 || kernel * kernel > TAPS {
@@ -81,9 +81,9 @@ impl WithSimd for Line<'_> {
         let Depthwise { weight, bias, kernel, stride, activation, .. } = self.conv;
         let (channels, kernel) = (bias.len(), *kernel);
         let inside = |at: usize, before: usize, size: usize| at.checked_sub(before).filter(|at| *at < size);
+        // The pixels under the kernel, with its weights; there are none outside of the picture.
+        let mut near: [(&[f32], &[f32]); TAPS] = [(&[], &[]); TAPS];
         for (column, out) in self.out.chunks_exact_mut(channels).enumerate() {
-            // The pixels under the kernel, with its weights; there are none outside of the picture.
-            let mut near: [(&[f32], &[f32]); TAPS] = [(&[], &[]); TAPS];
             let mut count = 0;
             for dy in 0..kernel {
                 let Some(y) = inside(self.row + dy, self.before[0], self.maps.height) else { continue };
@@ -117,7 +117,7 @@ mod tests {
     fn all_sizes_equal_candles_convolution() {
         let random = Random::new("depthwise");
         let random = |deviation: f32, shape: &[usize]| random.normal(deviation, shape);
-        for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2)] {
+        for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1)] {
             for [n, h, w, c] in [[1, 1, 1, 1], [2, 9, 7, 17], [1, 14, 15, 96], [3, 8, 6, 40]] {
                 for padding in [Padding::Same, Padding::Symmetric(kernel / 2)] {
                     let conv = Conv {

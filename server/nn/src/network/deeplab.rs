@@ -2,9 +2,10 @@
 //! pyramid over a dilated copy of the encoder's last block, a shallow decoder over `block1`.
 //!
 //! The copy of the last block is trained with the head, but for its BatchNorm statistics: a
-//! task with this head is not fully frozen. Encoders that are no ResNets have no such block;
+//! task with this head is not fully frozen. Encoders without a last block of three bottlenecks have none;
 //! the pyramid then works on their map of stride 16 itself.
 
+use crate::encoder::Description;
 use crate::layer::batch_norm::Statistics;
 use crate::layer::{BatchNorm, Corners, conv_nhwc, resize_bilinear_nhwc};
 use crate::parameters::Parameters;
@@ -20,6 +21,10 @@ pub struct Shape {
     pub low: usize,
     /// Channels of the coarse map (stride 16).
     pub high: usize,
+    /// Positions of these two among the encoder's maps, the finest first. Those of ResNets where
+    /// a head's file says nothing.
+    #[serde(default = "positions_of_resnets")]
+    pub maps: [usize; 2],
     /// Channels inside and behind the bottlenecks of the trained block; `None` without one.
     pub block4: Option<(usize, usize)>,
     /// Channels of the pyramid and the decoder: 256 in the paper.
@@ -33,17 +38,29 @@ pub struct Shape {
     pub quirks: bool,
 }
 
+const fn positions_of_resnets() -> [usize; 2] {
+    [1, 3]
+}
+
+/// Strides of the fine and the coarse map.
+const STRIDES: [usize; 2] = [4, 16];
+
 impl Shape {
-    /// ViRB's sizes over a bottleneck ResNet whose last block has these channels.
+    /// ViRB's sizes over an encoder, whose last block, if it has one to be trained, is copied.
     #[must_use]
-    pub const fn virb(low: usize, high: usize, block4: Option<(usize, usize)>, quirks: bool) -> Self {
-        Self { low, high, block4, width: 256, reduced: 48, momentum: 3e-4, quirks }
+    pub fn virb(encoder: &Description, quirks: bool) -> Option<Self> {
+        let block4 = encoder.last_block.map(|block| (block.inner, block.outer));
+        Some(Self { block4, width: 256, reduced: 48, momentum: 3e-4, quirks, ..Self::slim(encoder)? })
     }
 
-    /// Small enough to ship and to train on a CPU in a minute.
+    /// Small enough to ship and to train on a CPU in a minute. `None` over an encoder without
+    /// maps of strides 4 and 16.
     #[must_use]
-    pub const fn slim(low: usize, high: usize) -> Self {
-        Self { low, high, block4: None, width: 32, reduced: 16, momentum: 0.1, quirks: false }
+    pub fn slim(encoder: &Description) -> Option<Self> {
+        let [low, high] = STRIDES.map(|stride| encoder.map(stride));
+        let maps = [low?, high?];
+        let [low, high] = maps.map(|map| encoder.maps[map].channels);
+        Some(Self { low, high, maps, block4: None, width: 32, reduced: 16, momentum: 0.1, quirks: false })
     }
 }
 
@@ -201,9 +218,10 @@ impl DeepLab {
         Ok(())
     }
 
-    /// Logits `N x H x W x outputs` at `size` (H, W), from the fine map (stride 4) and the
-    /// coarse one (stride 16), both `N x h x w x C`.
-    pub fn forward(&self, low: &Tensor, high: &Tensor, size: (usize, usize), training: bool) -> Result<Tensor> {
+    /// Logits `N x H x W x outputs` at `size` (H, W), from all maps of the encoder, each
+    /// `N x h x w x C`.
+    pub fn forward(&self, maps: &[Tensor], size: (usize, usize), training: bool) -> Result<Tensor> {
+        let [low, high] = self.shape.maps.map(|map| &maps[map]);
         let statistics = if training { Statistics::Batch } else { Statistics::Running };
         let mut x = high.clone();
         for block in &self.block4 {

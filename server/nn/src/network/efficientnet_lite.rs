@@ -4,18 +4,48 @@
 mod fused;
 
 use crate::Result;
+use crate::checkpoint::Layout;
 use crate::checkpoint::weights::{ConvSpec, Weights};
 use crate::conv::{Activation, Conv, Padding};
 use crate::cpu::{Convolution, Depthwise, FusedConvolution};
-use crate::encoder::{Encoder, Features, MapSpec};
+use crate::encoder::{Description, Encoder, Family, Features, MapSpec, Precision};
 use crate::preprocess::{Filter, Preprocessing};
 use candle_core::{D, Device, Tensor};
 use fused::Fused;
+use virboard_core::catalogue::architecture::Architecture;
+
+/// EfficientNet-Lite0.
+pub const FAMILY: Family = Family {
+    layouts: &[Layout { first: "_conv_stem.weight", beside: &["_fc."], classifier: Some(["_fc.weight", "_fc.bias"]) }],
+    describe: |key| (key == KEY).then(describe),
+    recognise: |weights| weights.has("_conv_stem.weight").then(describe),
+};
+
+const KEY: &str = "efficientnet_lite0";
+
+/// What it is before it runs: the last map at each stride from 2 to 32 and the embedding.
+fn describe() -> Description {
+    let mut maps: Vec<MapSpec> = Vec::new();
+    let mut stride = 2;
+    for (_, _, step, _, channels) in STAGES {
+        stride *= step;
+        maps.retain(|m| m.stride != stride);
+        maps.push(MapSpec { name: format!("stride{stride}"), stride, channels });
+    }
+    Description {
+        architecture: Architecture::of(KEY),
+        maps,
+        embedding: EMBEDDING,
+        preprocessing: PREPROCESSING,
+        precisions: &[Precision::F32],
+        last_block: None,
+        build: std::sync::Arc::new(|weights, device, _| Ok(Box::new(EfficientNetLite0::new(weights, device)?))),
+    }
+}
 
 /// The family's BatchNorm epsilon.
 const EPS: f64 = 1e-3;
-/// Length of the embedding.
-pub const EMBEDDING: usize = 1280;
+const EMBEDDING: usize = 1280;
 
 /// Repeats, kernel, first stride, expansion and output channels of each stage.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [
@@ -29,7 +59,7 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 ];
 
 /// ImageNet normalisation, bicubic resize.
-pub const PREPROCESSING: Preprocessing = Preprocessing { filter: Filter::Bicubic, ..Preprocessing::IMAGENET };
+const PREPROCESSING: Preprocessing = Preprocessing { filter: Filter::Bicubic, ..Preprocessing::IMAGENET };
 
 /// An inverted bottleneck.
 struct Block<C, D> {
@@ -68,7 +98,7 @@ impl Block<Conv, Conv> {
 /// The frozen network: the last maps at strides 2 to 32 and the embedding of 1280.
 pub struct EfficientNetLite0 {
     network: Network,
-    maps: Vec<MapSpec>,
+    description: Description,
 }
 
 impl EfficientNetLite0 {
@@ -78,26 +108,26 @@ impl EfficientNetLite0 {
         if !device.is_cpu() {
             return Self::reference(weights, device);
         }
-        let (layers, maps) = Layers::new(weights, device, |c| Convolution::new(&c), |c| Depthwise::new(&c))?;
-        Ok(Self { network: Network::Fused(Box::new(Fused::new(layers))), maps })
+        let layers = Layers::new(weights, device, |c| Convolution::new(&c), |c| Depthwise::new(&c))?;
+        Ok(Self { network: Network::Fused(Box::new(Fused::new(layers))), description: describe() })
     }
 
     /// The network by candle's own operations, whatever the device.
     pub fn reference(weights: &mut Weights, device: &Device) -> Result<Self> {
-        let (layers, maps) = Layers::new(weights, device, Ok, Ok)?;
-        Ok(Self { network: Network::Candle(layers), maps })
+        let layers = Layers::new(weights, device, Ok, Ok)?;
+        Ok(Self { network: Network::Candle(layers), description: describe() })
     }
 }
 
 impl<C, D> Layers<C, D> {
-    /// Takes the network's tensors out of `weights`, makes of each convolution what is to be
-    /// run, and tells which maps there are.
+    /// Takes the network's tensors out of `weights` and makes of each convolution what is to be
+    /// run.
     fn new(
         weights: &mut Weights,
         device: &Device,
         make: impl Fn(Conv) -> Result<C>,
         make_depthwise: impl Fn(Conv) -> Result<D>,
-    ) -> Result<(Self, Vec<MapSpec>)> {
+    ) -> Result<Self> {
         let mut conv = |name: &str, norm: &str, input, output, kernel, stride, depthwise, activation| {
             let padding = Padding::Same;
             let spec = ConvSpec { name, input, output, kernel, stride, padding, depthwise, activation };
@@ -106,8 +136,6 @@ impl<C, D> Layers<C, D> {
         let stem = make(conv("_conv_stem", "_bn0", 3, 32, 3, 2, false, Activation::Relu6)?)?;
         let mut blocks = Vec::new();
         let mut input = 32;
-        let mut stride_so_far = 2;
-        let mut maps: Vec<MapSpec> = Vec::new();
         for (repeats, kernel, first_stride, expansion, output) in STAGES {
             for repeat in 0..repeats {
                 let stride = if repeat == 0 { first_stride } else { 1 };
@@ -144,16 +172,10 @@ impl<C, D> Layers<C, D> {
                     residual: stride == 1 && input == output,
                 });
                 input = output;
-                stride_so_far *= stride;
-                // Only the last map at each stride is offered.
-                if maps.last().is_some_and(|m| m.stride == stride_so_far) {
-                    maps.pop();
-                }
-                maps.push(MapSpec { name: format!("stride{stride_so_far}"), stride: stride_so_far, channels: output });
             }
         }
         let head = make(conv("_conv_head", "_bn1", 320, EMBEDDING, 1, 1, false, Activation::Relu6)?)?;
-        Ok((Self { stem, blocks, head }, maps))
+        Ok(Self { stem, blocks, head })
     }
 }
 
@@ -176,16 +198,8 @@ impl Layers<Conv, Conv> {
 }
 
 impl Encoder for EfficientNetLite0 {
-    fn maps(&self) -> &[MapSpec] {
-        &self.maps
-    }
-
-    fn embedding_len(&self) -> usize {
-        EMBEDDING
-    }
-
-    fn preprocessing(&self) -> &Preprocessing {
-        &PREPROCESSING
+    fn description(&self) -> &Description {
+        &self.description
     }
 
     fn features(&self, input: &Tensor) -> Result<Features> {

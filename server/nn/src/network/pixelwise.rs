@@ -10,12 +10,23 @@
 
 use super::linear::fold;
 use crate::Result;
+use crate::encoder::MapSpec;
 use crate::layer::{Corners, conv_nhwc, pixel_shuffle_nhwc, resize_bilinear_nhwc};
 use crate::parameters::Parameters;
 use candle_core::{Device, Tensor};
 
-/// Channels of the slim variant's maps, the finest first.
-pub const SLIM: [usize; 5] = [12, 24, 48, 64, 96];
+/// Channels of the slim variant's maps.
+#[must_use]
+pub fn slim(maps: &[MapSpec]) -> Vec<usize> {
+    let width = |map: &MapSpec| match map.stride {
+        ..=2 => 12,
+        3..=4 => 24,
+        5..=8 => 48,
+        9..=16 => 64,
+        17.. => 96,
+    };
+    maps.iter().map(width).collect()
+}
 
 /// The decoder.
 #[derive(Debug)]
@@ -55,8 +66,11 @@ impl Pixelwise {
         Ok(Self { parameters, reduce, up })
     }
 
-    /// Maps `N x H x W x C`, the finest first, to `N x 2H x 2W x outputs` of the finest.
-    pub fn forward(&self, maps: &[Tensor]) -> Result<Tensor> {
+    /// Maps `N x h x w x C`, the finest first, of an input of `size` (H, W), to
+    /// `N x H' x W' x outputs`, H' and W' being H and W rounded up to even numbers. Behind maps
+    /// that begin at a stride of 2 the last stage makes that size, behind coarser ones (stride
+    /// 4 of vision transformers) a bilinear resize follows.
+    pub fn forward(&self, maps: &[Tensor], size: (usize, usize)) -> Result<Tensor> {
         let level = |i: usize| match self.reduce.get(i) {
             Some((weight, bias)) => conv_nhwc(&maps[i], weight, Some(bias), 1),
             None => Ok(maps[i].clone()),
@@ -72,7 +86,8 @@ impl Pixelwise {
                 x = (resize_bilinear_nhwc(&x, h, w, Corners::Areas)? + skip)?;
             }
         }
-        Ok(x)
+        let [height, width] = [size.0, size.1].map(|n| n.next_multiple_of(2));
+        resize_bilinear_nhwc(&x, height, width, Corners::Areas)
     }
 
     /// Takes a standardisation of each map's channels, `(x - mean) / std`, into the 1x1

@@ -2,6 +2,7 @@
 
 use crate::service::{Result, ServiceError, Virboard};
 use virboard_core::catalogue::{self, encoder::Encoder};
+use virboard_nn::load::describe;
 
 /// What is asked about a photo.
 #[derive(Debug, Clone, Default)]
@@ -81,7 +82,8 @@ impl Virboard {
                     .ok_or_else(|| ServiceError::NoHead { encoder: key.clone(), task: task.clone() })?;
                 let images = images(&task);
                 // Answers in another precision are other answers.
-                let precision = self.registry.precision().of_network(encoder.architecture);
+                let network = describe(encoder.architecture).map_err(virboard_lab::Error::from)?;
+                let precision = network.precision(self.registry.precision());
                 let head = if precision.is_default() { head } else { format!("{head}{}", precision.name()) };
                 let version = match second {
                     Some(sha256) if images == 2 => format!("{head}{}", sha256.get(..16).unwrap_or_default()),

@@ -142,7 +142,8 @@ mod tests {
         make: impl Fn(&mut crate::checkpoint::weights::Weights, &Device) -> Result<EfficientNetLite0>,
     ) -> EfficientNetLite0 {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/encoders/EfficientNetLite0.safetensors");
-        let mut weights = crate::checkpoint::open(&path, None).expect("it ships");
+        let mut weights =
+            crate::checkpoint::open(&path, None, crate::network::efficientnet_lite::FAMILY.layouts).expect("it ships");
         make(&mut weights, &Device::Cpu).expect("loaded")
     }
 

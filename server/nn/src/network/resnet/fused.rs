@@ -1,6 +1,6 @@
 //! A ResNet's forward pass on the CPU in fused convolutions and buffers that are kept.
 
-use super::{Bottleneck, Config, Layers};
+use super::layers::{Block, Config, Layers};
 use crate::Result;
 use crate::conv::Activation;
 use crate::cpu::{
@@ -27,7 +27,7 @@ struct Buffers<V> {
     stem: Vec<f32>,
     /// Outputs of a stage, and of the one before.
     stages: [Vec<V>; 2],
-    /// What lies between a bottleneck's convolutions.
+    /// What lies between a block's convolutions.
     narrow: [Vec<V>; 2],
     /// Values on their way from or to `f32`.
     wide: Vec<f32>,
@@ -63,7 +63,7 @@ impl<C: FusedConvolution> Fused<C> {
         let x = grown(&mut b.input, maps.pixels() * channels);
         read(input, |input| turn(input, height * width, channels, x))?;
 
-        let stem = &self.layers.conv1;
+        let stem = &self.layers.stem;
         let to = stem.output(maps);
         let size = to.pixels() * stem.outputs();
         let mut kept = keep.is_some().then(|| vec![0f32; size]);
@@ -87,7 +87,7 @@ impl<C: FusedConvolution> Fused<C> {
         let (mut from, mut free) = (first, second);
         for stage in &self.layers.stages {
             let to = stage.iter().fold(maps, |m, block| block.output(m));
-            let outputs = stage[0].conv3.outputs();
+            let outputs = stage[0].last.outputs();
             let size = to.pixels() * outputs;
             let x = all.last().map_or(&**from, |(kept, ..)| kept);
             let x = &x[..maps.pixels() * channels];
@@ -127,9 +127,9 @@ fn share_mut<'a, T>(x: &'a mut [T], range: &Range<usize>, images: usize) -> &'a 
     &mut x[range.start * size..range.end * size]
 }
 
-/// Runs all bottlenecks of a stage. Their sums stay in one place.
+/// Runs all blocks of a stage. Their sums stay in one place.
 fn run_stage<C: FusedConvolution>(
-    stage: &[Bottleneck<C>],
+    stage: &[Block<C>],
     x: &[C::Value],
     mut maps: Maps,
     out: &mut [C::Value],
@@ -137,36 +137,46 @@ fn run_stage<C: FusedConvolution>(
     scratch: &mut Scratch,
 ) {
     for (i, block) in stage.iter().enumerate() {
+        let (to, inner) = (block.output(maps), block.inside(maps));
         if let Some(conv) = &block.downsample {
             conv.run(x, maps, out, scratch);
+        } else if i == 0 {
+            out.copy_from_slice(x);
         }
-        let to = block.output(maps);
         let b = block.inner(if i == 0 { x } else { out }, maps, narrow, scratch);
-        block.conv3.add(b, to, Activation::Relu, out, scratch);
+        block.last.add(b, inner, Activation::Relu, out, scratch);
         maps = to;
     }
 }
 
-impl<C: FusedConvolution> Bottleneck<C> {
+impl<C: FusedConvolution> Block<C> {
     fn output(&self, maps: Maps) -> Maps {
-        self.conv2.output(self.conv1.output(maps))
+        self.last.output(self.inside(maps))
     }
 
-    /// The first two convolutions.
+    /// The size before the last convolution.
+    fn inside(&self, maps: Maps) -> Maps {
+        self.convs.iter().fold(maps, |maps, conv| conv.output(maps))
+    }
+
+    /// All convolutions but the last.
     fn inner<'a>(
         &self,
         x: &[C::Value],
-        maps: Maps,
+        mut maps: Maps,
         narrow: &'a mut [Vec<C::Value>; 2],
         scratch: &mut Scratch,
     ) -> &'a [C::Value] {
-        let [first, second] = narrow;
-        let inner = self.conv1.output(maps);
-        let a = grown(first, inner.pixels() * self.conv1.outputs());
-        self.conv1.run(x, maps, a, scratch);
-        let b = grown(second, self.conv2.output(inner).pixels() * self.conv2.outputs());
-        self.conv2.run(a, inner, b, scratch);
-        b
+        let [mut from, mut free] = narrow.each_mut();
+        let mut len = 0;
+        for (i, conv) in self.convs.iter().enumerate() {
+            let to = conv.output(maps);
+            let size = to.pixels() * conv.outputs();
+            conv.run(if i == 0 { x } else { &from[..len] }, maps, grown(free, size), scratch);
+            std::mem::swap(&mut from, &mut free);
+            (maps, len) = (to, size);
+        }
+        &from[..len]
     }
 }
 
@@ -181,18 +191,18 @@ fn groups(images: usize, values: usize) -> impl Iterator<Item = Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ResNet, random_weights};
     use super::*;
     use crate::encoder::{Encoder, Precision};
+    use crate::network::resnet::{ResNet, random_weights};
     use crate::network::test_networks::same_bits_in_any_batch;
     use crate::testing::{Random, assert_near, relative_error, values};
 
-    /// ResNet-50, a wide one and a narrow one that fills no vector.
-    fn configs() -> [Config; 3] {
+    /// A narrow one that fills no vector, a wide one, one of Caffe's and one of basic blocks.
+    fn configs() -> [Config; 4] {
         let narrow = Config { blocks: [1, 2, 1, 2], ..Config::torchvision(5, 3) };
         let wide = Config { blocks: [1, 1, 1, 1], ..Config::torchvision(64, 128) };
         let caffe = Config { stride_on_1x1: true, pool_bottom_right: true, ..Config::torchvision(8, 8) };
-        [narrow, wide, caffe]
+        [narrow, wide, caffe, Config::basic(7, [2, 1, 1, 2])]
     }
 
     #[test]

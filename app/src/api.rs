@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use virboard_core::leaderboard::Sheet;
 #[cfg(feature = "ssr")]
 use virboard_core::prediction::Predictions;
-use virboard_core::results::Probe;
 
 /// What is here of an encoder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,35 +58,6 @@ impl Overview {
     }
 }
 
-/// An epoch of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EpochPoint {
-    /// From 1.
-    pub epoch: u32,
-    /// Mean training loss.
-    pub train_loss: f64,
-    /// Test metric, where it was computed.
-    pub test_metric: Option<f64>,
-}
-
-/// The same features read in another way than by the task's head.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Opinion {
-    /// How they were read.
-    pub probe: Probe,
-    /// In the unit of the task's metric.
-    pub score: f64,
-}
-
-/// The run behind a score, and what other readers of the same features reached.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct RunDetail {
-    /// The run's epochs; none of an imported score.
-    pub epochs: Vec<EpochPoint>,
-    /// Scores of the nearest neighbours and of the logistic regression, where there are any.
-    pub opinions: Vec<Opinion>,
-}
-
 /// A page that is only read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
@@ -98,6 +68,10 @@ pub struct Content {
     /// Whether there is such a page.
     pub found: bool,
 }
+
+/// Version of the program that answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Version(pub &'static str);
 
 /// Tells the server that there is nothing at the asked address.
 #[derive(Clone)]

@@ -10,20 +10,22 @@ mod task;
 
 pub use address::Address;
 
-use crate::api::{Content, EncoderState, RunDetail, SamplePhoto};
+use crate::api::{Content, EncoderState, SamplePhoto};
 use crate::{choose, leaderboard};
 use maud::{Markup, html};
 use std::sync::Arc;
 use virboard_core::analysis::Alignment;
 use virboard_core::leaderboard::{Column, Sheet, Wish};
 use virboard_core::prediction::Prediction;
-use virboard_core::results::ResultCell;
+use virboard_core::run::{Run, Score};
 
 /// Scores and what can be run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Board {
-    /// The current score of each encoder and task.
-    pub results: Vec<ResultCell>,
+    /// The score by its head that counts of each encoder and task.
+    pub results: Vec<Score>,
+    /// The same by nearest neighbours and by logistic regression.
+    pub opinions: Vec<Score>,
     /// What is here of each encoder.
     pub encoders: Vec<EncoderState>,
     /// What is measured of how alike layers are.
@@ -45,8 +47,8 @@ pub struct Facts {
     pub board: Arc<Board>,
     /// The leaderboard's numbers.
     pub sheets: Arc<Vec<Sheet>>,
-    /// Runs behind the scores of the encoder that the page is about, by task.
-    pub runs: Vec<(String, RunDetail)>,
+    /// Runs behind the scores of the encoder that the page is about.
+    pub runs: Vec<Run>,
     /// What encoders say of sample photographs about the task that the page is about.
     pub examples: Vec<Example>,
 }

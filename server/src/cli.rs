@@ -20,7 +20,7 @@ use virboard_nn::encoder::Precision;
 
 /// Which frozen image encoder should you use?
 #[derive(Debug, Parser)]
-#[command(name = "virboard", version, about)]
+#[command(name = "virboard", version = crate::VERSION, about)]
 pub struct Cli {
     /// What to do; without one, the server starts.
     #[command(subcommand)]

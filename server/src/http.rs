@@ -58,7 +58,9 @@ struct Description;
 
 /// The REST routes with their description.
 fn rest() -> (Router<AppState>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::<AppState>::with_openapi(Description::openapi())
+    let mut description = Description::openapi();
+    crate::VERSION.clone_into(&mut description.info.version);
+    OpenApiRouter::<AppState>::with_openapi(description)
         .routes(routes!(api::create_predictions))
         .routes(routes!(api::list_encoders))
         .routes(routes!(api::list_tasks))

@@ -9,7 +9,6 @@ pub mod cost;
 pub mod datasets;
 pub mod error;
 pub mod estimate;
-pub mod evaluation;
 pub mod export;
 pub mod extract;
 pub mod fetch;
@@ -18,9 +17,11 @@ pub mod import;
 pub mod metrics;
 pub mod open_data;
 pub mod pictures;
+pub mod plan;
 pub mod predictions;
 pub mod samples;
 pub mod virb_config;
+pub mod worker;
 
 use crate::store::{Store, StoreError};
 use batcher::Batcher;
@@ -35,7 +36,7 @@ use virboard_core::catalogue::ENCODERS;
 use virboard_lab::data::Places;
 use virboard_lab::features::Cache;
 use virboard_lab::registry::Registry;
-use virboard_lab::work::evaluate::Folders;
+use virboard_lab::work::{Folders, Lab};
 use virboard_nn::encoder::Precision;
 
 /// Where everything lies.
@@ -72,10 +73,14 @@ impl Settings {
                 hashes: self.data.join("features"),
             },
             cache: Cache { folder: self.data.join("features"), limit: self.cache_limit },
-            heads: self.data.join("heads"),
-            runs: self.data.join("runs"),
-            predictions: self.data.join("predictions"),
+            data: self.data.clone(),
         }
+    }
+
+    /// What work has at hand.
+    pub fn lab(&self) -> virboard_lab::Result<Lab> {
+        let (folders, registry) = (self.folders(), Arc::new(self.registry()?));
+        Ok(Lab { folders, registry, version: crate::VERSION.to_owned() })
     }
 
     /// Checkpoints and sample encoders, ready to be loaded.
@@ -146,7 +151,7 @@ impl Virboard {
     /// Opens the data folder, cleans up after killed processes and starts the device's thread.
     pub async fn open(settings: &Settings) -> std::result::Result<Self, OpenError> {
         let store = settings.store().await?;
-        evaluation::clean_up(settings, &store).await?;
+        worker::clean_up(settings, &store).await?;
         let blobs = Blobs::open(&settings.data.join("uploads"))?;
         let registry = Arc::new(settings.registry()?);
         let folders = vec![settings.data.join("heads"), settings.samples.join("heads")];

@@ -1,9 +1,8 @@
 //! Everything that is kept in SQL. No other module has any.
 
-mod results;
-mod spreads;
-
-pub use results::{Epoch, NewRun, StoredResult};
+pub mod columns;
+mod runs;
+mod scores;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Row};
@@ -24,6 +23,9 @@ pub enum StoreError {
     /// The lock beside the database could not be taken.
     #[error("the database could not be locked while it is brought up to date: {0}")]
     Lock(String),
+    /// A column of a score holds something that this program does not understand.
+    #[error("the database holds a score whose `{0}` cannot be read. Was it written by a newer Virboard?")]
+    Column(&'static str),
     /// A row holds something that this program does not understand.
     #[error("the database holds {what} that cannot be read: {source}")]
     Content {
@@ -76,6 +78,7 @@ impl Store {
         let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
         sqlx::migrate!("../migrations").run(&pool).await?;
         let store = Self { pool };
+        store.fill_keys().await?;
         store.sync_catalogue().await?;
         Ok(store)
     }

@@ -53,6 +53,18 @@ fn bad_arguments_exit_with_two() {
 }
 
 #[test]
+fn the_version_names_the_commit() {
+    let data = tempfile::tempdir().expect("a folder");
+    let said = String::from_utf8(virboard(data.path(), &["--version"]).stdout).expect("text");
+    assert_eq!(said.trim(), format!("virboard {}", virboard::VERSION));
+    let (version, commit) = virboard::VERSION.split_once('+').unwrap_or((virboard::VERSION, ""));
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+    // An archive has no commit.
+    let repository = common::root().join(".git").exists();
+    assert_eq!(commit.len() == 12 && commit.bytes().all(|b| b.is_ascii_hexdigit()), repository, "{commit}");
+}
+
+#[test]
 fn a_used_address_is_explained() {
     let data = tempfile::tempdir().expect("a folder");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -56,10 +56,10 @@ async fn a_virb_tree_is_imported_and_its_linear_head_predicts() {
     let app = Virboard::open(&common::settings(data.path())).await.expect("it opens");
     let board = app.board().await.expect("read");
     let cell = board.results.iter().find(|r| r.encoder == "SWAV_800" && r.task == "Eurosat").expect("a cell");
-    assert!((cell.score - 0.91).abs() < 1e-12, "the best configuration is the answer");
-    assert_eq!((cell.provenance.source.name(), cell.provenance.protocol.name()), ("imported", "virb"));
+    assert!((cell.value - 0.91).abs() < 1e-12, "the best configuration is the answer");
+    assert_eq!((cell.evidence.source.name(), cell.evidence.protocol.name()), ("imported", "virb"));
     let depth = board.results.iter().find(|r| r.encoder == "PIRL_800").expect("a cell");
-    assert!((depth.score - 0.41).abs() < 1e-12);
+    assert!((depth.value - 0.41).abs() < 1e-12);
 
     let router = virboard::http::router(app, Path::new("no-site"), root().join("public"));
     for (path, wanted) in [

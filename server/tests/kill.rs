@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use virboard::store::Store;
-use virboard_core::results::ResultCell;
+use virboard_core::run::{Probe, Score};
 
 fn virboard(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_virboard"));
@@ -54,11 +54,13 @@ fn an_evaluation_can_be_killed_and_run_again() {
     let done = virboard(data.path()).args(arguments).output().expect("it runs");
     assert!(done.status.success());
     // On a fast machine the last of the killed ones had finished: then nothing was left to do.
-    let own = |r: &&ResultCell| r.encoder == "EfficientNetLite0" && r.task == "SamplePhotos";
+    let own = |r: &&Score| {
+        (r.encoder.as_str(), r.task.as_str(), r.evidence.probe) == ("EfficientNetLite0", "SamplePhotos", Probe::Head)
+    };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let again = runtime.block_on(async {
         let store = Store::open(&data.path().join("virboard.db")).await.expect("the database opens");
-        store.current_results().await.expect("read").iter().find(own).expect("a score").score
+        store.counting_scores().await.expect("read").iter().find(own).expect("a score").value
     });
     // The shipped score of the same run, undisturbed, is the same.
     let shipped = std::fs::read(root().join("server/samples/results.json")).expect("read");
@@ -76,7 +78,7 @@ fn an_evaluation_can_be_killed_and_run_again() {
     runtime.block_on(async {
         let store = Store::open(&data.path().join("virboard.db")).await.expect("the database opens");
         assert_eq!(store.running_jobs().await.expect("asked"), [], "no run is left running");
-        let results = store.current_results().await.expect("read");
+        let results = store.counting_scores().await.expect("read");
         assert_eq!(results.iter().filter(own).count(), 1);
     });
 }

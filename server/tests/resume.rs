@@ -47,14 +47,14 @@ fn collect(folder: &Path, root: &Path, into: &mut BTreeMap<String, Vec<u8>>) {
 }
 
 /// Epochs of every finished run, in order.
-fn curves(data: &Path) -> Vec<(String, Vec<virboard::store::Epoch>)> {
+fn curves(data: &Path) -> Vec<(String, Vec<virboard_core::run::Epoch>)> {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let store = virboard::store::Store::open(&data.join("virboard.db")).await.expect("it opens");
         let mut curves = Vec::new();
-        for row in store.all_results().await.expect("read") {
+        for row in store.all_scores().await.expect("read") {
             if let Some(run) = row.run {
-                let task = row.result.task.clone();
+                let task = row.task.clone();
                 curves.push((task, store.epochs_of(run).await.expect("read")));
             }
         }
@@ -167,10 +167,10 @@ fn another_precision_is_another_score() {
     assert_eq!((rounded.len(), own.len()), (exact, exact), "and stand beside the exact ones");
     let current = tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
         let store = virboard::store::Store::open(&data.path().join("virboard.db")).await.expect("opened");
-        store.current_results().await.expect("read")
+        store.counting_scores().await.expect("read")
     });
     let shown = current.iter().find(|r| r.encoder == "OpenNsfw" && r.task == "Eurosat").expect("a score");
-    assert!(!shown.provenance.configuration.contains("precision"), "the leaderboard shows the exact one");
+    assert!(!shown.evidence.configuration.contains("precision"), "the leaderboard shows the exact one");
     // It has no other precision: nothing is left to do.
     assert!(evaluate("f32", "EfficientNetLite0") > 1);
     assert_eq!(evaluate("bf16", "EfficientNetLite0"), 0);

@@ -11,5 +11,5 @@ pub mod catalogue;
 pub mod leaderboard;
 pub mod prediction;
 pub mod protocol;
-pub mod results;
+pub mod run;
 pub mod statistics;

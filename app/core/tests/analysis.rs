@@ -14,10 +14,10 @@ use virboard_core::analysis::standing::standings;
 use virboard_core::analysis::{Matrix, Suite};
 use virboard_core::catalogue::encoder::{Method, Pretraining};
 use virboard_core::catalogue::task::Category;
-use virboard_core::results::ResultCell;
+use virboard_core::run::Score;
 
 /// Places helps structural tasks, MoCo v2 helps pixel-wise ones, epochs and balance do nothing.
-fn planted() -> Vec<ResultCell> {
+fn planted() -> Vec<Score> {
     world(|encoder, task| {
         let structural = matches!(task.category, Category::ImageStructural | Category::PixelStructural);
         let pixel = matches!(task.category, Category::PixelSemantic | Category::PixelStructural);

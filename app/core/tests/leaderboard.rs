@@ -9,10 +9,10 @@ use virboard_core::catalogue::encoder::{Method, Pretraining};
 use virboard_core::catalogue::task::{Category, Metric};
 use virboard_core::leaderboard::{Column, Row, Sheet, Show, View, Wish};
 use virboard_core::protocol::Protocol;
-use virboard_core::results::ResultCell;
+use virboard_core::run::Score;
 use virboard_core::statistics::Interval;
 
-fn sheet(results: &[ResultCell]) -> Sheet {
+fn sheet(results: &[Score]) -> Sheet {
     Sheet::of(results, &[], Suite::Paper, |_| false)
 }
 
@@ -53,7 +53,7 @@ fn filters_narrow_and_ranks_stay() {
 #[test]
 fn scores_of_two_protocols_are_not_ranked_together() {
     let mut other = result("SWAV_800", "Pets", 0.9);
-    other.provenance.protocol = Protocol::Virb;
+    other.evidence.protocol = Protocol::Virb;
     let s = sheet(&[other, result("MoCov2_800", "Pets", 0.7), result("Random", "Pets", 0.2)]);
     let column = s.columns.iter().find(|c| c.key == "Pets").expect("a column");
     let rank = |key: &str| {
@@ -187,10 +187,10 @@ fn advice_follows_the_wish() {
 fn uncertain_scores_make_places_uncertain() {
     let scores = [("SWAV_800", 0.52), ("MoCov2_800", 0.50), ("Random", 0.10)];
     let tasks = ["Pets", "CIFAR-100", "dtd"];
-    let cells = |half: f64| -> Vec<ResultCell> {
+    let cells = |half: f64| -> Vec<Score> {
         let cell = |e: &str, t: &str, s: f64| {
             let interval = (half > 0.0).then_some(Interval { low: s - half, high: s + half });
-            ResultCell { interval, ..result(e, t, s) }
+            Score { interval, ..result(e, t, s) }
         };
         tasks.iter().flat_map(|t| scores.map(|(e, s)| cell(e, t, s))).collect()
     };

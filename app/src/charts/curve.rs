@@ -1,16 +1,16 @@
 //! The curve of a run: training loss and test metric per epoch.
 
 use super::at;
-use crate::api::EpochPoint;
 use maud::{Markup, html};
 use virboard_core::catalogue::task::Metric;
+use virboard_core::run::Epoch;
 
 const WIDTH: f64 = 220.0;
 const HEIGHT: f64 = 56.0;
 
 /// A small curve of a run's epochs.
 #[must_use]
-pub fn curve(points: &[EpochPoint], metric: Metric) -> Markup {
+pub fn curve(points: &[Epoch], metric: Metric) -> Markup {
     let loss: Vec<f64> = points.iter().map(|p| p.train_loss).collect();
     let test: Vec<f64> = points.iter().filter_map(|p| p.test_metric).collect();
     let (Some(first), Some(last)) = (loss.first(), loss.last()) else {

@@ -1,5 +1,6 @@
 //! What stands above and below every page.
 
+use crate::api::Version;
 use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::use_location;
@@ -52,11 +53,15 @@ fn choose(event: &web_sys::MouseEvent, theme: &str) {
 /// Where the numbers come from.
 #[component]
 pub fn Footer() -> impl IntoView {
+    // The server knows; the browser is told.
+    let version =
+        SharedValue::new(|| use_context::<Version>().map_or_else(String::new, |v| v.0.to_owned())).into_inner();
     view! {
         <footer class="footer">
             <p>
                 "Benchmark: ViRB, Kotar et al., ICCV 2021 (arXiv 2103.14005). Every score is measured or imported and says how. "
                 <a href="/api/openapi.json" rel="external">"REST interface"</a>
+                <span class="version">" Virboard " {version}</span>
             </p>
         </footer>
     }

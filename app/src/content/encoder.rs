@@ -2,7 +2,6 @@
 
 use super::parts::{crumbs, unit};
 use super::{Board, Facts, Page};
-use crate::api::{EpochPoint, Opinion, RunDetail};
 use crate::charts::{curve, figure};
 use maud::{Markup, html};
 use virboard_core::analysis::profile::{Profile, profile};
@@ -11,7 +10,7 @@ use virboard_core::analysis::{Bar, Marks, Matrix, Panel, Suite};
 use virboard_core::catalogue::encoder::{Encoder, EncoderRole, Licence, Method};
 use virboard_core::catalogue::task::{Category, Task, TaskRole};
 use virboard_core::catalogue::{TASKS, encoder};
-use virboard_core::results::{Probe, ResultCell};
+use virboard_core::run::{Probe, Score};
 
 /// The page.
 pub fn page(key: &str, facts: &Facts) -> Option<Page> {
@@ -173,24 +172,23 @@ fn scores(e: &Encoder, facts: &Facts) -> Markup {
     }
 }
 
-fn row(t: &Task, r: &ResultCell, facts: &Facts) -> Markup {
+fn row(t: &Task, r: &Score, facts: &Facts) -> Markup {
     let place = facts.place(&r.encoder, t.key).filter(|(column, row)| column.rank(*row) > 0);
     let unit = unit(t);
-    let p = &r.provenance;
+    let p = &r.evidence;
     let short = |hash: &str| match hash {
         "" => "not known".to_owned(),
         hash => hash.chars().take(12).collect::<String>(),
     };
-    let nothing = RunDetail::default();
-    let run = facts.runs.iter().find(|(task, _)| task == t.key).map_or(&nothing, |(_, run)| run);
-    let epochs: &[EpochPoint] = &run.epochs;
+    let epochs = facts.runs.iter().find(|run| run.score.task == t.key).map_or(&[][..], |run| &run.epochs);
+    let opinions = facts.board.opinions.iter().filter(|o| o.encoder == r.encoder && o.task == t.key);
     html! {
         tr id=(t.key) {
             th scope="row" { a href={ "/tasks/" (t.key) } { (t.name) } span.about { (t.category.name()) } }
-            td { strong { (t.metric.format(r.score)) (unit) } (firm(t, r)) span.about title=(t.metric.help()) { (t.metric.name()) } }
+            td { strong { (t.metric.format(r.value)) (unit) } (firm(t, r)) span.about title=(t.metric.help()) { (t.metric.name()) } }
             td { @if let Some(c) = r.constant { (t.metric.format(c)) (unit) } }
             td { @if let Some((column, row)) = place { (column.rank(row)) " of " (column.of(row)) @if let Some((low, high)) = column.rank_between(row) { span.about { (low) @if high > low { "–" (high) } " in 95 %" } } } @else { "–" } }
-            td { @for o in &run.opinions { (opinion(t, o)) } (curve(epochs, t.metric)) }
+            td { @for o in opinions { (opinion(t, o)) } (curve(epochs, t.metric)) }
             td.evidence {
                 span.tag { (p.source.name()) } " " span.tag { (p.protocol.name()) " protocol" } " "
                 "weights " (short(&p.encoder_sha256)) ", data " (short(&p.dataset_sha256)) ", seed " (p.seed) ", " (p.device)
@@ -202,16 +200,16 @@ fn row(t: &Task, r: &ResultCell, facts: &Facts) -> Markup {
 }
 
 /// Where a score lies when test samples are drawn anew.
-fn firm(t: &Task, r: &ResultCell) -> Markup {
+fn firm(t: &Task, r: &Score) -> Markup {
     html! {
         @if let Some(i) = r.interval {
-            span.about title={ "95 % of draws of the " (r.provenance.test_samples) " test samples" } { (t.metric.format(i.low)) " to " (t.metric.format(i.high)) }
+            span.about title={ "95 % of draws of the " (r.evidence.test_samples) " test samples" } { (t.metric.format(i.low)) " to " (t.metric.format(i.high)) }
         }
     }
 }
 
 /// What another reader of the same features reached, under the head's score.
-fn opinion(t: &Task, o: &Opinion) -> Markup {
-    let name = if o.probe == Probe::Knn { "neighbours" } else { "regression" };
-    html! { span.about { (name) " " (t.metric.format(o.score)) (unit(t)) } }
+fn opinion(t: &Task, o: &Score) -> Markup {
+    let name = if o.evidence.probe == Probe::Knn { "neighbours" } else { "regression" };
+    html! { span.about { (name) " " (t.metric.format(o.value)) (unit(t)) } }
 }

@@ -12,12 +12,12 @@ use virboard_core::catalogue::task::{Task, TaskRole};
 use virboard_core::catalogue::{encoder, task};
 use virboard_core::leaderboard::Column;
 use virboard_core::protocol::Protocol;
-use virboard_core::results::ResultCell;
+use virboard_core::run::Score;
 
 /// The page.
 pub fn page(key: &str, facts: &Facts) -> Option<Page> {
     let t = task(key)?;
-    let results: Vec<&ResultCell> = facts.board.results.iter().filter(|r| r.task == t.key).collect();
+    let results: Vec<&Score> = facts.board.results.iter().filter(|r| r.task == t.key).collect();
     let suite = if t.role == TaskRole::Sample { Suite::Sample } else { Suite::Paper };
     let body = html! {
         (crumbs(&[("/", "Leaderboard")], t.category.name()))
@@ -69,11 +69,11 @@ fn name(key: &str) -> String {
 
 /// The encoders with a score, the best first; scores by ViRB's own protocol in a list of their
 /// own, for they cannot be compared with the others.
-fn standing(t: &Task, results: &[&ResultCell], facts: &Facts) -> Markup {
+fn standing(t: &Task, results: &[&Score], facts: &Facts) -> Markup {
     let of = |protocol: Protocol| {
         let mut own: Vec<Stand<'_>> = results
             .iter()
-            .filter(|r| r.provenance.protocol == protocol)
+            .filter(|r| r.evidence.protocol == protocol)
             .filter_map(|cell| facts.place(&cell.encoder, t.key).map(|(column, row)| Stand { cell, column, row }))
             .collect();
         own.sort_by_key(|s| s.column.rank(s.row));
@@ -97,7 +97,7 @@ fn standing(t: &Task, results: &[&ResultCell], facts: &Facts) -> Markup {
 
 /// A score in its place.
 struct Stand<'a> {
-    cell: &'a ResultCell,
+    cell: &'a Score,
     column: &'a Column,
     row: usize,
 }
@@ -110,7 +110,7 @@ impl Stand<'_> {
                 a href={ "/encoders/" (self.cell.encoder) "#" (t.key) } { (name(&self.cell.encoder)) }
                 span.bar aria-hidden="true" { i style=(format!("width: {:.0}%", 6.0 + 94.0 * self.column.heat(self.row))) {} }
                 span.score {
-                    (t.metric.format(self.cell.score)) (unit(t))
+                    (t.metric.format(self.cell.value)) (unit(t))
                     @if let Some(i) = self.cell.interval { span.about title="95 % of draws of test samples" { " " (t.metric.format(i.low)) "–" (t.metric.format(i.high)) } }
                     @if self.column.virb(self.row) { sup title="ViRB’s own protocol" { "v" } }
                 }
@@ -120,12 +120,12 @@ impl Stand<'_> {
 }
 
 /// Scores beside each other, of the protocol that has more of them.
-fn distribution(t: &Task, results: &[&ResultCell]) -> Option<Panel> {
-    let most = Protocol::of_most(results.iter().map(|r| r.provenance.protocol));
-    let results: Vec<&ResultCell> = results.iter().filter(|r| r.provenance.protocol == most).copied().collect();
-    let base = results.iter().find(|r| r.encoder == "Supervised").map(|r| r.score);
-    let middle = base.unwrap_or_else(|| results.iter().map(|r| r.score).sum::<f64>() / results.len() as f64);
-    let dots = results.iter().map(|r| (name(&r.encoder), r.score - middle)).collect();
+fn distribution(t: &Task, results: &[&Score]) -> Option<Panel> {
+    let most = Protocol::of_most(results.iter().map(|r| r.evidence.protocol));
+    let results: Vec<&Score> = results.iter().filter(|r| r.evidence.protocol == most).copied().collect();
+    let base = results.iter().find(|r| r.encoder == "Supervised").map(|r| r.value);
+    let middle = base.unwrap_or_else(|| results.iter().map(|r| r.value).sum::<f64>() / results.len() as f64);
+    let dots = results.iter().map(|r| (name(&r.encoder), r.value - middle)).collect();
     let zero = if base.is_some() { "0 is Supervised" } else { "0 is the mean" };
     let y =
         format!("{}{}, {zero}", t.metric.name(), if t.metric.higher_is_better() { "" } else { " (less is better)" });
@@ -218,32 +218,11 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use virboard_core::leaderboard::Sheet;
-    use virboard_core::results::{Probe, Provenance, Source};
+    use virboard_core::run::Evidence;
 
-    fn cell(encoder: &str, score: f64, protocol: Protocol) -> ResultCell {
-        let provenance = Provenance {
-            source: Source::Imported,
-            encoder_sha256: String::new(),
-            dataset_sha256: String::new(),
-            probe: Probe::Head,
-            protocol,
-            selected: true,
-            configuration: String::new(),
-            seed: 0,
-            device: "cpu".into(),
-            version: String::new(),
-            finished_at: 0,
-            seconds: 0.0,
-            test_samples: 1,
-        };
-        ResultCell {
-            encoder: encoder.into(),
-            task: "CIFAR-100".into(),
-            score,
-            interval: None,
-            constant: None,
-            provenance,
-        }
+    fn cell(encoder: &str, score: f64, protocol: Protocol) -> Score {
+        let evidence = Evidence { protocol, selected: true, test_samples: 1, ..Evidence::default() };
+        Score { encoder: encoder.into(), task: "CIFAR-100".into(), value: score, evidence, ..Score::default() }
     }
 
     #[test]

@@ -102,12 +102,6 @@ pub enum Error {
         /// Key of the encoder.
         encoder: String,
     },
-    /// A task has no training of its own.
-    #[error("{task} is a test of another task's head; it is not trained")]
-    NotTrained {
-        /// Key of the task.
-        task: String,
-    },
     /// Too few samples are there for one batch.
     #[error("{samples} training samples of {task} make no batch of {batch}; choose a smaller batch_size")]
     NoBatch {
@@ -150,6 +144,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Something that is sent or kept as JSON is not as it should be.
+    #[error("{what} cannot be written or read as JSON: {source}")]
+    Json {
+        /// What it is, such as `settings`.
+        what: &'static str,
+        /// Where and why.
+        source: serde_json::Error,
+    },
     /// The caller asked to stop.
     #[error("stopped on request")]
     Cancelled,
@@ -160,6 +162,11 @@ impl Error {
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let io = virboard_nn::Error::io(path);
         move |source| io(source).into()
+    }
+
+    /// An error of JSON with what it is of.
+    pub fn json(what: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
+        move |source| Self::Json { what, source }
     }
 
     /// Whether the disk is full, which ends every other work too.

@@ -1,6 +1,6 @@
 //! How long work tells what it does and learns that it should stop.
 
-use serde::{Deserialize, Serialize};
+use virboard_core::run::{Epoch, Evidence};
 
 /// Receives progress. All methods have defaults, so `&()` is a silent listener.
 pub trait Progress: Sync {
@@ -8,8 +8,17 @@ pub trait Progress: Sync {
     fn begin(&self, _step: &str, _total: u64) {}
     /// `done` parts of the current step are done.
     fn advance(&self, _done: u64) {}
-    /// An epoch of the `member`-th of the configurations that are trained side by side ended.
-    fn epoch(&self, _member: usize, _epoch: &EpochReport) {}
+    /// An epoch, of `of`, of the `member`-th of the configurations that are trained side by side
+    /// ended.
+    fn epoch(&self, _member: usize, _epoch: &Epoch, _of: u32) {}
+    /// Something that people may want to know, as a sentence.
+    fn say(&self, _sentence: &str) {}
+    /// The trainings of an encoder on a task that are about to begin, with all that is known of
+    /// them beforehand. Whoever keeps records enters them here, or answers `false` where all of
+    /// them have been done before, and then the work ends.
+    fn runs(&self, _encoder: &str, _task: &str, _runs: &[Evidence]) -> bool {
+        true
+    }
     /// Whether the work should stop soon.
     fn cancelled(&self) -> bool {
         false
@@ -17,17 +26,3 @@ pub trait Progress: Sync {
 }
 
 impl Progress for () {}
-
-/// What an epoch brought.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct EpochReport {
-    /// Number of the epoch, from 1.
-    pub epoch: u32,
-    /// Number of epochs in all.
-    pub of: u32,
-    /// Mean training loss.
-    pub train_loss: f64,
-    /// The task's metric on the test set (on the held-out samples, where some are held out),
-    /// where it was computed.
-    pub test_metric: Option<f64>,
-}

@@ -13,10 +13,10 @@ pub mod truth;
 pub mod views;
 
 pub use answer::score_batch;
-pub use configuration::{Configuration, Selection};
+pub use configuration::{BATCH, Configuration, Selection};
 
 use crate::head::{Head, HeadSpec};
-use crate::progress::{EpochReport, Progress};
+use crate::progress::Progress;
 use crate::score::metric::{SampleScore, Scoring, interval, score};
 use crate::{Error, Result};
 use bank::{Bank, Lesson};
@@ -27,6 +27,7 @@ use source::Source;
 use std::collections::BTreeMap;
 use std::path::Path;
 use virboard_core::protocol::Protocol;
+use virboard_core::run::Epoch;
 use virboard_core::statistics::Interval;
 use virboard_nn::optimiser::Optimiser;
 use virboard_nn::schedule::Position;
@@ -40,7 +41,7 @@ pub struct Member {
     /// What.
     pub head: Head,
     pub(crate) optimiser: Optimiser,
-    pub(crate) curve: Vec<EpochReport>,
+    pub(crate) curve: Vec<Epoch>,
     pub(crate) best: Option<Best>,
 }
 
@@ -62,7 +63,7 @@ impl Member {
 
     /// Its epochs so far.
     #[must_use]
-    pub fn curve(&self) -> &[EpochReport] {
+    pub fn curve(&self) -> &[Epoch] {
         &self.curve
     }
 
@@ -147,7 +148,7 @@ pub fn train(
         None => 0,
     };
     for (i, member) in members.iter().enumerate() {
-        member.curve.iter().for_each(|report| progress.epoch(i, report));
+        member.curve.iter().for_each(|epoch| progress.epoch(i, epoch, common.epochs));
     }
     let n = parts.trained.len() * common.repeats.max(1) as usize;
     let batches = if aim.drop_last { n / common.batch_size } else { n.div_ceil(common.batch_size) };
@@ -212,35 +213,29 @@ pub fn train(
             // Heads on vectors are tested in no time; decoders only now and then.
             let due = !member.head.needs_maps() || number % 2 == 0 || number == common.epochs;
             let all: Vec<usize>;
-            let (source, indices) = match &parts.held_out {
-                Some((source, held)) => (*source, held.as_slice()),
-                None => {
-                    all = (0..parts.test.len()).collect();
-                    (parts.test, all.as_slice())
-                }
+            let (source, indices) = if let Some((source, held)) = &parts.held_out {
+                (*source, held.as_slice())
+            } else {
+                all = (0..parts.test.len()).collect();
+                (parts.test, all.as_slice())
             };
             let exam = Exam { source, indices, aim, configuration: &common };
             let metric = if due { Some(exam.test(&member.head, &statistics, progress)?.1) } else { None };
-            if let (Some(metric), true) = (metric, parts.held_out.is_some()) {
-                if member.best.as_ref().is_none_or(|b| aim.scoring.metric.is_better(metric, b.metric)) {
-                    let copy = |(name, var): (&String, &candle_core::Var)| Ok((name.clone(), var.as_tensor().copy()?));
-                    let tensors = member.head.parameters().all().map(copy).collect::<Result<_>>()?;
-                    member.best = Some(Best { epoch: number, metric, tensors });
-                }
+            if let (Some(metric), true) = (metric, parts.held_out.is_some())
+                && member.best.as_ref().is_none_or(|b| aim.scoring.metric.is_better(metric, b.metric))
+            {
+                let copy = |(name, var): (&String, &candle_core::Var)| Ok((name.clone(), var.as_tensor().copy()?));
+                let tensors = member.head.parameters().all().map(copy).collect::<Result<_>>()?;
+                member.best = Some(Best { epoch: number, metric, tensors });
             }
             let train_loss = loss / seen as f64;
             if !train_loss.is_finite() {
                 let HeadSpec { task, encoder, .. } = member.head.spec.clone();
                 return Err(Error::Diverged { task, encoder, epoch: number });
             }
-            let report = EpochReport {
-                epoch: number,
-                of: common.epochs,
-                train_loss,
-                test_metric: metric.filter(|m| m.is_finite()),
-            };
-            member.curve.push(report);
-            progress.epoch(i, &report);
+            let done = Epoch { epoch: number, train_loss, test_metric: metric.filter(|m| m.is_finite()) };
+            member.curve.push(done);
+            progress.epoch(i, &done, common.epochs);
         }
         if let Some(keep) = keep {
             state::save(keep.path, keep.identity, epoch + 1, members)?;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use virboard_core::catalogue::task::{Metric, OutputKind};
 use virboard_core::protocol::Protocol;
+use virboard_core::run::Epoch;
 use virboard_lab::data::{Dataset, Sample, Split, Target};
 use virboard_lab::features::{Cache, FeatureSet, Kind, Request};
 use virboard_lab::head::{Architecture, Head, HeadSpec, Label, RawOutput};
-use virboard_lab::progress::{EpochReport, Progress};
+use virboard_lab::progress::Progress;
 use virboard_lab::registry::Registry;
 use virboard_lab::scene::{CLASSES, Scene};
 use virboard_lab::score::metric::Scoring;
@@ -93,7 +94,7 @@ fn narrow() -> LoadedEncoder {
 struct Losses(Mutex<Vec<f64>>);
 
 impl Progress for Losses {
-    fn epoch(&self, _member: usize, report: &EpochReport) {
+    fn epoch(&self, _member: usize, report: &Epoch, _of: u32) {
         self.0.lock().expect("not poisoned").push(report.train_loss);
     }
 }
@@ -198,7 +199,7 @@ fn a_decoder_learns_repeats_and_survives_its_file() {
 struct StopAfter(u32, Mutex<u32>);
 
 impl Progress for StopAfter {
-    fn epoch(&self, _member: usize, report: &EpochReport) {
+    fn epoch(&self, _member: usize, report: &Epoch, _of: u32) {
         *self.1.lock().expect("not poisoned") = report.epoch;
     }
 

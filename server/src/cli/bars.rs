@@ -1,9 +1,9 @@
 //! Progress for people.
 
-use crate::service::evaluation::Listener;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Mutex;
-use virboard_lab::progress::{EpochReport, Progress};
+use virboard_core::run::Epoch;
+use virboard_lab::progress::Progress;
 
 /// Progress bars on a terminal, plain lines elsewhere.
 #[derive(Default)]
@@ -34,25 +34,19 @@ impl Progress for Bars {
         }
     }
 
-    fn epoch(&self, _member: usize, e: &EpochReport) {
+    fn epoch(&self, _member: usize, e: &Epoch, of: u32) {
         let metric = e.test_metric.map_or_else(String::new, |m| format!(", metric {m:.4}"));
-        let line = format!("  epoch {}/{}: loss {:.4}{metric}", e.epoch, e.of, e.train_loss);
+        let line = format!("  epoch {}/{}: loss {:.4}{metric}", e.epoch, of, e.train_loss);
         let Ok(bar) = self.bar.lock() else { return };
         match bar.as_ref() {
             Some(bar) if !bar.is_hidden() => bar.set_message(line),
             // Two hundred epochs of a linear head would be two hundred lines.
-            _ if e.of <= 20 || e.epoch.is_multiple_of(20) => eprintln!("{line}"),
+            _ if of <= 20 || e.epoch.is_multiple_of(20) => eprintln!("{line}"),
             _ => {}
         }
     }
-}
 
-impl Listener for Bars {
-    fn job(&self, number: usize, of: usize, encoder: &str, task: &str) {
-        eprintln!("[{number}/{of}] {encoder} on {task}");
-    }
-
-    fn done_before(&self, encoder: &str, task: &str) {
-        eprintln!("{encoder} on {task}: done before; --again does it anew");
+    fn say(&self, sentence: &str) {
+        eprintln!("{sentence}");
     }
 }

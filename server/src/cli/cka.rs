@@ -6,8 +6,7 @@ use crate::service::{Settings, alignments};
 use clap::Args;
 use std::path::PathBuf;
 use virboard_core::analysis::Alignment;
-use virboard_lab::work::cka::layers;
-use virboard_lab::work::encode::pictures;
+use virboard_lab::work::{self, Record, Work};
 
 /// Options of the comparison.
 #[derive(Debug, Args)]
@@ -45,30 +44,16 @@ impl Cka {
         }
         let folder = alignments::folder(&settings.data);
         let (json, keep) = (self.json, self.keep);
-        let work = move || -> Result<Vec<Alignment>, virboard_lab::Error> {
-            let registry = settings.registry()?;
-            let mut files = pictures(&self.images)?;
-            files.truncate(self.limit.max(2));
-            if files.len() < 2 {
-                return Err(virboard_lab::Error::Unsupported("at least two pictures are needed".to_owned()));
-            }
-            let bars = Bars::default();
-            let of = |key: &str| layers(&*registry.get(key)?, &files, self.side, registry.device(), &bars);
-            let one = |(first, second): (String, String)| {
-                let a = of(&first)?;
-                let b = if first == second { None } else { Some(of(&second)?) };
-                let b = b.as_ref().unwrap_or(&a);
-                Ok(Alignment {
-                    encoders: (first, second),
-                    images: files.len(),
-                    rows: a.names.clone(),
-                    columns: b.names.clone(),
-                    cka: a.grams.iter().map(|x| b.grams.iter().map(|y| x.cka(y)).collect()).collect(),
-                })
+        let work = move || -> Result<Vec<Record>, virboard_lab::Error> {
+            let (lab, bars) = (settings.lab()?, Bars::default());
+            let one = |encoders| {
+                let images = self.images.clone();
+                work::cka::Cka { encoders, images, limit: self.limit, side: self.side }.run(&lab, &bars)
             };
             pairs.into_iter().map(one).collect()
         };
-        for alignment in tokio::task::spawn_blocking(work).await?? {
+        for record in tokio::task::spawn_blocking(work).await?? {
+            let alignment: Alignment = serde_json::from_value(record.found)?;
             print(&alignment, json)?;
             if keep {
                 let path = alignments::keep(&folder, &alignment)?;

@@ -6,9 +6,7 @@ use crate::service::Settings;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use virboard_core::catalogue::encoder::Format;
-use virboard_lab::work::encode;
-use virboard_nn::device;
-use virboard_nn::load::load_any;
+use virboard_lab::work::{Work, encode};
 
 /// Options of an encoding.
 #[derive(Debug, Args)]
@@ -61,12 +59,10 @@ impl Layout {
 impl Encode {
     /// Encodes and writes the file.
     pub async fn run(self, settings: Settings) -> Result<(), Failure> {
-        let work = move || -> Result<(), Failure> {
-            let device = device::open(&settings.device)?;
-            let encoder = load_any(&self.checkpoint, self.format.format(), &device, settings.precision)?;
-            let files = encode::pictures(&self.images)?;
-            Ok(encode::encode(&encoder, &files, &self.layers, &self.out, &device, &Bars::default())?)
-        };
-        tokio::task::spawn_blocking(work).await?
+        let format = self.format.format();
+        let Self { checkpoint, images, layers, out, .. } = self;
+        let work = encode::Encode { checkpoint, format, images, layers, out };
+        tokio::task::spawn_blocking(move || work.run(&settings.lab()?, &Bars::default())).await??;
+        Ok(())
     }
 }

@@ -5,15 +5,18 @@ use super::bars::Bars;
 use crate::service::Settings;
 use crate::service::cost::{Grid, Rates};
 use crate::service::estimate::{estimate, pictures_per_second};
-use crate::service::evaluation::{self, Done, Evaluated, EvaluationError, Request, Workshop};
+use crate::service::plan::{self, Plan, PlanError, Request};
 use crate::service::virb_config::{self, TaskPlan};
+use crate::service::worker::{self, Done, WorkError, Worker};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use virboard_core::catalogue::task::{OutputKind, TaskRole};
-use virboard_core::catalogue::{TASKS, encoder};
+use virboard_core::catalogue::{TASKS, encoder, task};
 use virboard_core::protocol::Protocol;
+use virboard_core::run::Run;
 use virboard_lab::registry::Registry;
 use virboard_lab::train::Selection;
+use virboard_lab::work::{Job, Work};
 
 /// Options of an evaluation.
 #[derive(Debug, Args)]
@@ -103,7 +106,7 @@ impl Evaluate {
         for seed in &self.seed {
             let mut plans = match &self.config {
                 Some(path) => virb_config::tasks(path, *seed, protocol, selection)?,
-                None => evaluation::published_tasks(named(&self.tasks).as_deref(), *seed, protocol)?,
+                None => plan::published_tasks(named(&self.tasks).as_deref(), *seed, protocol)?,
             };
             if let Some(selection) = selection {
                 plans.iter_mut().flat_map(|p| &mut p.configurations).for_each(|c| c.selection = selection);
@@ -121,17 +124,16 @@ impl Evaluate {
             skip_missing: self.tasks.iter().any(|t| t == "all"),
             skip_broken: self.skip_broken,
             probes: !self.no_probes,
-            again: self.again,
         };
-        let done = evaluate(settings, request, self.plan).await?;
         if self.plan {
-            return Ok(());
+            return show_plan(settings, request).await;
         }
+        let done = evaluate(settings, request, self.again).await?;
         if self.json {
-            let results: Vec<_> = done.finished.iter().map(|d| &d.result).collect();
-            println!("{}", serde_json::to_string_pretty(&results)?);
+            let scores: Vec<_> = done.runs.iter().map(|r| &r.score).collect();
+            println!("{}", serde_json::to_string_pretty(&scores)?);
         } else {
-            print!("{}", table(&done.finished));
+            print!("{}", table(&done.runs));
         }
         match done.failures.len() {
             0 => Ok(()),
@@ -167,69 +169,90 @@ fn listed(path: &std::path::Path, settings: &mut Settings) -> Result<Vec<String>
     Ok(keys)
 }
 
-/// Plans, says what is planned, and evaluates with progress bars.
-pub async fn evaluate(settings: Settings, request: Request, only_plan: bool) -> Result<Done, EvaluationError> {
-    let store = settings.store().await?;
-    evaluation::clean_up(&settings, &store).await?;
-    let runtime = tokio::runtime::Handle::current();
-    let work = move || {
-        let registry: Registry = settings.registry()?;
-        let plan = evaluation::plan(&settings, &registry, &request)?;
-        for missing in &plan.missing {
-            eprintln!("missing: {missing}");
+/// Plans, and says what is missing.
+fn planned(settings: &Settings, registry: &Registry, request: &Request) -> Result<Plan, PlanError> {
+    let plan = plan::plan(settings, registry, request)?;
+    for missing in &plan.missing {
+        eprintln!("missing: {missing}");
+    }
+    Ok(plan)
+}
+
+/// Says how long a plan will take.
+fn announce(registry: &Registry, plan: &Plan) -> virboard_lab::Result<()> {
+    let estimate = estimate(registry, plan)?;
+    eprintln!("{} jobs; {estimate} on {}", plan.work.len(), virboard_nn::device::name(registry.device()));
+    Ok(())
+}
+
+/// Says what would be done and what the whole grid costs.
+async fn show_plan(settings: Settings, request: Request) -> Result<(), Failure> {
+    let work = move || -> Result<(), Failure> {
+        let registry = settings.registry()?;
+        let plan = planned(&settings, &registry, &request)?;
+        announce(&registry, &plan)?;
+        for work in &plan.work {
+            println!("{}: {} configurations", work.title(), work.configurations.len());
         }
-        let paper = plan.jobs.iter().any(|j| TASKS.iter().any(|t| t.key == j.task && t.role != TaskRole::Sample));
-        if only_plan || paper {
-            let estimate = estimate(&registry, &plan)?;
-            eprintln!("{} jobs; {estimate} on {}", plan.jobs.len(), virboard_nn::device::name(registry.device()));
-        }
-        if only_plan {
-            for job in &plan.jobs {
-                println!("{} on {}: {} configurations", job.encoder, job.task, job.configurations.len());
-            }
-            let pictures = pictures_per_second(&registry)?;
-            println!(
-                "\nThe whole grid with nothing there yet, at {pictures:.0} pictures a second here, and on one H100 as \
-                 assumed in docs/benchmarks.md:\n"
-            );
-            println!("{}", Grid { here: Rates::cpu(pictures) });
-            return Ok(Done::default());
-        }
-        let listener = Bars::default();
-        let workshop = Workshop {
-            settings: &settings,
-            store: &store,
-            registry: &registry,
-            runtime: &runtime,
-            listener: &listener,
-        };
-        workshop.run_all(&plan.jobs, request.again)
+        let pictures = pictures_per_second(&registry)?;
+        println!(
+            "\nThe whole grid with nothing there yet, at {pictures:.0} pictures a second here, and on one H100 as \
+             assumed in docs/benchmarks.md:\n"
+        );
+        println!("{}", Grid { here: Rates::cpu(pictures) });
+        Ok(())
     };
     tokio::task::spawn_blocking(work).await?
 }
 
+/// Plans and evaluates with progress bars.
+pub async fn evaluate(settings: Settings, request: Request, again: bool) -> Result<Done, Failure> {
+    let store = settings.store().await?;
+    worker::clean_up(&settings, &store).await?;
+    let runtime = tokio::runtime::Handle::current();
+    let work = move || -> Result<Done, Failure> {
+        let lab = settings.lab()?;
+        let plan = planned(&settings, &lab.registry, &request)?;
+        if plan.work.iter().any(|w| TASKS.iter().any(|t| t.key == w.task && t.role != TaskRole::Sample)) {
+            announce(&lab.registry, &plan)?;
+        }
+        let jobs: Vec<Job> = plan.work.iter().map(Job::of).collect::<Result<_, _>>()?;
+        let progress = &Bars::default();
+        Ok(Worker { lab: &lab, store: &store, runtime: &runtime, progress }.run_all(&jobs, again)?)
+    };
+    tokio::task::spawn_blocking(work).await.map_err(WorkError::Ended)?
+}
+
+/// A value of a task's metric with its unit, as people read it.
+fn shown(key: &str, value: f64) -> String {
+    task(key).map_or_else(String::new, |task| {
+        let unit = if task.metric.is_share() { "%" } else { task.unit };
+        format!("{} {unit}", task.metric.format(value))
+    })
+}
+
 /// Scores as a table for people.
 #[must_use]
-pub fn table(done: &[Evaluated]) -> String {
+pub fn table(runs: &[Run]) -> String {
     use std::fmt::Write;
     let mut out = format!(
         "{:18} {:30} {:26} {:>10} {:>10} {:>9}\n",
         "encoder", "task", "configuration", "score", "constant", "seconds"
     );
-    for Evaluated { result, .. } in done {
-        let p = &result.provenance;
-        let constant = result.constant.map_or_else(|| "-".to_owned(), |v| evaluation::shown(&result.task, v));
-        let said: serde_json::Value = serde_json::from_str(&p.configuration).unwrap_or_default();
-        let mark = if p.selected { "" } else { " (not chosen)" };
+    for Run { score, .. } in runs {
+        let e = &score.evidence;
+        let constant = score.constant.map_or_else(|| "-".to_owned(), |v| shown(&score.task, v));
+        let said: serde_json::Value = serde_json::from_str(&e.configuration).unwrap_or_default();
+        let mark = if e.selected { "" } else { " (not chosen)" };
         let _ = writeln!(
             out,
             "{:18} {:30} {:26} {:>10} {:>10} {:>9.1}",
-            result.encoder,
-            result.task,
-            format!("{}{mark}", said["name"].as_str().unwrap_or(p.probe.name())),
-            evaluation::shown(&result.task, result.score),
+            score.encoder,
+            score.task,
+            format!("{}{mark}", said["name"].as_str().unwrap_or(e.probe.name())),
+            shown(&score.task, score.value),
             constant,
-            p.seconds
+            e.seconds
         );
     }
     out

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::service::Settings;
-use crate::service::export::{Format, evidence, results};
+use crate::service::export::{Format, evidence, scores};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -35,9 +35,9 @@ impl Export {
         let store = settings.store().await?;
         let (bytes, binary) = match (self.evidence, self.format) {
             (Some(run), _) => (evidence(&store, &settings.data, run).await?, true),
-            (None, FormatName::Csv) => (results(&store, Format::Csv).await?, false),
-            (None, FormatName::Json) => (results(&store, Format::Json).await?, false),
-            (None, FormatName::Parquet) => (results(&store, Format::Parquet).await?, true),
+            (None, FormatName::Csv) => (scores(&store, Format::Csv).await?, false),
+            (None, FormatName::Json) => (scores(&store, Format::Json).await?, false),
+            (None, FormatName::Parquet) => (scores(&store, Format::Parquet).await?, true),
         };
         match self.out {
             Some(path) => {

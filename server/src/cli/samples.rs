@@ -3,13 +3,13 @@
 use super::Failure;
 use super::evaluate::{evaluate, table};
 use crate::service::Settings;
-use crate::service::evaluation::{self, Evaluated, Request};
-use crate::service::samples::{SCORES, ShippedScore};
+use crate::service::plan::{self, Request};
+use crate::service::samples::{SCORES, shipped};
 use clap::Args;
 use virboard_core::catalogue::{ENCODERS, encoder::EncoderRole, encoder::Method, task};
 use virboard_core::protocol::Protocol;
-use virboard_core::results::{Probe, ResultCell};
-use virboard_lab::work::evaluate::head_path;
+use virboard_core::run::{Probe, Run, Score};
+use virboard_lab::work::head_path;
 use virboard_nn::files::write_atomically;
 
 /// Options of the retraining.
@@ -34,74 +34,71 @@ impl Samples {
             .filter(|e| e.role == EncoderRole::Sample || e.method == Method::Random)
             .map(|e| e.key.to_owned())
             .collect();
-        let heads = settings.folders().heads;
+        let folders = settings.folders();
         let store = settings.store().await?;
-        let tasks = evaluation::published_tasks(Some(&evaluation::sample_tasks()), 0, Protocol::Standard)?;
-        let request = Request {
-            encoders: Some(encoders),
-            tasks,
-            skip_missing: false,
-            skip_broken: false,
-            probes: true,
-            again: false,
-        };
+        let tasks = plan::published_tasks(Some(&plan::sample_tasks()), 0, Protocol::Standard)?;
+        let request =
+            Request { encoders: Some(encoders), tasks, skip_missing: false, skip_broken: false, probes: true };
         let done = evaluate(settings, request, false).await?;
         if let Some(failure) = done.failures.first() {
             return Err(failure.clone().into());
         }
         // What was trained before an interruption counts too, but not what an earlier recipe left.
-        let current = store.current_results().await?;
-        let counts = |r: &ResultCell| r.provenance.probe != Probe::Head || current.contains(r);
-        let mut done = Vec::new();
-        for row in store.all_results().await?.into_iter().filter(|row| counts(&row.result)) {
-            if let Some(run) = row.run {
-                let epochs =
-                    if row.result.provenance.probe == Probe::Head { store.epochs_of(run).await? } else { Vec::new() };
-                done.push(Evaluated { result: row.result, epochs });
-            } else {
-                done.push(Evaluated { result: row.result, epochs: Vec::new() });
+        let counting = store.counting_scores().await?;
+        let mut runs = Vec::new();
+        for score in store.all_scores().await? {
+            let head = score.evidence.probe == Probe::Head;
+            if head && !counting.contains(&score) {
+                continue;
             }
+            let epochs = match score.run.filter(|_| head) {
+                Some(run) => store.epochs_of(run).await?,
+                None => Vec::new(),
+            };
+            runs.push(Run { score, epochs });
         }
-        print!("{}", table(&done));
+        print!("{}", table(&runs));
         if self.write {
-            for d in done.iter().filter(|d| d.result.provenance.probe == Probe::Head) {
-                let (from, to) = (
-                    head_path(&heads, &d.result.encoder, &d.result.task),
-                    head_path(&shipped_at.join("heads"), &d.result.encoder, &d.result.task),
-                );
-                if let Some(folder) = to.parent() {
-                    std::fs::create_dir_all(folder)?;
+            for Run { score, .. } in &mut runs {
+                if score.evidence.probe == Probe::Head {
+                    let to = head_path(&shipped_at.join("heads"), &score.encoder, &score.task);
+                    if let Some(folder) = to.parent() {
+                        std::fs::create_dir_all(folder)?;
+                    }
+                    std::fs::copy(folders.head(&score.encoder, &score.task), to)?;
                 }
-                std::fs::copy(from, to)?;
+                // Neither the run's number nor its files mean anything elsewhere.
+                score.run = None;
+                score.head.clear();
+                score.predictions.clear();
             }
-            let scores: Vec<ShippedScore> =
-                done.into_iter().map(|d| ShippedScore { result: d.result, epochs: d.epochs }).collect();
-            let json = serde_json::to_vec_pretty(&scores)?;
+            let json = serde_json::to_vec_pretty(&runs)?;
             write_atomically(&shipped_at.join(SCORES), |file| {
                 use std::io::Write;
                 file.write_all(&json).map_err(virboard_lab::Error::io(SCORES))
             })?;
             return Ok(());
         }
-        let shipped: Vec<ShippedScore> = serde_json::from_slice(&std::fs::read(shipped_at.join(SCORES))?)?;
+        let shipped = shipped(&shipped_at)?;
         let mut off = Vec::new();
-        for d in &done {
-            let same = |s: &&ShippedScore| {
-                let key = |r: &ResultCell| (r.encoder.clone(), r.task.clone(), r.provenance.configuration.clone());
-                key(&s.result) == key(&d.result)
+        for Run { score, .. } in &runs {
+            let same = |old: &&Run| {
+                let identity = |s: &Score| (s.encoder.clone(), s.task.clone(), s.evidence.key.clone(), s.evidence.seed);
+                identity(&old.score) == identity(score)
             };
-            let (Some(old), Some(task)) = (shipped.iter().find(same), task(&d.result.task)) else {
-                off.push(format!("{} on {} has no shipped score", d.result.encoder, d.result.task));
+            let (Some(old), Some(task)) = (shipped.iter().find(same), task(&score.task)) else {
+                off.push(format!("{} on {} has no shipped score", score.encoder, score.task));
                 continue;
             };
-            let scale = if task.metric.is_share() { 1.0 } else { old.result.score };
-            if (d.result.score - old.result.score).abs() > TOLERANCE * scale {
+            let (value, old) = (score.value, old.score.value);
+            let scale = if task.metric.is_share() { 1.0 } else { old };
+            if (value - old).abs() > TOLERANCE * scale {
                 off.push(format!(
                     "{} on {}: {} instead of {}",
-                    d.result.encoder,
-                    d.result.task,
-                    task.metric.format(d.result.score),
-                    task.metric.format(old.result.score)
+                    score.encoder,
+                    score.task,
+                    task.metric.format(value),
+                    task.metric.format(old)
                 ));
             }
         }

@@ -3,7 +3,8 @@
 use super::api::Items;
 use super::problem::Problem;
 use crate::service::extract::{Format, file};
-use crate::service::{ServiceError, Virboard, export};
+use crate::service::{ServiceError, Virboard};
+use crate::table::csv;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
@@ -98,7 +99,7 @@ pub async fn get_analysis(
             .await?;
     match query.format.as_str() {
         "csv" => {
-            let table = export::csv(&answer.table.columns, &answer.table.rows).map_err(ServiceError::internal)?;
+            let table = csv(&answer.table.columns, answer.table.rows).map_err(ServiceError::internal)?;
             Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], table).into_response())
         }
         "svg" => {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use virboard_core::catalogue::{ENCODERS, TASKS};
-use virboard_core::results::Probe;
+use virboard_core::run::Probe;
 
 /// A list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -95,11 +95,10 @@ pub async fn list_tasks() -> Json<Items> {
 /// nearest neighbours (`knn`) and logistic regression where the task has one answer a picture.
 #[utoipa::path(get, path = "/api/v1/results", tag = "results", responses((status = 200, body = Items)))]
 pub async fn list_results(State(app): State<Virboard>) -> Result<Json<Items>, ServiceError> {
-    let heads = app.board().await?.results.clone();
-    let opinions = app.store().second_opinions().await?;
-    let items = heads.into_iter().chain(opinions).map(|result| {
+    let board = app.board().await?;
+    let items = board.results.iter().chain(&board.opinions).map(|result| {
         let mut item = json!(result);
-        let probe = result.provenance.probe;
+        let probe = result.evidence.probe;
         let which = if probe == Probe::Head { String::new() } else { format!("/{}", probe.name()) };
         item["key"] = json!(format!("{}/{}{which}", result.encoder, result.task));
         item

@@ -9,12 +9,13 @@ use axum::response::{IntoResponse, Redirect, Response};
 use leptos::prelude::*;
 use serde::Deserialize;
 use std::sync::Arc;
-use virboard_app::api::{Backend, Missing};
+use virboard_app::api::{Backend, Missing, Version};
 use virboard_app::theme::Theme;
 
 /// What pages and server functions find in their context.
 pub fn provide(state: &AppState) {
     provide_context::<Arc<dyn Backend>>(Arc::new(state.app.clone()));
+    provide_context(Version(crate::VERSION));
     let theme = use_context::<axum::http::request::Parts>().map(|parts| theme_of(&parts.headers)).unwrap_or_default();
     provide_context(theme);
     if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {

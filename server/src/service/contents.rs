@@ -3,17 +3,16 @@
 use super::error::Result;
 use super::predictions::Question;
 use super::{ServiceError, Virboard, alignments};
-use crate::store::Epoch;
 use moka::future::Cache;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
-use virboard_app::api::{Content, EpochPoint, Opinion, Overview, RunDetail, SamplePhoto};
+use virboard_app::api::{Content, Overview, SamplePhoto};
 use virboard_app::content::{Address, Board, Example, Facts, content};
 use virboard_core::analysis::Suite;
 use virboard_core::catalogue::task;
 use virboard_core::catalogue::task::TaskRole;
 use virboard_core::leaderboard::{Sheet, Spread};
-use virboard_core::results::ResultCell;
+use virboard_core::run::{Probe, Run};
 
 /// Pages that are kept; one has about 100 kB.
 const PAGES: u64 = 300;
@@ -67,12 +66,13 @@ impl Virboard {
         if let Some(s) = last.as_ref().filter(|s| s.revision == revision && s.taken.elapsed() < BELIEVED) {
             return Ok(s.clone());
         }
-        let results = self.store.current_results().await?;
+        let scores = self.store.counting_scores().await?;
+        let (results, opinions) = scores.into_iter().partition(|s| s.evidence.probe == Probe::Head);
         let app = self.clone();
         // Looks for files.
         let (encoders, alignments) =
             tokio::task::spawn_blocking(move || (app.encoders(), alignments::read(&app.alignments))).await?;
-        let board = Board { results, encoders, alignments: Arc::new(alignments) };
+        let board = Board { results, opinions, encoders, alignments: Arc::new(alignments) };
         let generation = last.as_ref().map_or(0, |s| s.generation);
         let (board, sheets, generation) = match last {
             Some(s) if *s.board == board => (s.board.clone(), s.sheets.clone(), generation),
@@ -162,22 +162,15 @@ impl Virboard {
     }
 
     /// The runs behind an encoder's scores.
-    async fn runs_of(&self, encoder: &str, board: &Board) -> Result<Vec<(String, RunDetail)>> {
+    async fn runs_of(&self, encoder: &str, board: &Board) -> Result<Vec<Run>> {
         let mut runs = Vec::new();
-        for result in board.results.iter().filter(|r| r.encoder == encoder) {
-            runs.push((result.task.clone(), self.run_detail(encoder, &result.task).await?));
+        for score in board.results.iter().filter(|r| r.encoder == encoder) {
+            let epochs = match score.run {
+                Some(run) => self.store.epochs_of(run).await?,
+                None => Vec::new(),
+            };
+            runs.push(Run { score: score.clone(), epochs });
         }
         Ok(runs)
-    }
-
-    async fn run_detail(&self, encoder: &str, task: &str) -> Result<RunDetail> {
-        let point = |e: Epoch| EpochPoint { epoch: e.epoch, train_loss: e.train_loss, test_metric: e.test_metric };
-        let opinion = |r: ResultCell| Opinion { probe: r.provenance.probe, score: r.score };
-        let epochs = self.store.epochs(encoder, task).await?;
-        let opinions = self.store.opinions(encoder, task).await?;
-        Ok(RunDetail {
-            epochs: epochs.into_iter().map(point).collect(),
-            opinions: opinions.into_iter().map(opinion).collect(),
-        })
     }
 }

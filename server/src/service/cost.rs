@@ -1,5 +1,6 @@
-//! What the paper's whole grid costs: 30 encoders on 20 tasks, from the sizes of the data sets,
-//! the protocol and measured rates.
+//! What evaluations cost, counted in one place: pictures through encoders, operations of heads,
+//! bytes of features. From that follows what the paper's whole grid costs, 30 encoders on 20
+//! tasks.
 //!
 //! Passes of an encoder: `images x (train + test)` where features are cached, and
 //! `images x (train + test / 2) x epochs` where pictures are augmented anew for every epoch
@@ -11,13 +12,71 @@ use virboard_core::catalogue::task::{OutputKind, Task, TaskRole};
 use virboard_core::catalogue::{ENCODERS, TASKS, encoder::EncoderRole};
 use virboard_core::protocol::Protocol;
 use virboard_lab::recipe::{HeadKind, recipe};
+use virboard_nn::encoder::Encoder;
+use virboard_nn::network::multi_embedding::HIDDEN;
 
-/// Channels and side of ResNet-50's maps for 224 x 224, the finest first.
-const MAPS: [(f64, f64); 5] = [(64.0, 112.0), (256.0, 56.0), (512.0, 28.0), (1024.0, 14.0), (2048.0, 7.0)];
-/// Length of its embedding.
-const EMBEDDING: f64 = 2048.0;
 /// Test samples for each training sample where the catalogue does not say.
 const TEST_SHARE: f64 = 0.25;
+/// Classes where the catalogue does not say.
+const CLASSES: u32 = 100;
+/// Multiplications of DeepLab's head for a picture of 224 x 224.
+const DEEPLAB: f64 = 8e9;
+/// Multiplications of a head that ships, for the same.
+const SLIM: f64 = 2e8;
+
+/// What an encoder puts out, as far as costs depend on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outputs {
+    /// Length of the embedding.
+    pub embedding: f64,
+    /// Pixels and channels of its maps, the finest first.
+    pub maps: Vec<(f64, f64)>,
+}
+
+impl Outputs {
+    /// Those of a ResNet-50 for pictures of 224 x 224.
+    #[must_use]
+    pub fn resnet50() -> Self {
+        let maps = [(112.0, 64.0), (56.0, 256.0), (28.0, 512.0), (14.0, 1024.0), (7.0, 2048.0)];
+        Self { embedding: 2048.0, maps: maps.map(|(side, channels)| (side * side, channels)).to_vec() }
+    }
+
+    /// Those of a network for pictures of its own input size.
+    #[must_use]
+    pub fn of(network: &dyn Encoder) -> Self {
+        let width = f64::from(network.preprocessing().width);
+        let map = |(stride, channels): (usize, usize)| ((width / stride as f64).powi(2), channels as f64);
+        Self {
+            embedding: network.embedding_len() as f64,
+            maps: network.maps().iter().map(|m| map((m.stride, m.channels))).collect(),
+        }
+    }
+}
+
+/// What is trained and tested.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Amount {
+    /// Training samples.
+    pub train: f64,
+    /// Test samples.
+    pub test: f64,
+    /// Passes over the training samples.
+    pub epochs: f64,
+    /// Heads that are trained side by side.
+    pub heads: f64,
+    /// Augmented views of each picture that are kept, where a task about pixels has a number.
+    pub views: Option<f64>,
+}
+
+impl Amount {
+    /// What the paper does for a task.
+    #[must_use]
+    pub fn published(task: &Task) -> Self {
+        let train = f64::from(task.train_size.unwrap_or(10_000));
+        let epochs = f64::from(task.epochs.unwrap_or(0));
+        Self { train, test: train * TEST_SHARE, epochs, heads: 1.0, views: None }
+    }
+}
 
 /// How fast a device is.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +97,14 @@ impl Rates {
         Self { pictures, operations: pictures * 8.2e9 * 0.75 }
     }
 
+    /// How long something takes.
+    #[must_use]
+    pub fn seconds(self, cost: &Cost) -> f64 {
+        cost.passes / self.pictures + cost.operations / self.operations
+    }
+
     fn hours(self, cost: &Cost) -> f64 {
-        (cost.passes / self.pictures + cost.operations / self.operations) / 3600.0
+        self.seconds(cost) / 3600.0
     }
 }
 
@@ -55,40 +120,37 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// The cost of `task` with one ResNet-50 encoder.
+    /// The cost of a task with one encoder.
     #[must_use]
-    pub fn of(task: &Task) -> Self {
-        let recipe = recipe(task, Protocol::Standard);
-        let (images, epochs) = (f64::from(task.images), f64::from(task.epochs.unwrap_or(0)));
-        let train = f64::from(task.train_size.unwrap_or(10_000));
-        let test = train * TEST_SHARE;
-        let passes = if recipe.cached { images * (train + test) } else { images * (train + test / 2.0) * epochs };
+    pub fn of(task: &Task, protocol: Protocol, outputs: &Outputs, amount: &Amount) -> Self {
+        let recipe = recipe(task, protocol);
+        let Amount { train, test, epochs, heads, views } = *amount;
+        let images = f64::from(task.images);
         let multiplications = match recipe.head {
-            HeadKind::Linear => EMBEDDING * f64::from(task.classes.unwrap_or(1)),
-            HeadKind::MultiEmbedding => images * EMBEDDING * 512.0,
-            HeadKind::DeepLab => 8e9,
+            HeadKind::Linear => outputs.embedding * f64::from(task.classes.unwrap_or(CLASSES)),
+            HeadKind::MultiEmbedding => images * outputs.embedding * HIDDEN as f64,
+            HeadKind::DeepLab | HeadKind::Pixelwise | HeadKind::Siamese if recipe.slim => SLIM,
+            HeadKind::DeepLab => DEEPLAB,
+            // 3x3 convolutions to four times the next map's channels.
             HeadKind::Pixelwise | HeadKind::Siamese => {
-                decoder_multiplications(&MAPS.map(|(channels, side)| (side * side, channels)))
+                images * outputs.maps.windows(2).map(|m| m[1].0 * m[1].1 * 36.0 * m[0].1).sum::<f64>()
             }
         };
-        let values = if task.kind == OutputKind::Classification {
-            EMBEDDING
-        } else {
-            MAPS.iter().map(|(channels, side)| channels * side * side).sum()
+        let pixels = task.kind != OutputKind::Classification;
+        let (passes, kept) = match views.filter(|_| pixels) {
+            // Each view once, and the test samples, which are kept too.
+            Some(views) => (images * (train * views.min(epochs).max(1.0) + test), true),
+            None if recipe.cached => (images * (train + test), true),
+            None => (images * (train + test / 2.0) * epochs.max(1.0), false),
         };
+        let values =
+            if pixels { outputs.maps.iter().map(|(area, channels)| area * channels).sum() } else { outputs.embedding };
         Self {
             passes,
-            operations: 2.0 * multiplications * (3.0 * train * epochs + test),
-            bytes: if recipe.cached { 2.0 * values * images * (train + test) } else { 0.0 },
+            operations: 2.0 * multiplications * heads * (3.0 * train * epochs + test),
+            bytes: if kept { 2.0 * values * passes } else { 0.0 },
         }
     }
-}
-
-/// Multiplications of the pixel-wise decoder for maps of these pixels and channels, the finest
-/// first: 3x3 convolutions to four times the next map's channels.
-#[must_use]
-pub fn decoder_multiplications(maps: &[(f64, f64)]) -> f64 {
-    maps.windows(2).map(|m| m[1].0 * m[1].1 * 36.0 * m[0].1).sum()
 }
 
 /// The whole grid on a CPU of these rates and on one H100.
@@ -107,6 +169,7 @@ impl fmt::Display for Grid {
         )?;
         writeln!(f, "|---|---|---|---|---|---|")?;
         let mut total = Cost::default();
+        let outputs = Outputs::resnet50();
         let line = |f: &mut fmt::Formatter<'_>, name: &str, cost: &Cost| {
             writeln!(
                 f,
@@ -119,7 +182,7 @@ impl fmt::Display for Grid {
             )
         };
         for task in TASKS.iter().filter(|t| t.role == TaskRole::Paper && t.epochs.is_some()) {
-            let cost = Cost::of(task);
+            let cost = Cost::of(task, Protocol::Standard, &outputs, &Amount::published(task));
             line(f, task.key, &cost)?;
             total.passes += cost.passes;
             total.operations += cost.operations;
@@ -135,20 +198,38 @@ impl fmt::Display for Grid {
 mod tests {
     use super::*;
     use virboard_core::catalogue::task;
+    use virboard_nn::encoder::Precision;
 
     #[test]
     fn costs_follow_the_formula() {
-        let pets = Cost::of(task("Pets").expect("a task"));
+        let resnet = Outputs::resnet50();
+        let published = |key: &str| {
+            let task = task(key).expect("a task");
+            Cost::of(task, Protocol::Standard, &resnet, &Amount::published(task))
+        };
+        let pets = published("Pets");
         assert_eq!(pets.passes, 3680.0 * 1.25);
         assert_eq!(pets.operations, 2.0 * 2048.0 * 37.0 * (3.0 * 3680.0 * 500.0 + 920.0));
         assert_eq!(pets.bytes, 2.0 * 2048.0 * 4600.0);
         // Six images a sample.
-        let kinetics = Cost::of(task("KineticsActionPrediction").expect("a task"));
+        let kinetics = published("KineticsActionPrediction");
         assert_eq!(kinetics.passes, 6.0 * 62_500.0);
         // Augmented anew for every epoch: nothing is cached.
-        let depth = Cost::of(task("TaskonomyDepth").expect("a task"));
+        let depth = published("TaskonomyDepth");
         assert_eq!(depth.bytes, 0.0);
         assert_eq!(depth.passes, 39_995.0 * 1.125 * 50.0);
+        // Three views of each picture, encoded once and kept; two heads learn twice as much.
+        let task = task("TaskonomyDepth").expect("a task");
+        let amount = Amount { views: Some(3.0), heads: 2.0, ..Amount::published(task) };
+        let views = Cost::of(task, Protocol::Standard, &resnet, &amount);
+        assert_eq!((views.passes, views.operations), (39_995.0 * 3.25, 2.0 * depth.operations));
+        assert!(views.bytes > 0.0);
+    }
+
+    #[test]
+    fn an_estimate_counts_as_the_grid_does() {
+        let network = virboard_nn::load::random("Random", &candle_core::Device::Cpu, Precision::F32).expect("built");
+        assert_eq!(Outputs::of(&*network.network), Outputs::resnet50());
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! How long a grid will take and how much it will store, before it begins.
 
-use super::cost::decoder_multiplications;
-use super::evaluation::Plan;
+use super::cost::{Amount, Cost, Outputs, Rates};
+use super::plan::Plan;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
-use virboard_core::catalogue::{task, task::OutputKind};
-use virboard_lab::recipe::{HeadKind, recipe};
+use virboard_core::catalogue::task;
 use virboard_lab::registry::Registry;
+use virboard_nn::encoder::Encoder;
 
 /// Seconds and bytes of a plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -29,8 +29,6 @@ impl fmt::Display for Estimate {
 
 /// Pictures of the measurement.
 const PICTURES: usize = 4;
-/// A head's step forward and back costs about three times its step forward.
-const TRAINING: f64 = 3.0;
 
 /// How many pictures a ResNet-50 encodes in a second on the registry’s device and in its precision, measured on a few.
 pub fn pictures_per_second(registry: &Registry) -> virboard_lab::Result<f64> {
@@ -50,80 +48,57 @@ pub fn pictures_per_second(registry: &Registry) -> virboard_lab::Result<f64> {
 }
 
 /// Measures each encoder on a few pictures and scales that up by the plan's samples and epochs.
-/// Heads are counted by their multiplications at the speed that the encoder reached.
+/// Heads are counted by their operations at the speed that the encoder reached.
 pub fn estimate(registry: &Registry, plan: &Plan) -> virboard_lab::Result<Estimate> {
-    let mut per_picture: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut measured: BTreeMap<&str, (Outputs, Rates)> = BTreeMap::new();
     let mut total = Estimate::default();
     let mut encoded: Vec<(&str, &str)> = Vec::new();
-    for job in &plan.jobs {
-        let (Some(task), Some((_, train, test))) =
-            (task(&job.task), plan.samples.iter().find(|(key, ..)| *key == job.task).copied())
-        else {
+    for work in &plan.work {
+        let (Some(task), Some((_, train, test)), Some(first)) = (
+            task(&work.task),
+            plan.samples.iter().find(|(key, ..)| *key == work.task).copied(),
+            work.configurations.first(),
+        ) else {
             continue;
         };
-        let encoder = registry.get(&job.encoder)?;
-        let network = &*encoder.network;
-        let seconds = if let Some(seconds) = per_picture.get(job.encoder.as_str()) {
-            *seconds
-        } else {
-            let input = network.preprocessing();
-            let pixels = (3 * input.width * input.height) as usize;
-            let batch = input.batch(&vec![vec![0.1; pixels]; PICTURES], registry.device())?;
-            network.features(&batch)?;
-            let started = Instant::now();
-            let features = network.features(&batch)?;
-            // Reading the result waits for the device.
-            let _: Vec<Vec<f32>> = features.embedding.to_vec2()?;
-            let seconds = started.elapsed().as_secs_f64() / PICTURES as f64;
-            per_picture.insert(&job.encoder, seconds);
-            seconds
+        if !measured.contains_key(work.encoder.as_str()) {
+            let encoder = registry.get(&work.encoder)?;
+            measured.insert(&work.encoder, measure(&*encoder.network, registry)?);
+        }
+        let Some((outputs, rates)) = measured.get(work.encoder.as_str()) else { continue };
+        let amount = Amount {
+            train: train as f64,
+            test: test as f64,
+            epochs: f64::from(first.epochs),
+            heads: work.configurations.len() as f64,
+            views: first.views.map(f64::from),
         };
-        let protocol = job.configurations.first().map_or_else(Default::default, |c| c.protocol);
-        let recipe = recipe(task, protocol);
-        let images = task.images as usize;
-        let epochs = job.configurations.first().map_or(0, |c| c.epochs) as usize;
-        let maps: Vec<(f64, f64)> = network
-            .maps()
-            .iter()
-            .map(|m| ((f64::from(network.preprocessing().width) / m.stride as f64).powi(2), m.channels as f64))
-            .collect();
-        // Multiplications of the head for one sample.
-        let head = match recipe.head {
-            HeadKind::Linear | HeadKind::MultiEmbedding => (images * network.embedding_len()) as f64 * 512.0,
-            HeadKind::DeepLab => 8e9,
-            HeadKind::Pixelwise | HeadKind::Siamese if recipe.slim => 2e8,
-            HeadKind::Pixelwise | HeadKind::Siamese => decoder_multiplications(&maps) * images as f64,
-        };
-        // A ResNet-50 multiplies 4.1e9 times for a picture.
-        let speed = 4.1e9 / seconds.max(1e-6);
-        let steps = (train * epochs * job.configurations.len()) as f64;
-        let training = steps * head * TRAINING / speed;
-        let each = if task.kind == OutputKind::Classification {
-            network.embedding_len() as f64
-        } else {
-            maps.iter().map(|(area, channels)| area * channels).sum()
-        };
-        let views =
-            job.configurations.first().and_then(|c| c.views).filter(|_| task.kind != OutputKind::Classification);
-        let encoding = if let Some(views) = views {
-            // Each view once, and the test samples, which are kept too.
-            let passes = (images * (train * epochs.clamp(1, views as usize) + test)) as f64;
-            total.bytes += (2.0 * each * passes) as u64;
-            passes * seconds
-        } else if recipe.cached {
-            let fresh = !encoded.contains(&(job.encoder.as_str(), task.dataset));
-            encoded.push((job.encoder.as_str(), task.dataset));
-            if fresh {
-                total.bytes += (2.0 * each * (images * (train + test)) as f64) as u64;
-                (images * (train + test)) as f64 * seconds
+        let mut cost = Cost::of(task, first.protocol, outputs, &amount);
+        // Whatever else is asked of the same features finds them in the cache.
+        if cost.bytes > 0.0 && amount.views.is_none() {
+            let features = (work.encoder.as_str(), task.dataset);
+            if encoded.contains(&features) {
+                cost = Cost { passes: 0.0, bytes: 0.0, ..cost };
             } else {
-                0.0
+                encoded.push(features);
             }
-        } else {
-            // Encoded again for every epoch; tested every second.
-            (images * (train + test / 2) * epochs.max(1)) as f64 * seconds
-        };
-        total.seconds += encoding + training;
+        }
+        total.bytes += cost.bytes as u64;
+        total.seconds += rates.seconds(&cost);
     }
     Ok(total)
+}
+
+/// What a network puts out, and how fast.
+fn measure(network: &dyn Encoder, registry: &Registry) -> virboard_lab::Result<(Outputs, Rates)> {
+    let input = network.preprocessing();
+    let pixels = (3 * input.width * input.height) as usize;
+    let batch = input.batch(&vec![vec![0.1; pixels]; PICTURES], registry.device())?;
+    network.features(&batch)?;
+    let started = Instant::now();
+    let features = network.features(&batch)?;
+    // Reading the result waits for the device.
+    let _: Vec<Vec<f32>> = features.embedding.to_vec2()?;
+    let seconds = started.elapsed().as_secs_f64().max(1e-6);
+    Ok((Outputs::of(network), Rates::cpu(PICTURES as f64 / seconds)))
 }

@@ -1,12 +1,8 @@
 //! What the leaderboard shows, as a file.
 
 use super::export::ExportError;
-use parquet::data_type::{ByteArray, ByteArrayType, DoubleType};
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::parser::parse_message_type;
+use crate::table::{self, Cell, CellKind, Heading, TableError};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 use virboard_core::leaderboard::Extract;
 
 /// Formats of a file.
@@ -54,22 +50,25 @@ impl Format {
 /// The file's bytes.
 pub fn file(extract: &Extract, format: Format) -> Result<Vec<u8>, ExportError> {
     match format {
-        Format::Csv => csv(extract),
+        Format::Csv => Ok(csv(extract)?),
         Format::Json => Ok(serde_json::to_vec_pretty(&objects(extract))?),
-        Format::Parquet => parquet(extract),
+        Format::Parquet => Ok(parquet(extract)?),
         Format::Latex => Ok(latex(extract).into_bytes()),
         Format::Markdown => Ok(markdown(extract).into_bytes()),
     }
 }
 
-fn csv(extract: &Extract) -> Result<Vec<u8>, ExportError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["encoder", "name"].into_iter().chain(extract.columns.iter().map(|c| c.0.as_str())))?;
-    for (key, name, values) in &extract.rows {
+fn csv(extract: &Extract) -> Result<Vec<u8>, TableError> {
+    let names: Vec<String> = ["encoder", "name"]
+        .into_iter()
+        .chain(extract.columns.iter().map(|c| c.0.as_str()))
+        .map(str::to_owned)
+        .collect();
+    let rows = extract.rows.iter().map(|(key, name, values)| {
         let numbers = values.iter().map(|v| v.0.map_or_else(String::new, |n| n.to_string()));
-        writer.write_record([key.clone(), name.clone()].into_iter().chain(numbers))?;
-    }
-    writer.into_inner().map_err(|e| ExportError::Csv(e.into_error().into()))
+        [key.clone(), name.clone()].into_iter().chain(numbers).collect()
+    });
+    table::csv(&names, rows)
 }
 
 fn objects(extract: &Extract) -> Value {
@@ -81,37 +80,16 @@ fn objects(extract: &Extract) -> Value {
     Value::Array(extract.rows.iter().map(row).collect())
 }
 
-fn parquet(extract: &Extract) -> Result<Vec<u8>, ExportError> {
-    // Names in the schema's language cannot hold hyphens.
-    let plain = |key: &str| key.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    let fields: Vec<String> = extract.columns.iter().map(|c| format!("optional double {};", plain(&c.0))).collect();
-    let schema = format!(
-        "message leaderboard {{ required binary encoder (UTF8); required binary name (UTF8); {} }}",
-        fields.join(" ")
-    );
-    let schema = Arc::new(parse_message_type(&schema)?);
-    let mut out = Vec::new();
-    let mut writer = SerializedFileWriter::new(&mut out, schema, Arc::new(WriterProperties::default()))?;
-    let mut group = writer.next_row_group()?;
-    let texts = [
-        extract.rows.iter().map(|r| ByteArray::from(r.0.as_str())).collect::<Vec<_>>(),
-        extract.rows.iter().map(|r| ByteArray::from(r.1.as_str())).collect(),
-    ];
-    for text in texts {
-        let Some(mut column) = group.next_column()? else { break };
-        column.typed::<ByteArrayType>().write_batch(&text, None, None)?;
-        column.close()?;
-    }
-    for i in 0..extract.columns.len() {
-        let Some(mut column) = group.next_column()? else { break };
-        let values: Vec<f64> = extract.rows.iter().filter_map(|r| r.2[i].0).collect();
-        let levels: Vec<i16> = extract.rows.iter().map(|r| i16::from(r.2[i].0.is_some())).collect();
-        column.typed::<DoubleType>().write_batch(&values, Some(&levels), None)?;
-        column.close()?;
-    }
-    group.close()?;
-    writer.close()?;
-    Ok(out)
+fn parquet(extract: &Extract) -> Result<Vec<u8>, TableError> {
+    let heading = |name: &str, kind, optional| Heading { name: name.to_owned(), kind, optional };
+    let texts = ["encoder", "name"].map(|name| heading(name, CellKind::Text, false));
+    let numbers = extract.columns.iter().map(|c| heading(&c.0, CellKind::Real, true));
+    let headings: Vec<Heading> = texts.into_iter().chain(numbers).collect();
+    let row = |(key, name, values): &(String, String, Vec<virboard_core::leaderboard::Value>)| {
+        let texts = [key, name].map(|text| Cell::Text(text.clone()));
+        texts.into_iter().chain(values.iter().map(|v| v.0.map_or(Cell::Nothing, Cell::Real))).collect()
+    };
+    table::parquet("leaderboard", &headings, &extract.rows.iter().map(row).collect::<Vec<Vec<Cell>>>())
 }
 
 fn latex(extract: &Extract) -> String {

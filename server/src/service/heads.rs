@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_lab::head::{Head, OWN_TASK};
 use virboard_lab::registry::Registry;
-use virboard_lab::work::evaluate::head_path;
+use virboard_lab::work::head_path;
 use virboard_nn::device::Device;
 use virboard_nn::files::sha256_file;
 use virboard_nn::load::{LoadedEncoder, has_classifier};

@@ -2,18 +2,18 @@
 
 use super::Settings;
 use super::virb_config::task_of;
-use crate::store::{Store, StoreError, StoredResult};
+use crate::store::{Store, StoreError};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use virboard_core::catalogue::{TASKS, encoder, task::Task};
 use virboard_core::protocol::Protocol;
-use virboard_core::results::{Probe, Provenance, ResultCell, Source};
+use virboard_core::run::{Evidence, Origin, Run, Score};
 use virboard_lab::data::{self, Broken};
 use virboard_lab::registry::Registry;
 use virboard_lab::virb_head;
-use virboard_lab::work::evaluate::head_path;
+use virboard_lab::work::key;
 
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
@@ -149,47 +149,29 @@ pub async fn virb_tree(
         }
         let configuration = serde_json::json!({ "name": f.configuration, "from": f.folder.display().to_string() });
         let sha256 = registry.checkpoint(&f.encoder).and_then(|p| virboard_nn::files::sha256_file(&p).ok());
-        let said =
-            Said { sha256: sha256.unwrap_or_default(), configuration: configuration.to_string(), selected: chosen };
-        rows.push((row(&f.encoder, f.task.key, f.score, f.finished_at, said, head), Vec::new()));
+        let evidence = self::imported(&configuration, f.finished_at, sha256.unwrap_or_default(), chosen);
+        let (encoder, task) = (f.encoder.clone(), f.task.key.to_owned());
+        let score = Score { encoder, task, value: f.score, evidence, head, ..Score::default() };
+        rows.push(Run { score, epochs: Vec::new() });
     }
-    imported.results = store.add_results(&rows).await?;
+    imported.results = store.add_runs(&rows).await?;
     Ok(imported)
 }
 
-struct Said {
-    sha256: String,
-    configuration: String,
-    selected: bool,
-}
-
-fn row(encoder: &str, task: &str, score: f64, finished_at: i64, said: Said, head: String) -> StoredResult {
-    StoredResult {
-        run: None,
-        head,
-        predictions: String::new(),
-        result: ResultCell {
-            encoder: encoder.to_owned(),
-            task: task.to_owned(),
-            score,
-            interval: None,
-            constant: None,
-            provenance: Provenance {
-                source: Source::Imported,
-                encoder_sha256: said.sha256,
-                dataset_sha256: String::new(),
-                probe: Probe::Head,
-                protocol: Protocol::Virb,
-                selected: said.selected,
-                configuration: said.configuration,
-                seed: 0,
-                device: "unknown".to_owned(),
-                version: "imported".to_owned(),
-                finished_at,
-                seconds: 0.0,
-                test_samples: 0,
-            },
-        },
+/// What an imported score says of itself; its encoder's weights may not be known.
+fn imported(settings: &serde_json::Value, finished_at: i64, encoder_sha256: String, selected: bool) -> Evidence {
+    let configuration = settings.to_string();
+    Evidence {
+        source: Origin::Imported,
+        encoder_sha256,
+        protocol: Protocol::Virb,
+        selected,
+        key: key::of_settings(&configuration),
+        configuration,
+        device: "unknown".to_owned(),
+        version: "imported".to_owned(),
+        finished_at,
+        ..Evidence::default()
     }
 }
 
@@ -201,10 +183,10 @@ fn take_head(settings: &Settings, registry: &Registry, found: &Found) -> Result<
     }
     let encoder = registry.get(&found.encoder)?;
     // Names of classes come from the data set, if that is here.
-    let places = settings.folders().places;
-    let labels = data::open(found.task.key, &places, Protocol::Virb, Broken::Skip, &()).map(|d| d.labels());
+    let folders = settings.folders();
+    let labels = data::open(found.task.key, &folders.places, Protocol::Virb, Broken::Skip, &()).map(|d| d.labels());
     let head = virb_head::load(&path, found.task, &encoder, labels.unwrap_or_default(), registry.device())?;
-    head.save(&head_path(&settings.folders().heads, &found.encoder, found.task.key))?;
+    head.save(&folders.head(&found.encoder, found.task.key))?;
     Ok(true)
 }
 
@@ -246,22 +228,19 @@ pub async fn table(store: &Store, path: &Path) -> Result<Imported, ImportError> 
             )));
         }
         let configuration = serde_json::json!({ "name": line.configuration, "from": path.display().to_string() });
-        let said = Said {
-            sha256: String::new(),
-            configuration: configuration.to_string(),
-            selected: line.selected.unwrap_or(true),
-        };
-        let mut row = row(encoder.key, task.key, line.score, finished_at, said, String::new());
+        let mut evidence = imported(&configuration, finished_at, String::new(), line.selected.unwrap_or(true));
         if !line.protocol.is_empty() {
-            row.result.provenance.protocol = Protocol::of(&line.protocol)
+            evidence.protocol = Protocol::of(&line.protocol)
                 .ok_or_else(|| bad(format!("line {number}: the protocol is `standard` or `virb`")))?;
         }
-        rows.push((row, Vec::new()));
+        let (encoder, task) = (encoder.key.to_owned(), task.key.to_owned());
+        let score = Score { encoder, task, value: line.score, evidence, ..Score::default() };
+        rows.push(Run { score, epochs: Vec::new() });
     }
     if rows.is_empty() {
         return Err(bad("it has no rows".to_owned()));
     }
-    Ok(Imported { results: store.add_results(&rows).await?, ..Imported::default() })
+    Ok(Imported { results: store.add_runs(&rows).await?, ..Imported::default() })
 }
 
 /// Task and configuration of a folder's name: the longest task that it begins with.

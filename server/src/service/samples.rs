@@ -1,41 +1,49 @@
 //! What ships with Virboard: photographs to try, and the scores of the sample heads.
 
 use super::Virboard;
-use crate::store::{Epoch, Store, StoredResult};
-use serde::{Deserialize, Serialize};
-use std::path::Path;
+use crate::store::Store;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
 use virboard_app::api::SamplePhoto;
-use virboard_core::results::ResultCell;
+use virboard_core::run::Run;
+use virboard_lab::work::key;
 
 /// File below the samples' folder that holds the scores.
 pub const SCORES: &str = "results.json";
 
-/// A score that ships with Virboard, with the curve of its run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ShippedScore {
-    /// The score.
-    pub result: ResultCell,
-    /// Its run's epochs.
-    pub epochs: Vec<Epoch>,
+/// Why the shipped scores cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct ScoresError {
+    path: PathBuf,
+    reason: String,
+}
+
+/// The scores that ship with Virboard, with the curves of their runs.
+pub fn shipped(samples: &Path) -> Result<Vec<Run>, ScoresError> {
+    let path = samples.join(SCORES);
+    let parsed = match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice::<Vec<Run>>(&bytes).map_err(|e| e.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let mut runs = parsed.map_err(|reason| ScoresError { path, reason })?;
+    // They shipped before there were keys.
+    for evidence in runs.iter_mut().map(|r| &mut r.score.evidence).filter(|e| e.key.is_empty()) {
+        evidence.key = key::of_settings(&evidence.configuration);
+    }
+    Ok(runs)
 }
 
 /// Puts the shipped scores into the store, unless they are there.
 pub async fn import_scores(store: &Store, samples: &Path) {
-    let path = samples.join(SCORES);
-    let read = std::fs::read(&path).map_err(|e| e.to_string());
-    let parsed = read.and_then(|bytes| serde_json::from_slice::<Vec<ShippedScore>>(&bytes).map_err(|e| e.to_string()));
-    let shipped = match parsed {
-        Ok(shipped) => shipped,
+    let runs = match shipped(samples) {
+        Ok(runs) => runs,
         Err(error) => {
-            tracing::warn!(path = %path.display(), error, "the shipped scores cannot be read; the leaderboard goes without them");
+            tracing::warn!(%error, "the shipped scores cannot be read; the leaderboard goes without them");
             return;
         }
     };
-    let row = |s: ShippedScore| {
-        (StoredResult { run: None, result: s.result, head: String::new(), predictions: String::new() }, s.epochs)
-    };
-    let rows: Vec<_> = shipped.into_iter().map(row).collect();
-    match store.add_results(&rows).await {
+    match store.add_runs(&runs).await {
         Ok(0) => {}
         Ok(added) => tracing::info!(added, "shipped scores were added"),
         Err(error) => tracing::warn!(%error, "the shipped scores could not be added"),

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use virboard_core::catalogue::{TASKS, task, task::Task};
 use virboard_core::protocol::Protocol;
-use virboard_lab::train::{Configuration, Selection};
-use virboard_lab::work::evaluate::{TEST_BATCH, configuration};
-use virboard_nn::encoder::Precision;
+use virboard_lab::train::{BATCH, Configuration, Selection};
 use virboard_nn::optimiser::Kind;
 use virboard_nn::schedule::Schedule;
 
@@ -131,7 +129,7 @@ pub fn tasks(
             let known: Vec<&str> = TASKS.iter().map(|t| t.key).collect();
             return Err(bad(None, format!("there is no task `{}`; known are {}", entry.task, known.join(", "))));
         };
-        let batch = entry.batch_size.unwrap_or(TEST_BATCH);
+        let batch = entry.batch_size.unwrap_or(BATCH);
         if batch == 0 || entry.test_batch_size == Some(0) {
             return Err(bad(None, "a batch of 0 samples cannot be trained on".to_owned()));
         }
@@ -157,10 +155,9 @@ pub fn tasks(
                 return Err(bad(Some(&config), "num_epochs is missing".to_owned()));
             };
             configurations.push(Configuration {
-                name: config,
                 epochs,
                 batch_size: batch,
-                test_batch_size: entry.test_batch_size.unwrap_or(TEST_BATCH),
+                test_batch_size: entry.test_batch_size.unwrap_or(BATCH),
                 optimiser,
                 learning_rate: c.lr,
                 schedule: match c.scheduler {
@@ -169,20 +166,17 @@ pub fn tasks(
                     Some(SchedulerEntry::OneCycle {}) => Schedule::OneCycle,
                     Some(SchedulerEntry::Poly { exponent }) => Schedule::Poly { exponent },
                 },
-                standardise: false,
                 repeats: entry.num_dataset_repeats.unwrap_or(1).max(1),
-                protocol,
                 selection,
-                seed,
-                views: None,
-                precision: Precision::F32,
+                ..Configuration::untrained(config, seed, protocol)
             });
         }
         if configurations.is_empty() {
             if task.epochs.is_some() {
                 return Err(bad(None, "training_configs is missing".to_owned()));
             }
-            configurations.push(tested(task, seed, protocol, entry.test_batch_size));
+            let test_batch_size = entry.test_batch_size.unwrap_or(BATCH);
+            configurations.push(Configuration { test_batch_size, ..Configuration::published(task, seed, protocol) });
         }
         plans.push(TaskPlan { task, configurations });
     }
@@ -192,33 +186,6 @@ pub fn tasks(
     // In the catalogue's order, so that ImageNet comes before what tests its head.
     plans.sort_by_key(|p| TASKS.iter().position(|t| t.key == p.task.key));
     Ok(plans)
-}
-
-/// The configuration that stands for a test without training.
-fn tested(task: &Task, seed: u64, protocol: Protocol, test_batch_size: Option<usize>) -> Configuration {
-    Configuration {
-        name: format!("test of {}", task.key),
-        epochs: 0,
-        batch_size: TEST_BATCH,
-        test_batch_size: test_batch_size.unwrap_or(TEST_BATCH),
-        optimiser: Kind::Adam,
-        learning_rate: 0.0,
-        schedule: Schedule::Constant,
-        standardise: false,
-        repeats: 1,
-        protocol,
-        selection: Selection::LastEpoch,
-        seed,
-        views: None,
-        precision: Precision::F32,
-    }
-}
-
-/// The published configuration of a task.
-#[must_use]
-pub fn published(task: &'static Task, seed: u64, protocol: Protocol) -> TaskPlan {
-    let configuration = configuration(task, seed, protocol).unwrap_or_else(|_| tested(task, seed, protocol, None));
-    TaskPlan { task, configurations: vec![configuration] }
 }
 
 /// Reads an experiment list: names of encoders with their checkpoints' paths.

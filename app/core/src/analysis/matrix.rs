@@ -4,7 +4,7 @@ use crate::catalogue::encoder::{Encoder, EncoderRole, Method};
 use crate::catalogue::task::{Category, Task, TaskRole};
 use crate::catalogue::{ENCODERS, TASKS};
 use crate::protocol::Protocol;
-use crate::results::ResultCell;
+use crate::run::Score;
 use crate::statistics::{mean, population_deviation};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ impl Suite {
 
     /// The paper's, unless only the samples have scores.
     #[must_use]
-    pub fn with_scores(results: &[ResultCell]) -> Self {
+    pub fn with_scores(results: &[Score]) -> Self {
         let any = |suite: Self| results.iter().any(|r| suite.tasks().iter().any(|t| t.key == r.task));
         if any(Self::Sample) && !any(Self::Paper) { Self::Sample } else { Self::Paper }
     }
@@ -54,7 +54,7 @@ impl Suite {
 
     /// Its encoders. One of the paper's belongs to the samples too once it has a score there.
     #[must_use]
-    pub fn encoders(self, results: &[ResultCell]) -> Vec<&'static Encoder> {
+    pub fn encoders(self, results: &[Score]) -> Vec<&'static Encoder> {
         let tasks = self.tasks();
         let scored = |e: &Encoder| results.iter().any(|r| r.encoder == e.key && tasks.iter().any(|t| t.key == r.task));
         let own = |e: &Encoder| match self {
@@ -86,31 +86,31 @@ impl Matrix {
     /// The scores of a suite. Those of two protocols cannot be compared, so the protocol with
     /// more of them is taken unless one is asked for.
     #[must_use]
-    pub fn of(results: &[ResultCell], suite: Suite, protocol: Option<Protocol>) -> Self {
+    pub fn of(results: &[Score], suite: Suite, protocol: Option<Protocol>) -> Self {
         Self::with(results, suite.encoders(results), suite.tasks(), protocol)
     }
 
     /// The same for any rows and columns.
     #[must_use]
     pub fn with(
-        results: &[ResultCell],
+        results: &[Score],
         encoders: Vec<&'static Encoder>,
         tasks: Vec<&'static Task>,
         protocol: Option<Protocol>,
     ) -> Self {
         let row: HashMap<&str, usize> = encoders.iter().enumerate().map(|(i, e)| (e.key, i)).collect();
         let column: HashMap<&str, usize> = tasks.iter().enumerate().map(|(i, t)| (t.key, i)).collect();
-        let place = |r: &ResultCell| Some((*row.get(r.encoder.as_str())?, *column.get(r.task.as_str())?));
+        let place = |r: &Score| Some((*row.get(r.encoder.as_str())?, *column.get(r.task.as_str())?));
         let placed: Vec<_> =
-            results.iter().filter(|r| r.score.is_finite()).filter_map(|r| Some((place(r)?, r))).collect();
-        let most = || Protocol::of_most(placed.iter().map(|(_, r)| r.provenance.protocol));
+            results.iter().filter(|r| r.value.is_finite()).filter_map(|r| Some((place(r)?, r))).collect();
+        let most = || Protocol::of_most(placed.iter().map(|(_, r)| r.evidence.protocol));
         let protocol = protocol.unwrap_or_else(most);
         let known = placed.len();
         let mut values = vec![None; encoders.len() * tasks.len()];
         let mut errors = vec![0.0; values.len()];
         let mut taken = 0;
-        for ((row, column), r) in placed.into_iter().filter(|(_, r)| r.provenance.protocol == protocol) {
-            values[row * tasks.len() + column] = Some(r.score);
+        for ((row, column), r) in placed.into_iter().filter(|(_, r)| r.evidence.protocol == protocol) {
+            values[row * tasks.len() + column] = Some(r.value);
             errors[row * tasks.len() + column] = r.interval.map_or(0.0, |i| i.standard_error());
             taken += 1;
         }

@@ -2,7 +2,7 @@
 
 use super::{Alignment, Matrix, Suite};
 use crate::protocol::Protocol;
-use crate::results::ResultCell;
+use crate::run::Score;
 use std::sync::Arc;
 
 /// What a reader may turn on an analysis.
@@ -33,7 +33,7 @@ impl Selection {
     /// Reads a query, of which `get` gives a field: pages and the REST interface ask alike.
     pub fn from_query<'q>(
         get: impl Fn(&str) -> Option<&'q str>,
-        results: &[ResultCell],
+        results: &[Score],
         alignments: &Arc<Vec<Alignment>>,
     ) -> Self {
         let suite = get("suite").and_then(Suite::of).unwrap_or_else(|| Suite::with_scores(results));

@@ -7,7 +7,7 @@ use crate::catalogue::encoder::{Licence, Method, Pretraining};
 use crate::catalogue::published::published;
 use crate::catalogue::task::{Category, Metric};
 use crate::protocol::Protocol;
-use crate::results::{ResultCell, Source};
+use crate::run::{Origin, Score};
 use crate::statistics::{Interval, places};
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
@@ -273,7 +273,7 @@ pub struct Sheet {
 impl Sheet {
     /// The sheet of a suite's scores. `ready` tells whether an encoder's weights are here.
     #[must_use]
-    pub fn of(results: &[ResultCell], spreads: &[Spread], suite: Suite, ready: impl Fn(&str) -> bool) -> Self {
+    pub fn of(results: &[Score], spreads: &[Spread], suite: Suite, ready: impl Fn(&str) -> bool) -> Self {
         let matrix = Matrix::of(results, suite, None);
         let standings = standings(&matrix);
         let rows: Vec<Row> = matrix
@@ -297,17 +297,17 @@ impl Sheet {
             })
             .collect();
         let columns = matrix.tasks.iter().map(|t| {
-            let cells: Vec<Option<&ResultCell>> =
+            let cells: Vec<Option<&Score>> =
                 rows.iter().map(|r| results.iter().find(|c| c.encoder == r.key && c.task == t.key)).collect();
-            let scores = cells.iter().map(|c| c.map(|c| c.score).filter(|s| s.is_finite())).collect();
+            let scores = cells.iter().map(|c| c.map(|c| c.value).filter(|s| s.is_finite())).collect();
             let mut column = Column::new(t.key, t.name, t.category, t.metric, scores);
             column.marks = rows
                 .iter()
                 .zip(&cells)
                 .map(|(row, cell)| {
-                    let p = cell.map(|c| &c.provenance);
+                    let p = cell.map(|c| &c.evidence);
                     let mark = |on: bool, mark: u8| if on { mark } else { 0 };
-                    mark(p.is_some_and(|p| p.source == Source::Imported), IMPORTED)
+                    mark(p.is_some_and(|p| p.source == Origin::Imported), IMPORTED)
                         | mark(p.is_some_and(|p| p.protocol == Protocol::Virb), VIRB)
                         | mark(seen(row.pretraining, t.key), SEEN)
                 })

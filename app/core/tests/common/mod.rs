@@ -5,32 +5,17 @@
 use virboard_core::analysis::Suite;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::task::Task;
-use virboard_core::protocol::Protocol;
-use virboard_core::results::{Probe, Provenance, ResultCell, Source};
+use virboard_core::run::{Evidence, Score};
 
 /// An imported score by the standard protocol.
-pub fn result(encoder: &str, task: &str, score: f64) -> ResultCell {
-    let provenance = Provenance {
-        source: Source::Imported,
-        encoder_sha256: String::new(),
-        dataset_sha256: String::new(),
-        probe: Probe::Head,
-        protocol: Protocol::Standard,
-        selected: true,
-        configuration: "{}".into(),
-        seed: 0,
-        device: String::new(),
-        version: String::new(),
-        finished_at: 0,
-        seconds: 0.0,
-        test_samples: 1,
-    };
-    ResultCell { encoder: encoder.into(), task: task.into(), score, interval: None, constant: None, provenance }
+pub fn result(encoder: &str, task: &str, score: f64) -> Score {
+    let evidence = Evidence { selected: true, configuration: "{}".into(), test_samples: 1, ..Evidence::default() };
+    Score { encoder: encoder.into(), task: task.into(), value: score, evidence, ..Score::default() }
 }
 
 /// All of the paper's encoders on all of its tasks: `plan` says how good, around zero, to which
 /// a little noise, the same on every run, is added.
-pub fn world(plan: impl Fn(&Encoder, &Task) -> f64) -> Vec<ResultCell> {
+pub fn world(plan: impl Fn(&Encoder, &Task) -> f64) -> Vec<Score> {
     let mut state = 1u64;
     let mut noise = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

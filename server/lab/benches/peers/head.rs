@@ -11,8 +11,7 @@ use virboard_lab::score::metric::Scoring;
 use virboard_lab::train::bank::{Bank, Lesson};
 use virboard_lab::train::loss::Loss;
 use virboard_lab::train::truth::Truth;
-use virboard_lab::train::{Aim, Member};
-use virboard_lab::work::evaluate::configuration;
+use virboard_lab::train::{Aim, Configuration, Member};
 use virboard_nn::network::deeplab::Shape;
 use virboard_nn::optimiser::{Kind, Optimiser};
 use virboard_nn::schedule::Setting;
@@ -155,6 +154,6 @@ fn spec(kind: OutputKind, architecture: Architecture, seed: usize, outputs: usiz
 fn member(seed: usize, classes: usize) -> Result<Member, Failure> {
     let spec = spec(OutputKind::Classification, Architecture::Linear { input: 2048 }, seed, classes);
     let task = virboard_core::catalogue::task("CIFAR-100").ok_or("the task is in the catalogue")?;
-    let configuration = configuration(task, seed as u64, Protocol::Standard)?;
+    let configuration = Configuration::published(task, seed as u64, Protocol::Standard);
     Ok(Member::new(configuration, Head::new(spec, &Device::Cpu)?))
 }

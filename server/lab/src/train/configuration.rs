@@ -1,6 +1,7 @@
 //! How a head is trained.
 
 use serde::{Deserialize, Serialize};
+use virboard_core::catalogue::task::{Task, TaskRole};
 use virboard_core::protocol::Protocol;
 use virboard_nn::encoder::Precision;
 use virboard_nn::optimiser::Kind;
@@ -43,6 +44,57 @@ pub struct Configuration {
     /// How exactly the frozen encoder computed.
     #[serde(default, skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,
+}
+
+/// ViRB's size of batches, of tests too.
+pub const BATCH: usize = 32;
+
+impl Configuration {
+    /// One that trains nothing: what a test of a head that is there goes by, and what all others
+    /// begin with.
+    #[must_use]
+    pub fn untrained(name: String, seed: u64, protocol: Protocol) -> Self {
+        Self {
+            name,
+            epochs: 0,
+            batch_size: BATCH,
+            test_batch_size: BATCH,
+            optimiser: Kind::Adam,
+            learning_rate: 0.0,
+            schedule: Schedule::Constant,
+            standardise: false,
+            repeats: 1,
+            protocol,
+            selection: Selection::LastEpoch,
+            seed,
+            views: None,
+            precision: Precision::F32,
+        }
+    }
+
+    /// The published one of a task. A task that only tests another one's head has one that
+    /// trains nothing.
+    #[must_use]
+    pub fn published(task: &Task, seed: u64, protocol: Protocol) -> Self {
+        let (Some(epochs), Some(learning_rate), Some(batch_size)) = (task.epochs, task.learning_rate, task.batch_size)
+        else {
+            return Self::untrained(format!("test of {}", task.key), seed, protocol);
+        };
+        let sample = task.role == TaskRole::Sample;
+        let poly = task.key == "CityscapesSemanticSegmentation";
+        Self {
+            epochs,
+            batch_size: batch_size as usize,
+            learning_rate,
+            schedule: match (sample, poly) {
+                (true, _) => Schedule::Cosine,
+                (_, true) => Schedule::Poly { exponent: 0.9 },
+                _ => Schedule::Constant,
+            },
+            standardise: sample,
+            ..Self::untrained(format!("adam-{learning_rate}"), seed, protocol)
+        }
+    }
 }
 
 /// Which of a training's results is reported.

@@ -4,13 +4,13 @@
 //! of an epoch depend on the seed and the epoch's number alone.
 
 use super::Member;
-use crate::progress::EpochReport;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
+use virboard_core::run::Epoch;
 use virboard_nn::files::{sha256, write_through};
 
 const METADATA: &str = "virboard_training";
@@ -28,7 +28,7 @@ struct Description {
 #[derive(Serialize, Deserialize)]
 struct MemberDescription {
     steps: u64,
-    curve: Vec<EpochReport>,
+    curve: Vec<Epoch>,
     best: Option<(u32, f64)>,
 }
 

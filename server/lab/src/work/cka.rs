@@ -7,13 +7,61 @@
 
 use crate::pipeline::ahead;
 use crate::progress::Progress;
+use crate::work::encode::pictures;
+use crate::work::{Lab, Record, Work, key};
 use crate::{Error, Result, image};
 use candle_core::{Device, Tensor};
 use memmap2::Mmap;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use virboard_core::analysis::Alignment;
 use virboard_nn::load::LoadedEncoder;
+
+/// Two encoders, whose layers are compared on a folder of pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cka {
+    /// Keys of the encoders; the same twice to compare one with itself.
+    pub encoders: (String, String),
+    /// Folder of pictures.
+    pub images: PathBuf,
+    /// Most pictures, the first by name.
+    pub limit: usize,
+    /// Side in pixels to which pictures are resized, instead of the encoder's own input.
+    pub side: Option<u32>,
+}
+
+impl Work for Cka {
+    const KIND: &'static str = "cka";
+
+    fn title(&self) -> String {
+        format!("layers of {} and {}", self.encoders.0, self.encoders.1)
+    }
+
+    /// Finds an [`Alignment`].
+    fn run(&self, lab: &Lab, progress: &dyn Progress) -> Result<Record> {
+        let mut files = pictures(&self.images)?;
+        files.truncate(self.limit.max(2));
+        if files.len() < 2 {
+            return Err(Error::Unsupported("at least two pictures are needed".to_owned()));
+        }
+        let registry = &lab.registry;
+        let of = |key: &str| layers(&*registry.get(key)?, &files, self.side, registry.device(), progress);
+        let (first, second) = &self.encoders;
+        let a = of(first)?;
+        let b = if first == second { None } else { Some(of(second)?) };
+        let b = b.as_ref().unwrap_or(&a);
+        let alignment = Alignment {
+            encoders: self.encoders.clone(),
+            images: files.len(),
+            rows: a.names.clone(),
+            columns: b.names.clone(),
+            cka: a.grams.iter().map(|x| b.grams.iter().map(|y| x.cka(y)).collect()).collect(),
+        };
+        Ok(Record { found: key::value(&alignment)?, ..Record::default() })
+    }
+}
 
 /// Images that are encoded at once.
 const BATCH: usize = 8;

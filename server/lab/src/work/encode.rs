@@ -2,13 +2,47 @@
 
 use crate::pipeline::ahead;
 use crate::progress::Progress;
+use crate::work::{Lab, Record, Work};
 use crate::{Error, Result, image};
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use virboard_core::catalogue::encoder::Format;
 use virboard_nn::files::write_atomically;
-use virboard_nn::load::LoadedEncoder;
+use virboard_nn::load::{LoadedEncoder, load_any};
+
+/// A checkpoint and a folder of pictures, whose features become a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Encode {
+    /// The checkpoint.
+    pub checkpoint: PathBuf,
+    /// Layout of its tensor names; told from them where it is not said.
+    pub format: Option<Format>,
+    /// Folder of pictures.
+    pub images: PathBuf,
+    /// Names of layers.
+    pub layers: Vec<String>,
+    /// The file to write.
+    pub out: PathBuf,
+}
+
+impl Work for Encode {
+    const KIND: &'static str = "encode";
+
+    fn title(&self) -> String {
+        format!("{} with {}", self.images.display(), self.checkpoint.display())
+    }
+
+    fn run(&self, lab: &Lab, progress: &dyn Progress) -> Result<Record> {
+        let device = lab.registry.device();
+        let encoder = load_any(&self.checkpoint, self.format, device, lab.registry.precision())?;
+        let files = pictures(&self.images)?;
+        encode(&encoder, &files, &self.layers, &self.out, device, progress)?;
+        Ok(Record { files: vec![self.out.clone()], ..Record::default() })
+    }
+}
 
 /// Pictures that are encoded at once.
 const BATCH: usize = 8;

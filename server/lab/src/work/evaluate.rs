@@ -1,51 +1,32 @@
-//! One job: an encoder, a task and the configurations of its training give heads and scores.
+//! Training heads for a task on a frozen encoder, and scoring them.
 
-use crate::data::{self, Broken, Dataset, Places, Split, scenes};
-use crate::features::{Cache, Kind, Request};
+use crate::data::{self, Broken, Dataset, Split, scenes};
+use crate::features::{Kind, Request};
 use crate::head::{Head, HeadSpec, Label};
-use crate::progress::{EpochReport, Progress};
+use crate::progress::Progress;
 use crate::recipe::{HeadKind, Recipe, recipe};
-use crate::registry::Registry;
 use crate::score::metric::{SampleScore, interval, score};
 use crate::score::samples::Predictions;
 use crate::score::{knn, logistic};
 use crate::train::source::{Cached, Source, Streamed};
 use crate::train::truth::Truth;
 use crate::train::views::Kept;
-use crate::train::{Aim, Configuration, Keep, Member, Parts, Selection, Tested, hold_out, test_finished, train};
+use crate::train::{Aim, BATCH, Configuration, Keep, Member, Parts, Selection, Tested, hold_out, test_finished, train};
+use crate::work::{Lab, Record, Work, key};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use virboard_core::catalogue;
 use virboard_core::catalogue::task::{OutputKind, Task, TaskRole};
 use virboard_core::protocol::Protocol;
-use virboard_core::results::Probe;
-use virboard_core::statistics::Interval;
+use virboard_core::run::{Evidence, Origin, Probe, Run, Score};
 use virboard_nn::encoder::Precision;
-use virboard_nn::files::{self, sha256};
+use virboard_nn::files;
 use virboard_nn::load::LoadedEncoder;
-use virboard_nn::optimiser::Kind as OptimiserKind;
-use virboard_nn::schedule::Schedule;
 
-/// Where a job finds and leaves files.
-#[derive(Debug, Clone)]
-pub struct Folders {
-    /// Data sets, and what ships with Virboard.
-    pub places: Places,
-    /// Cached features.
-    pub cache: Cache,
-    /// Trained heads, `ENCODER/TASK.safetensors`.
-    pub heads: PathBuf,
-    /// States of trainings and locks of jobs.
-    pub runs: PathBuf,
-    /// Per-sample results, `ENCODER/TASK/NAME.json.zst`.
-    pub predictions: PathBuf,
-}
-
-/// What is to be evaluated.
-#[derive(Debug, Clone)]
-pub struct Job {
+/// An encoder, a task and the configurations of its training: heads and scores come of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluate {
     /// Key of the encoder.
     pub encoder: String,
     /// Key of the task.
@@ -53,108 +34,38 @@ pub struct Job {
     /// Trained side by side. All share epochs, batch size, repeats, seed, selection and protocol.
     pub configurations: Vec<Configuration>,
     /// Whether samples that cannot be read are left out instead of ending the job.
+    #[serde(default)]
     pub skip_broken: bool,
     /// Whether image-level tasks also get their nearest neighbours and a logistic regression.
+    #[serde(default)]
     pub probes: bool,
 }
 
-/// One score that a job found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// How the features were read.
-    pub probe: Probe,
-    /// The configuration as JSON.
-    pub configuration: String,
-    /// Its seed; 0 where nothing is random.
-    pub seed: u64,
-    /// The test metric.
-    pub value: f64,
-    /// Where it lies with a confidence of 95 % when test samples are drawn anew.
-    pub interval: Option<Interval>,
-    /// The same of the best constant answer.
-    pub constant: Option<f64>,
-    /// Whether it is the job's answer for its probe.
-    pub selected: bool,
-    /// SHA-256 of the encoder's weights.
-    pub encoder_sha256: String,
-    /// SHA-256 of the data set.
-    pub dataset_sha256: String,
-    /// Test samples.
-    pub test_samples: u64,
-    /// Epochs of the training.
-    pub curve: Vec<EpochReport>,
-    /// The head's file, for the selected head.
-    pub head: Option<PathBuf>,
-    /// The per-sample results.
-    pub predictions: PathBuf,
-    /// Wall-clock seconds since the job was begun or taken up again.
-    pub seconds: f64,
+impl Work for Evaluate {
+    const KIND: &'static str = "evaluate";
+
+    fn title(&self) -> String {
+        format!("{} on {}", self.encoder, self.task)
+    }
+
+    /// What is trained. How broken samples are met and which other scores are taken beside it
+    /// does not make it another training, which two processes could do at once.
+    fn key(&self) -> Result<String> {
+        key::of(Self::KIND, &(&self.encoder, &self.task, &self.configurations))
+    }
+
+    fn run(&self, lab: &Lab, progress: &dyn Progress) -> Result<Record> {
+        let bench = Bench::open(lab, self, progress)?;
+        let ahead = bench.ahead()?;
+        if !progress.runs(&self.encoder, &self.task, &ahead) {
+            return Ok(Record::default());
+        }
+        let runs = if bench.task.epochs.is_none() { bench.test_only(progress)? } else { bench.train(progress)? };
+        Ok(Record { runs, ..Record::default() })
+    }
 }
 
-/// The published configuration of a task, with `seed`.
-///
-/// # Errors
-/// [`Error::NotTrained`] for a task that is only tested, never trained.
-pub fn configuration(task: &Task, seed: u64, protocol: Protocol) -> Result<Configuration> {
-    let (Some(epochs), Some(learning_rate), Some(batch_size)) = (task.epochs, task.learning_rate, task.batch_size)
-    else {
-        return Err(Error::NotTrained { task: task.key.to_owned() });
-    };
-    let sample = task.role == TaskRole::Sample;
-    let poly = task.key == "CityscapesSemanticSegmentation";
-    Ok(Configuration {
-        name: format!("adam-{learning_rate}"),
-        epochs,
-        batch_size: batch_size as usize,
-        test_batch_size: TEST_BATCH,
-        optimiser: OptimiserKind::Adam,
-        learning_rate,
-        schedule: match (sample, poly) {
-            (true, _) => Schedule::Cosine,
-            (_, true) => Schedule::Poly { exponent: 0.9 },
-            _ => Schedule::Constant,
-        },
-        standardise: sample,
-        repeats: 1,
-        protocol,
-        selection: Selection::LastEpoch,
-        seed,
-        views: None,
-        precision: Precision::F32,
-    })
-}
-
-/// ViRB's size of test batches.
-pub const TEST_BATCH: usize = 32;
-
-/// The file of a head below a folder.
-#[must_use]
-pub fn head_path(heads: &Path, encoder: &str, task: &str) -> PathBuf {
-    heads.join(encoder).join(format!("{task}.safetensors"))
-}
-
-impl Job {
-    /// Name of the job's files, of letters, digits, `.`, `_` and `-`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let identity = serde_json::to_string(&self.configurations).unwrap_or_default();
-        format!("{}.{}.{}", self.encoder, self.task, &sha256(identity.as_bytes())[..12])
-    }
-
-    /// Takes the job, or gives `None` while another process works on it.
-    pub fn try_lock(&self, folders: &Folders) -> Result<Option<std::fs::File>> {
-        Ok(files::try_lock(&folders.runs.join(format!("{}.lock", self.name())))?)
-    }
-
-    fn state_path(&self, folders: &Folders) -> PathBuf {
-        folders.runs.join(format!("{}.state.safetensors", self.name()))
-    }
-
-    /// Removes the training's state, once its scores are kept elsewhere.
-    pub fn finish(&self, folders: &Folders) {
-        let _ = std::fs::remove_file(self.state_path(folders));
-    }
-
+impl Evaluate {
     fn protocol(&self) -> Protocol {
         self.configurations.first().map_or_else(Protocol::default, |c| c.protocol)
     }
@@ -170,55 +81,58 @@ struct TestOnly {
     precision: Precision,
 }
 
-/// A job with its encoder and data opened.
-pub struct Bench<'a> {
-    folders: &'a Folders,
-    job: &'a Job,
+/// An evaluation with its encoder and data opened.
+struct Bench<'a> {
+    lab: &'a Lab,
+    work: &'a Evaluate,
     task: &'static Task,
     recipe: Recipe,
     dataset: Box<dyn Dataset>,
     encoder: std::sync::Arc<LoadedEncoder>,
-    registry: &'a Registry,
     started: Instant,
 }
 
 impl<'a> Bench<'a> {
-    /// Opens the encoder and the data set of a job. The caller holds the job's lock.
-    pub fn open(registry: &'a Registry, folders: &'a Folders, job: &'a Job, progress: &dyn Progress) -> Result<Self> {
+    fn open(lab: &'a Lab, work: &'a Evaluate, progress: &dyn Progress) -> Result<Self> {
         let started = Instant::now();
-        let protocol = job.protocol();
-        let broken = if job.skip_broken { Broken::Skip } else { Broken::Refuse };
-        let dataset = data::open(&job.task, &folders.places, protocol, broken, progress)?;
-        let task = catalogue::task(&job.task)
-            .ok_or_else(|| Error::Unsupported(format!("{} is not in the catalogue", job.task)))?;
-        let encoder = registry.get(&job.encoder)?;
-        Ok(Self { folders, job, task, recipe: recipe(task, protocol), dataset, encoder, registry, started })
+        let protocol = work.protocol();
+        let broken = if work.skip_broken { Broken::Skip } else { Broken::Refuse };
+        let dataset = data::open(&work.task, &lab.folders.places, protocol, broken, progress)?;
+        let task = catalogue::task(&work.task)
+            .ok_or_else(|| Error::Unsupported(format!("{} is not in the catalogue", work.task)))?;
+        let encoder = lab.registry.get(&work.encoder)?;
+        Ok(Self { lab, work, task, recipe: recipe(task, protocol), dataset, encoder, started })
     }
 
-    /// SHA-256 of the encoder's weights.
-    #[must_use]
-    pub fn encoder_sha256(&self) -> String {
-        self.encoder.provenance.sha256.clone()
+    fn device(&self) -> &candle_core::Device {
+        self.lab.registry.device()
     }
 
-    /// SHA-256 of pictures and truth.
-    #[must_use]
-    pub fn dataset_sha256(&self) -> String {
-        self.dataset.sha256()
-    }
-
-    /// The configurations of the scores that [`Self::run`] gives first, as JSON.
-    pub fn configurations(&self) -> Result<Vec<String>> {
+    /// What is known of the heads' scores before any work.
+    fn ahead(&self) -> Result<Vec<Evidence>> {
         if self.task.epochs.is_none() {
-            return Ok(vec![self.test_only_configuration()?.1]);
+            return Ok(vec![self.test_only_evidence()?.1]);
         }
-        Ok(self.job.configurations.iter().map(|c| serde_json::to_string(c).unwrap_or_default()).collect())
+        let trained = |c: &Configuration| Ok(self.evidence(Probe::Head, key::text(c)?, c.seed));
+        self.work.configurations.iter().map(trained).collect()
     }
 
-    /// Trains the job's heads, or goes on where they were when the job was interrupted, and
-    /// scores them. The caller keeps the outcomes and then calls [`Job::finish`].
-    pub fn run(&self, progress: &dyn Progress) -> Result<Vec<Outcome>> {
-        if self.task.epochs.is_none() { self.test_only(progress) } else { self.train(progress) }
+    /// What is known of a score before any work.
+    fn evidence(&self, probe: Probe, configuration: String, seed: u64) -> Evidence {
+        Evidence {
+            source: Origin::Measured,
+            encoder_sha256: self.encoder.provenance.sha256.clone(),
+            dataset_sha256: self.dataset.sha256(),
+            probe,
+            protocol: self.work.protocol(),
+            precision: self.encoder.precision.name().to_owned(),
+            key: key::of_settings(&configuration),
+            configuration,
+            seed,
+            device: virboard_nn::device::name(self.device()).to_owned(),
+            version: self.lab.version.clone(),
+            ..Evidence::default()
+        }
     }
 
     fn cached(&self, split: Split, progress: &dyn Progress) -> Result<Cached> {
@@ -229,11 +143,11 @@ impl<'a> Bench<'a> {
             dataset: &*self.dataset,
             split,
             kind: if maps { Kind::Maps } else { Kind::Embedding },
-            device: self.registry.device(),
+            device: self.device(),
         };
-        let features = self.folders.cache.open_or_encode(request, progress)?;
+        let features = self.lab.folders.cache.open_or_encode(request, progress)?;
         let input = self.encoder.network.preprocessing();
-        Cached::new(features, &*self.dataset, split, (input.width, input.height), self.registry.device())
+        Cached::new(features, &*self.dataset, split, (input.width, input.height), self.device())
     }
 
     fn streamed(&self, split: Split, seed: u64) -> Streamed<'_> {
@@ -244,16 +158,18 @@ impl<'a> Bench<'a> {
             view: self.recipe.view,
             exact: self.recipe.head == HeadKind::DeepLab,
             seed,
-            device: self.registry.device(),
+            device: self.device(),
         }
     }
 
-    fn train(&self, progress: &dyn Progress) -> Result<Vec<Outcome>> {
-        let Some(first) = self.job.configurations.first() else { return Ok(Vec::new()) };
-        let mut members = Vec::with_capacity(self.job.configurations.len());
+    /// Trains the heads, or goes on where they were when the work was interrupted, and scores
+    /// them.
+    fn train(&self, progress: &dyn Progress) -> Result<Vec<Run>> {
+        let Some(first) = self.work.configurations.first() else { return Ok(Vec::new()) };
+        let mut members = Vec::with_capacity(self.work.configurations.len());
         let block4 = if self.recipe.head == HeadKind::DeepLab { self.encoder.last_block()? } else { None };
-        for configuration in &self.job.configurations {
-            let head = Head::new(self.spec(configuration.seed)?, self.registry.device())?;
+        for configuration in &self.work.configurations {
+            let head = Head::new(self.spec(configuration.seed)?, self.device())?;
             if let Some(block4) = &block4 {
                 head.copy_block4(block4)?;
             }
@@ -261,14 +177,10 @@ impl<'a> Bench<'a> {
         }
         let drop_last = self.recipe.cached && first.protocol == Protocol::Virb;
         let aim = Aim { loss: self.recipe.loss, scoring: self.recipe.scoring, drop_last };
-        let identity = format!(
-            "{}/{}/{}/{}",
-            self.encoder.provenance.sha256,
-            self.dataset.sha256(),
-            serde_json::to_string(&self.job.configurations).unwrap_or_default(),
-            env!("CARGO_PKG_VERSION")
-        );
-        let path = self.job.state_path(self.folders);
+        let key = self.work.key()?;
+        let (weights, data) = (&self.encoder.provenance.sha256, self.dataset.sha256());
+        let identity = format!("{weights}/{data}/{key}/{}", self.lab.version);
+        let path = self.lab.folders.state(&super::name(Evaluate::KIND, &key));
         let keep = Some(Keep { path: &path, identity: &identity });
         let all: Vec<usize> = (0..self.dataset.len(Split::Train)).collect();
         let (trained, held) = match first.selection {
@@ -281,11 +193,11 @@ impl<'a> Bench<'a> {
             let held_out = (!held.is_empty()).then_some((&train_set as &dyn Source, held));
             let parts = Parts { train: &train_set, trained, held_out, test: &test_set };
             train(&mut members, &parts, aim, keep, progress)?;
-            let mut outcomes = self.score(&members, &parts, aim, progress)?;
-            if self.job.probes && !members[0].head.needs_maps() {
-                outcomes.extend(self.probes(&train_set, &test_set, progress)?);
+            let mut runs = self.score(&members, &parts, aim, progress)?;
+            if self.work.probes && !members[0].head.needs_maps() {
+                runs.extend(self.probes(&train_set, &test_set, progress)?);
             }
-            return Ok(outcomes);
+            return Ok(runs);
         }
         let (train_set, test_set) = (self.streamed(Split::Train, first.seed), self.streamed(Split::Test, first.seed));
         let learn = |train_set: &dyn Source, test_set: &dyn Source| {
@@ -298,8 +210,8 @@ impl<'a> Bench<'a> {
             None => learn(&train_set, &test_set),
             // One more for those that are held out, which are seen as they are.
             Some(views) => learn(
-                &Kept::new(train_set, &self.folders.cache, views.min(first.epochs) + 1),
-                &Kept::new(test_set, &self.folders.cache, 1),
+                &Kept::new(train_set, &self.lab.folders.cache, views.min(first.epochs) + 1),
+                &Kept::new(test_set, &self.lab.folders.cache, 1),
             ),
         }
     }
@@ -309,32 +221,30 @@ impl<'a> Bench<'a> {
         !matches!(self.recipe.head, HeadKind::Linear | HeadKind::MultiEmbedding)
     }
 
-    fn score(&self, members: &[Member], parts: &Parts<'_>, aim: Aim, progress: &dyn Progress) -> Result<Vec<Outcome>> {
-        let mut outcomes = Vec::with_capacity(members.len());
+    fn score(&self, members: &[Member], parts: &Parts<'_>, aim: Aim, progress: &dyn Progress) -> Result<Vec<Run>> {
+        let mut runs = Vec::with_capacity(members.len());
         for member in members {
             let c = &member.configuration;
             let tested = test_finished(&member.head, parts, aim, c, progress)?;
-            let json = serde_json::to_string(c).unwrap_or_default();
             let name = format!("{}-{}-seed{}", c.name, c.protocol.name(), c.seed);
-            let mut outcome = self.outcome(Probe::Head, &name, json, c.seed, tested)?;
-            outcome.curve = member.curve().to_vec();
-            outcomes.push(outcome);
+            let evidence = self.evidence(Probe::Head, key::text(c)?, c.seed);
+            runs.push(Run { score: self.scored(evidence, &name, tested)?, epochs: member.curve().to_vec() });
         }
-        let key = |i: usize| members[i].validation().unwrap_or(outcomes[i].value);
+        let key = |i: usize| members[i].validation().unwrap_or(runs[i].score.value);
         let metric = self.task.metric;
         let best = (0..members.len()).reduce(|a, b| if metric.is_better(key(b), key(a)) { b } else { a });
         if let Some(best) = best {
-            let path = head_path(&self.folders.heads, &self.encoder.key, self.task.key);
+            let path = self.lab.folders.head(&self.encoder.key, self.task.key);
             members[best].head.save(&path)?;
-            outcomes[best].head = Some(path);
-            outcomes[best].selected = true;
+            runs[best].score.head = self.lab.folders.below(&path);
+            runs[best].score.evidence.selected = true;
         }
-        Ok(outcomes)
+        Ok(runs)
     }
 
     /// Nearest neighbours and logistic regression from the same features.
-    fn probes(&self, train_set: &Cached, test_set: &Cached, progress: &dyn Progress) -> Result<Vec<Outcome>> {
-        let device = self.registry.device();
+    fn probes(&self, train_set: &Cached, test_set: &Cached, progress: &dyn Progress) -> Result<Vec<Run>> {
+        let device = self.device();
         let of = |set: &Cached| -> Result<(candle_core::Tensor, Vec<u32>)> {
             let all: Vec<usize> = (0..set.len()).collect();
             let Truth::Classes(classes) = set.truth(&all)? else {
@@ -343,34 +253,34 @@ impl<'a> Bench<'a> {
             Ok((set.features().batch(&all, device)?.swap_remove(0), classes))
         };
         let ((x, classes), (test, truth)) = (of(train_set)?, of(test_set)?);
-        let protocol = self.job.protocol();
+        let protocol = self.work.protocol();
         let tested = |samples: Vec<SampleScore>| {
             let (scoring, protocol) = (self.recipe.scoring, Protocol::Standard);
-            let value = score(&samples, scoring, protocol, TEST_BATCH);
-            Tested { value, interval: interval(&samples, scoring, protocol, TEST_BATCH), constant: None, samples }
+            let value = score(&samples, scoring, protocol, BATCH);
+            Tested { value, interval: interval(&samples, scoring, protocol, BATCH), constant: None, samples }
         };
-        let mut outcomes = Vec::new();
+        let mut runs = Vec::new();
         let votes = knn::classify(&x, &classes, &test, &truth, &knn::NEIGHBOURS, progress)?;
         for (k, samples) in knn::NEIGHBOURS.iter().zip(votes) {
             let json = serde_json::json!({ "name": format!("{k} nearest neighbours"), "k": k, "temperature": 0.07 });
-            let json = self.said(json);
             let name = format!("knn{k}-{}", protocol.name());
-            let mut outcome = self.outcome(Probe::Knn, &name, json, 0, tested(samples))?;
-            outcome.selected = *k == 20;
-            outcomes.push(outcome);
+            let evidence = self.evidence(Probe::Knn, self.said(json), 0);
+            let mut score = self.scored(evidence, &name, tested(samples))?;
+            score.evidence.selected = *k == 20;
+            runs.push(Run { score, epochs: Vec::new() });
         }
         let labels = self.dataset.labels().len();
         if classes.len() * labels > MOST_LOGISTIC {
             tracing::info!(task = self.task.key, "left out the logistic regression: too many samples and classes");
-            return Ok(outcomes);
+            return Ok(runs);
         }
         let samples = logistic::classify(&x, &classes, &test, &truth, labels, progress)?;
         let json = self.said(serde_json::json!({ "name": "logistic regression", "C": logistic::C }));
         let name = format!("logistic-{}", protocol.name());
-        let mut outcome = self.outcome(Probe::Logistic, &name, json, 0, tested(samples))?;
-        outcome.selected = true;
-        outcomes.push(outcome);
-        Ok(outcomes)
+        let mut score = self.scored(self.evidence(Probe::Logistic, json, 0), &name, tested(samples))?;
+        score.evidence.selected = true;
+        runs.push(Run { score, epochs: Vec::new() });
+        Ok(runs)
     }
 
     /// A probe's configuration as text, with the encoder's precision unless it is the default.
@@ -381,10 +291,10 @@ impl<'a> Bench<'a> {
         json.to_string()
     }
 
-    /// The head that another task trained, and what says so.
-    fn test_only_configuration(&self) -> Result<(PathBuf, String)> {
+    /// The head that another task trained, and what is known of its score before the test.
+    fn test_only_evidence(&self) -> Result<(Head, Evidence)> {
         let of = crate::head::OWN_TASK;
-        let path = head_path(&self.folders.heads, &self.encoder.key, of);
+        let path = self.lab.folders.head(&self.encoder.key, of);
         if !path.is_file() {
             return Err(Error::Unsupported(format!(
                 "{} tests the head that {of} trains, and {} is not there; run `virboard evaluate --encoders {} --tasks {of}` first",
@@ -396,30 +306,32 @@ impl<'a> Bench<'a> {
         let said = TestOnly {
             head_of: of.to_owned(),
             head_sha256: files::sha256_file(&path)?,
-            protocol: self.job.protocol(),
+            protocol: self.work.protocol(),
             precision: self.encoder.precision,
         };
-        Ok((path, serde_json::to_string(&said).unwrap_or_default()))
+        let head = Head::load(&path, self.device())?;
+        let evidence = self.evidence(Probe::Head, key::text(&said)?, head.spec.seed);
+        Ok((head, evidence))
     }
 
     /// Tests the head that another task trained (ImageNet v2 with ImageNet's).
-    fn test_only(&self, progress: &dyn Progress) -> Result<Vec<Outcome>> {
-        let (path, json) = self.test_only_configuration()?;
-        let head = Head::load(&path, self.registry.device())?;
+    fn test_only(&self, progress: &dyn Progress) -> Result<Vec<Run>> {
+        let (head, evidence) = self.test_only_evidence()?;
         head.check(&self.encoder)?;
         let test_set = self.cached(Split::Test, progress)?;
         let parts = Parts { train: &test_set, trained: Vec::new(), held_out: None, test: &test_set };
-        let protocol = self.job.protocol();
+        let protocol = self.work.protocol();
         let aim = Aim { loss: self.recipe.loss, scoring: self.recipe.scoring, drop_last: protocol == Protocol::Virb };
-        let Some(configuration) = self.job.configurations.first() else { return Ok(Vec::new()) };
+        let Some(configuration) = self.work.configurations.first() else { return Ok(Vec::new()) };
         let tested = test_finished(&head, &parts, aim, configuration, progress)?;
         let name = format!("head-of-{}-{}", head.spec.task, protocol.name());
-        let mut outcome = self.outcome(Probe::Head, &name, json, head.spec.seed, tested)?;
-        outcome.selected = true;
-        Ok(vec![outcome])
+        let mut score = self.scored(evidence, &name, tested)?;
+        score.evidence.selected = true;
+        Ok(vec![Run { score, epochs: Vec::new() }])
     }
 
-    fn outcome(&self, probe: Probe, name: &str, configuration: String, seed: u64, tested: Tested) -> Result<Outcome> {
+    /// The score of a test, whose per-sample results are kept.
+    fn scored(&self, evidence: Evidence, name: &str, tested: Tested) -> Result<Score> {
         let Tested { samples, value, interval, constant } = tested;
         if !value.is_finite() {
             return Err(Error::NoValue {
@@ -428,8 +340,8 @@ impl<'a> Bench<'a> {
                 task: self.task.key.to_owned(),
             });
         }
-        let path =
-            self.folders.predictions.join(&self.encoder.key).join(self.task.key).join(format!("{name}.json.zst"));
+        let folder = self.lab.folders.predictions().join(&self.encoder.key).join(self.task.key);
+        let path = folder.join(format!("{name}.json.zst"));
         let predictions = Predictions {
             encoder: self.encoder.key.clone(),
             task: self.task.key.to_owned(),
@@ -438,21 +350,22 @@ impl<'a> Bench<'a> {
             samples,
         };
         predictions.save(&path)?;
-        Ok(Outcome {
-            probe,
-            configuration,
-            seed,
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+        Ok(Score {
+            run: None,
+            encoder: self.encoder.key.clone(),
+            task: self.task.key.to_owned(),
             value,
             interval,
             constant,
-            selected: false,
-            encoder_sha256: self.encoder.provenance.sha256.clone(),
-            dataset_sha256: self.dataset.sha256(),
-            test_samples: predictions.samples.len() as u64,
-            curve: Vec::new(),
-            head: None,
-            predictions: path,
-            seconds: self.started.elapsed().as_secs_f64(),
+            evidence: Evidence {
+                finished_at: now,
+                seconds: self.started.elapsed().as_secs_f64(),
+                test_samples: predictions.samples.len() as u64,
+                ..evidence
+            },
+            head: String::new(),
+            predictions: self.lab.folders.below(&path),
         })
     }
 
@@ -463,7 +376,7 @@ impl<'a> Bench<'a> {
             encoder: self.encoder.key.clone(),
             encoder_sha256: self.encoder.provenance.sha256.clone(),
             kind: self.task.kind,
-            architecture: self.recipe.architecture(&self.encoder, images, self.job.protocol())?,
+            architecture: self.recipe.architecture(&self.encoder, images, self.work.protocol())?,
             labels: self.dataset.labels(),
             unit: self.task.unit.to_owned(),
             scale: self.recipe.scale,

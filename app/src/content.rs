@@ -72,20 +72,65 @@ pub struct Example {
     pub predictions: Vec<Prediction>,
 }
 
+/// What a page is about, beyond scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// The encoder with this key: the page shows its runs.
+    Encoder(&'a str),
+    /// The task with this key: the page shows examples.
+    Task(&'a str),
+    /// Nothing in particular.
+    General,
+}
+
+/// A kind of page that is only read.
+struct Route {
+    /// Its address; the last part may be `:key`.
+    path: &'static str,
+    /// What the page with this key is about.
+    subject: for<'a> fn(&'a str) -> Subject<'a>,
+    /// Writes it, for the key in its address.
+    write: fn(&str, &Address, &Facts) -> Option<Page>,
+}
+
+/// Every page that is only read. Routers and the cache know no others.
+static ROUTES: &[Route] = &[
+    Route { path: "/", subject: general, write: |_, address, facts| Some(front(address, facts)) },
+    Route { path: "/analyses", subject: general, write: |_, address, facts| Some(analyses::index(address, facts)) },
+    Route { path: "/analyses/:key", subject: general, write: analyses::page },
+    Route { path: "/choose", subject: general, write: |_, address, facts| choose_page(address, facts) },
+    Route { path: "/compare", subject: general, write: |_, address, facts| Some(compare::page(address, facts)) },
+    Route {
+        path: "/encoders/:key",
+        subject: |key| Subject::Encoder(key),
+        write: |key, _, facts| encoder::page(key, facts),
+    },
+    Route { path: "/tasks/:key", subject: |key| Subject::Task(key), write: |key, _, facts| task::page(key, facts) },
+];
+
+fn general(_: &str) -> Subject<'_> {
+    Subject::General
+}
+
+/// The route of a path, and the key in it.
+fn route(path: &str) -> Option<(&'static Route, &str)> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    ROUTES.iter().find_map(|route| match route.path.strip_suffix(":key") {
+        Some(folder) => path.strip_prefix(folder).filter(|k| !k.is_empty() && !k.contains('/')).map(|key| (route, key)),
+        None => (route.path.trim_end_matches('/') == path).then_some((route, "")),
+    })
+}
+
+/// What the page at an address is about.
+#[must_use]
+pub fn subject(address: &Address) -> Subject<'_> {
+    route(&address.path).map_or(Subject::General, |(route, key)| (route.subject)(key))
+}
+
 /// The page at an address. Computes what it shows, which can take a second.
 #[must_use]
 pub fn content(address: &Address, facts: &Facts) -> Content {
-    let parts: Vec<&str> = address.path.split('/').filter(|p| !p.is_empty()).collect();
-    let page = match parts[..] {
-        [] => Some((leaderboard::TITLE.to_owned(), leaderboard::page(&facts.sheets, &address.view()))),
-        ["analyses"] => Some(analyses::index(address, facts)),
-        ["analyses", slug] => analyses::page(slug, address, facts),
-        ["choose"] => choose_page(address, facts),
-        ["compare"] => Some(compare::page(address, facts)),
-        ["encoders", key] => encoder::page(key, facts),
-        ["tasks", key] => task::page(key, facts),
-        _ => None,
-    };
+    let page = route(&address.path).and_then(|(route, key)| (route.write)(key, address, facts));
     let found = page.is_some();
     let (title, body) = page.unwrap_or_else(nothing);
     Content { title, html: body.into_string(), found }
@@ -93,6 +138,10 @@ pub fn content(address: &Address, facts: &Facts) -> Content {
 
 /// Title and body of a page.
 type Page = (String, Markup);
+
+fn front(address: &Address, facts: &Facts) -> Page {
+    (leaderboard::TITLE.to_owned(), leaderboard::page(&facts.sheets, &address.view()))
+}
 
 fn choose_page(address: &Address, facts: &Facts) -> Option<Page> {
     let asked = facts.sheets.iter().find(|s| Some(s.suite.name()) == address.get("suite"));
@@ -147,8 +196,18 @@ mod tests {
                 assert!(made.html.contains(&wanted), "{path}?{query} lacks `{wanted}`: {}", made.html);
             }
         }
-        for path in ["/nowhere", "/encoders/nobody", "/tasks/none", "/analyses/none", "/encoders"] {
+        for path in ["/nowhere", "/encoders/nobody", "/tasks/none", "/analyses/none", "/encoders", "/encoders/a/b"] {
             assert!(!content(&Address::new(path, ""), &facts).found, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_page_says_what_it_is_about() {
+        let of = |path| format!("{:?}", subject(&Address::new(path, "")));
+        assert_eq!(of("/encoders/Random"), "Encoder(\"Random\")");
+        assert_eq!(of("/tasks/Pets/"), "Task(\"Pets\")");
+        for path in ["/", "/choose", "/analyses/imagenet", "/encoders", "/tasks/", "/nowhere"] {
+            assert_eq!(of(path), "General", "{path}");
         }
     }
 

@@ -23,7 +23,6 @@ use leptos_router::SsrMode;
 use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::path;
 use pages::content::ContentPage;
-use pages::not_found::NotFound;
 use pages::try_photo::TryPage;
 
 /// The document around the app.
@@ -67,15 +66,11 @@ pub fn App() -> impl IntoView {
             <a class="skip" href="#main">"Skip to content"</a>
             <Header/>
             <main id="main">
-                <FlatRoutes fallback=NotFound>
+                // What is only read is one component: `content` knows its addresses.
+                <FlatRoutes fallback=ContentPage>
                     <Route path=path!("/") view=ContentPage ssr=SsrMode::Async/>
                     <Route path=path!("/try") view=TryPage ssr=SsrMode::Async/>
-                    <Route path=path!("/analyses") view=ContentPage ssr=SsrMode::Async/>
-                    <Route path=path!("/analyses/:slug") view=ContentPage ssr=SsrMode::Async/>
-                    <Route path=path!("/choose") view=ContentPage ssr=SsrMode::Async/>
-                    <Route path=path!("/compare") view=ContentPage ssr=SsrMode::Async/>
-                    <Route path=path!("/encoders/:key") view=ContentPage ssr=SsrMode::Async/>
-                    <Route path=path!("/tasks/:key") view=ContentPage ssr=SsrMode::Async/>
+                    <Route path=path!("/*page") view=ContentPage ssr=SsrMode::Async/>
                 </FlatRoutes>
             </main>
             <Footer/>

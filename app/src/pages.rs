@@ -1,7 +1,6 @@
 //! Pages, a file each.
 
 pub mod content;
-pub mod not_found;
 pub mod try_photo;
 
 use crate::api::{Carried, Overview, load_overview};

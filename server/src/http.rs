@@ -11,7 +11,7 @@ use crate::service::Virboard;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use leptos::config::LeptosOptions;
 use leptos_axum::{LeptosRoutes, generate_route_list};
@@ -95,6 +95,7 @@ pub fn router(app: Virboard, site: &std::path::Path, public: PathBuf) -> Router 
     Router::new()
         .merge(rest)
         .route("/api/openapi.json", get(move || async move { Json(openapi) }))
+        .route("/api/{*path}", any(pages::no_interface))
         .route("/rpc/{*name}", post(pages::server_function))
         .merge(pages)
         .route("/try", post(upload::form))

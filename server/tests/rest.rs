@@ -128,6 +128,9 @@ async fn pages_read_well_without_webassembly() {
     let (status, body) = server.get("/nowhere").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(String::from_utf8_lossy(&body).contains("nothing at this address"));
+    let (status, body) = server.get("/api/v1/nothing").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(String::from_utf8_lossy(&body).contains("See /api/openapi.json"), "a program is told where to look");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Pages: what Leptos needs around it.
 
 use super::AppState;
+use super::problem::Problem;
 use axum::Form;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -39,17 +40,13 @@ pub async fn server_function(State(state): State<AppState>, request: Request<Bod
     leptos_axum::handle_server_fns_with_context(move || provide(&state), request).await
 }
 
+/// An address of the programs' interface at which nothing is.
+pub async fn no_interface() -> Problem {
+    Problem::new("not-found", 404, "Not found", "There is nothing at this address. See /api/openapi.json.")
+}
+
 /// Everything else: the page that says so.
 pub async fn not_found(State(state): State<AppState>, request: Request<Body>) -> Response {
-    if request.uri().path().starts_with("/api/") {
-        return super::problem::Problem::new(
-            "not-found",
-            404,
-            "Not found",
-            "There is nothing at this address. See /api/openapi.json.",
-        )
-        .into_response();
-    }
     let (context, shell) = (state.clone(), state.clone());
     let handler = leptos_axum::render_app_to_stream_with_context(
         move || provide(&context),

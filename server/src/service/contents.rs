@@ -7,7 +7,7 @@ use moka::future::Cache;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 use virboard_app::api::{Content, Overview, SamplePhoto};
-use virboard_app::content::{Address, Board, Example, Facts, content};
+use virboard_app::content::{Address, Board, Example, Facts, Subject, content, subject};
 use virboard_core::analysis::Suite;
 use virboard_core::catalogue::task;
 use virboard_core::catalogue::task::TaskRole;
@@ -112,15 +112,13 @@ impl Virboard {
         let snapshot = self.snapshot().await?;
         let key = (snapshot.generation, address.clone());
         let made = self.contents.pages.try_get_with(key, async {
-            let runs = match address.path.strip_prefix("/encoders/") {
-                Some(encoder) => self.runs_of(encoder, &snapshot.board).await?,
-                None => Vec::new(),
-            };
-            let examples = match address.path.strip_prefix("/tasks/") {
-                Some(task) => self.examples(task, &snapshot).await,
-                None => Vec::new(),
-            };
-            let facts = Facts { board: snapshot.board.clone(), sheets: snapshot.sheets.clone(), runs, examples };
+            let mut facts =
+                Facts { board: snapshot.board.clone(), sheets: snapshot.sheets.clone(), ..Facts::default() };
+            match subject(&address) {
+                Subject::Encoder(key) => facts.runs = self.runs_of(key, &snapshot.board).await?,
+                Subject::Task(key) => facts.examples = self.examples(key, &snapshot).await,
+                Subject::General => {}
+            }
             let made = tokio::task::spawn_blocking(move || content(&address, &facts)).await?;
             Ok::<_, ServiceError>(Arc::new(made))
         });

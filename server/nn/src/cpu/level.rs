@@ -140,7 +140,7 @@ mod tests {
             let said = String::from_utf8_lossy(&run.stdout);
             assert!(run.status.success(), "at {}: {said}", level.name());
             let passed = said.split("test result: ok. ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-            assert!(passed.is_some_and(|n: usize| n > 15), "the tests ran at {}: {said}", level.name());
+            assert!(passed.is_some_and(|n: usize| n >= 8), "the tests ran at {}: {said}", level.name());
         }
     }
 }

@@ -170,6 +170,7 @@ mod tests {
         let mut parts = path.split('/').skip(1);
         match (parts.next(), parts.next()) {
             (Some("analyses"), None) => "Analyses".to_owned(),
+            (Some("analyses"), Some("claims")) => "14 without enough data".to_owned(),
             (Some("analyses" | "compare"), _) => "class=\"caveat\"".to_owned(),
             (Some("choose"), _) => "There are no scores yet to choose by".to_owned(),
             (Some("encoders"), Some(key)) => format!("virboard evaluate --encoders {key} --tasks"),

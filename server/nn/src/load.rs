@@ -2,8 +2,8 @@
 
 use crate::checkpoint::Layout;
 use crate::checkpoint::weights::Weights;
-use crate::encoder::{Description, Encoder, Family, Precision};
-use crate::network::{convnext, efficientnet_lite, resnet, vit};
+use crate::encoder::{Description, Encoder, Precision};
+use crate::network::{FAMILIES, resnet};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -38,9 +38,6 @@ pub struct LoadedEncoder {
     /// Its checkpoint; none for seeded weights.
     pub file: Option<std::path::PathBuf>,
 }
-
-/// Every network that Virboard runs.
-const FAMILIES: [Family; 4] = [resnet::FAMILY, efficientnet_lite::FAMILY, vit::FAMILY, convnext::FAMILY];
 
 /// What an architecture is, before any weights are there. Of one whose sizes its checkpoint
 /// tells, all but these is true.

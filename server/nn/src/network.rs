@@ -9,6 +9,11 @@ pub mod pixelwise;
 pub mod resnet;
 pub mod vit;
 
+use crate::encoder::Family;
+
+/// Every kind of encoder that Virboard runs.
+pub const FAMILIES: [Family; 4] = [resnet::FAMILY, efficientnet_lite::FAMILY, vit::FAMILY, convnext::FAMILY];
+
 #[cfg(test)]
 mod test_networks {
     use crate::encoder::Encoder;

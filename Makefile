@@ -26,6 +26,8 @@ test:
 lint:
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	node --test scripts/structure/structure.test.mjs scripts/readme.test.mjs
+	node scripts/check-structure.mjs
 	scripts/check-licences.sh
 
 unit:

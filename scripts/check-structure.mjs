@@ -12,8 +12,6 @@ const LINES = 400;
 
 /** Files that may be longer, and why. */
 const TABLES = {
-  "app/core/src/catalogue/encoders_table.rs": "a table of data: a block for each built-in encoder",
-  "app/core/src/catalogue/tasks_table.rs": "a table of data: a block for each built-in task",
 };
 
 /** The crates from the bottom up, and which of ours each may use. */

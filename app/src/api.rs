@@ -37,6 +37,9 @@ pub struct SamplePhoto {
     pub credit: String,
     /// SHA-256 of a second photograph of the same, a moment later, if there is one.
     pub second: Option<String>,
+    /// Whether it is no photograph but a rendered scene.
+    #[serde(default, skip_serializing)]
+    pub rendered: bool,
     /// Address of a small version.
     pub thumbnail: String,
 }

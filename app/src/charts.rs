@@ -134,7 +134,7 @@ mod tests {
     use virboard_core::analysis::{Bar, Dot, Sample, Series};
 
     fn panels() -> Vec<Panel> {
-        let dots = (0..5).map(|i| Dot { key: "SWAV_200", label: "A <b>".into(), x: f64::from(i), y: 1.0 });
+        let dots = (0..5).map(|i| Dot { key: "SWAV_200".into(), label: "A <b>".into(), x: f64::from(i), y: 1.0 });
         let series = Series {
             name: "s".into(),
             dots: dots.collect(),

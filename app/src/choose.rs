@@ -1,11 +1,10 @@
 //! "Which one should I use?": weights and constraints, and an answer that follows them. Written
 //! by the server, and by the browser while sliders move.
 
-use crate::form::choice;
+use crate::form::{choice, each, offered};
 use maud::{Markup, html};
-use virboard_core::catalogue::encoder::{Method, Pretraining};
 use virboard_core::catalogue::task::Category;
-use virboard_core::leaderboard::{MOST, Row, Sheet, Wish};
+use virboard_core::leaderboard::{MOST, Sheet, Wish};
 
 /// The page's title.
 pub const TITLE: &str = "Which one should I use?";
@@ -24,10 +23,11 @@ const PRESETS: [(&str, [u8; 4]); 5] = [
 /// The page for the scores of one of `sheets`.
 #[must_use]
 pub fn page(sheets: &[Sheet], sheet: &Sheet, wish: &Wish) -> Markup {
-    let suite = sheet.suite.name();
-    let own = |keep: &dyn Fn(&Row) -> bool| sheet.rows.iter().any(keep);
-    let methods = Method::ALL.into_iter().filter(|m| own(&|r| r.method == *m)).map(|m| (m.slug(), m.name()));
-    let data = Pretraining::ALL.into_iter().filter(|p| own(&|r| r.pretraining == *p)).map(|p| (p.slug(), p.name()));
+    let suite = sheet.suite.key.as_str();
+    let methods = each(sheet.rows.iter().map(|r| &r.method));
+    let methods: Vec<(String, &str)> = methods.into_iter().map(|m| (m.slug(), m.name())).collect();
+    let data = each(sheet.rows.iter().map(|r| &r.pretraining));
+    let data: Vec<(String, &str)> = data.into_iter().map(|p| (p.slug(), p.name())).collect();
     let epochs = wish.epochs.map_or_else(String::new, |e| e.to_string());
     html! {
         nav.crumbs aria-label="Where you are" { a href="/" { "Leaderboard" } " / choose" }
@@ -52,13 +52,13 @@ pub fn page(sheets: &[Sheet], sheet: &Sheet, wish: &Wish) -> Markup {
                 }
                 fieldset {
                     legend { "Only encoders …" }
-                    (choice("method", "trained by", wish.method.map_or("", Method::slug), std::iter::once(("", "any method")).chain(methods)))
-                    (choice("dataset", "trained on", wish.pretraining.map_or("", Pretraining::slug), std::iter::once(("", "any data")).chain(data)))
+                    (choice("method", "trained by", wish.method.as_deref().unwrap_or_default(), offered("any method", &methods)))
+                    (choice("dataset", "trained on", wish.pretraining.as_deref().unwrap_or_default(), offered("any data", &data)))
                     (choice("epochs", "for at most", &epochs, [("", "any number of epochs"), ("100", "100 epochs"), ("200", "200 epochs"), ("500", "500 epochs")]))
                     label.tick { input type="checkbox" name="commercial" value="1" checked[wish.commercial]; " licensed for commercial use" }
                     label.tick { input type="checkbox" name="ready" value="1" checked[wish.ready]; " whose weights are here" }
                     @if sheets.len() > 1 {
-                        (choice("suite", "by the scores of", suite, sheets.iter().map(|s| (s.suite.name(), if s.suite.name() == "paper" { "ViRB" } else { "the sample suite" }))))
+                        (choice("suite", "by the scores of", suite, sheets.iter().map(|s| (s.suite.key.as_str(), s.suite.short()))))
                     }
                 }
                 noscript { button { "Answer" } }
@@ -138,7 +138,7 @@ pub fn answer(sheet: &Sheet, wish: &Wish) -> Markup {
         }
         @if advice.incomplete > 0 { p.note { (advice.incomplete) " encoders lack a score on a task that counts and are left out." } }
         @if let [first, second, ..] = &advice.candidates[..] {
-            p { a href={ "/compare?suite=" (sheet.suite.name()) "&e=" (sheet.rows[first.row].key) "," (sheet.rows[second.row].key) } { "Compare the first two task by task" } }
+            p { a href={ "/compare?suite=" (sheet.suite.key) "&e=" (sheet.rows[first.row].key) "," (sheet.rows[second.row].key) } { "Compare the first two task by task" } }
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::{choose, leaderboard};
 use maud::{Markup, html};
 use std::sync::Arc;
 use virboard_core::analysis::Alignment;
+use virboard_core::catalogue::Catalogue;
 use virboard_core::leaderboard::{Column, Sheet, Wish};
 use virboard_core::prediction::Prediction;
 use virboard_core::run::{Run, Score};
@@ -22,6 +23,8 @@ use virboard_core::run::{Run, Score};
 /// Scores and what can be run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Board {
+    /// What can be compared on what.
+    pub catalogue: Arc<Catalogue>,
     /// The score by its head that counts of each encoder and task.
     pub results: Vec<Score>,
     /// The same by nearest neighbours and by logistic regression.
@@ -144,7 +147,7 @@ fn front(address: &Address, facts: &Facts) -> Page {
 }
 
 fn choose_page(address: &Address, facts: &Facts) -> Option<Page> {
-    let asked = facts.sheets.iter().find(|s| Some(s.suite.name()) == address.get("suite"));
+    let asked = facts.sheets.iter().find(|s| Some(s.suite.key.as_str()) == address.get("suite"));
     let sheet = asked.or(facts.sheets.first())?;
     let wish = Wish::from_query(sheet, |key| address.get(key).map(str::to_owned));
     Some((choose::TITLE.to_owned(), choose::page(&facts.sheets, sheet, &wish)))
@@ -161,9 +164,7 @@ fn nothing() -> Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use virboard_core::analysis::Suite;
     use virboard_core::analysis::kinds::KINDS;
-    use virboard_core::catalogue::{ENCODERS, TASKS};
 
     /// What a reader of a page is told where there is nothing to show.
     fn explanation(path: &str) -> String {
@@ -179,14 +180,20 @@ mod tests {
         }
     }
 
+    fn nothing_stored() -> Facts {
+        let catalogue = Catalogue::builtin();
+        let sheets = catalogue.suites().iter().map(|s| Sheet::of(&catalogue, s, &[], &[], |_| false)).collect();
+        let board = Board { catalogue, ..Board::default() };
+        Facts { board: Arc::new(board), sheets: Arc::new(sheets), ..Facts::default() }
+    }
+
     #[test]
     fn with_nothing_stored_every_page_explains_itself() {
-        let sheets = [Suite::Paper, Suite::Sample].map(|s| Sheet::of(&[], &[], s, |_| false));
-        let facts = Facts { sheets: Arc::new(sheets.to_vec()), ..Facts::default() };
+        let facts = nothing_stored();
         let mut paths: Vec<String> = ["/", "/analyses", "/choose", "/compare"].map(str::to_owned).to_vec();
         paths.extend(KINDS.iter().map(|k| format!("/analyses/{}", k.slug)));
-        paths.extend(ENCODERS.iter().map(|e| format!("/encoders/{}", e.key)));
-        paths.extend(TASKS.iter().map(|t| format!("/tasks/{}", t.key)));
+        paths.extend(facts.board.catalogue.encoders().iter().map(|e| format!("/encoders/{}", e.key)));
+        paths.extend(facts.board.catalogue.tasks().iter().map(|t| format!("/tasks/{}", t.key)));
         for path in paths {
             for query in ["", "suite=sample", "suite=paper&reference=0&ranks=1&x=NYUDepth&show=rank&e=Random,SWAV_200"]
             {
@@ -214,8 +221,7 @@ mod tests {
 
     #[test]
     fn what_a_reader_sends_is_never_markup() {
-        let sheets = [Suite::Paper, Suite::Sample].map(|s| Sheet::of(&[], &[], s, |_| false));
-        let facts = Facts { sheets: Arc::new(sheets.to_vec()), ..Facts::default() };
+        let facts = nothing_stored();
         let attack = "%3Cscript%3E%22'onload=1";
         for path in ["/", "/analyses", "/analyses/imagenet", "/choose", "/compare", "/tasks/Pets"] {
             let query =

@@ -18,3 +18,16 @@ pub fn choice<'a>(
         }
     }
 }
+
+/// Each value once, in order.
+pub fn each<'a, T: Ord + 'a>(values: impl Iterator<Item = &'a T>) -> Vec<&'a T> {
+    let mut all: Vec<&T> = values.collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// A choice's values with their texts, after one for all of them.
+pub fn offered<'a>(all: &'a str, values: &'a [(String, &'a str)]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    std::iter::once(("", all)).chain(values.iter().map(|(value, text)| (value.as_str(), *text)))
+}

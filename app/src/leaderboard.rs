@@ -9,21 +9,26 @@ mod table;
 #[cfg(feature = "hydrate")]
 pub use controls::{chips, fields, linked};
 use maud::{Markup, html};
+use std::collections::BTreeSet;
 pub use table::Parts;
-use virboard_core::analysis::Suite;
 use virboard_core::leaderboard::{Column, Sheet, View};
 
 /// The page's title.
 pub const TITLE: &str = "Leaderboard";
 
+/// Sheets with fewer columns have room for wider ones.
+const FEW: usize = 12;
+
 /// The page of all suites under a view.
 #[must_use]
 pub fn page(sheets: &[Sheet], view: &View) -> Markup {
+    let encoders: BTreeSet<&str> = sheets.iter().flat_map(|s| &s.rows).map(|r| r.key.as_str()).collect();
+    let (encoders, tasks) = (encoders.len(), sheets.iter().map(|s| s.columns.len()).sum::<usize>());
     html! {
         div.intro {
             h1 { "Which frozen image encoder should you use?" }
             p {
-                "33 encoders on the 20 end tasks of the ViRB benchmark, in four categories: what the answer covers (image or pixels) and what it is about (things or space). "
+                (encoders) " encoders on " (tasks) " end tasks, those of the ViRB benchmark first, in four categories: what the answer covers (image or pixels) and what it is about (things or space). "
                 a.call href="/choose" { "Find the one for your tasks" } ", " a.call href="/try" { "see what one makes of your photo" } "."
             }
         }
@@ -36,26 +41,21 @@ pub fn page(sheets: &[Sheet], view: &View) -> Markup {
 fn section(sheet: &Sheet, view: &View) -> Markup {
     let filled = sheet.filled();
     let cells = sheet.rows.len() * sheet.columns.len();
+    let suite = &sheet.suite;
     html! {
-        @match sheet.suite {
-            Suite::Sample => section #samples {
-                h2 { "Sample suite " span.tag { "ships with Virboard" } }
-                p.note { "Small encoders and data that run with nothing downloaded. Measured for real, but no replacement for the tasks below. " (sheet.coverage) }
-                (Parts::new(sheet, view).table("Sample suite: encoders by sample tasks"))
-            },
-            Suite::Paper => section #paper {
-                h2 { "ViRB: 30 encoders, baselines and 20 tasks" }
-                p.note {
-                    @if filled == 0 {
-                        "No cell is filled on this server yet. A cell fills when the encoder’s weights and the task’s data are here and "
-                        code { "virboard evaluate --encoders KEY --tasks KEY" }
-                        " has run; click a dot to see what is missing. Nothing is ever shown as measured that was not."
-                    } @else {
-                        (filled) " of " (cells) " cells are filled on this server" (origin(sheet)) ". " (sheet.coverage)
-                    }
+        section #(suite.key) .few[sheet.columns.len() < FEW] {
+            h2 { (suite.name) }
+            p.note {
+                @if !suite.note.is_empty() { (suite.note) " " }
+                @if filled == 0 {
+                    "No cell is filled on this server yet. A cell fills when the encoder’s weights and the task’s data are here and "
+                    code { "virboard evaluate --encoders KEY --tasks KEY" }
+                    " has run; click a dot to see what is missing. Nothing is ever shown as measured that was not."
+                } @else {
+                    (filled) " of " (cells) " cells are filled on this server" (origin(sheet)) ". " (sheet.coverage)
                 }
-                (Parts::new(sheet, view).table("ViRB: encoders by tasks"))
-            },
+            }
+            (Parts::new(sheet, view).table(&format!("{}: encoders by tasks", suite.short())))
         }
     }
 }

@@ -42,7 +42,7 @@ pub fn shell(assets: &assets::Assets) -> impl IntoView + use<> {
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
-                <meta name="description" content="Which frozen image encoder should you use? 33 encoders on 20 end tasks, and your own photos."/>
+                <meta name="description" content="Which frozen image encoder should you use? Encoders compared on many end tasks, and on your own photos."/>
                 <link rel="icon" href="/icons/virboard.svg" type="image/svg+xml"/>
                 {style}
                 {preload}

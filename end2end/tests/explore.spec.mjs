@@ -45,7 +45,7 @@ test("analyses without scores show the published points as such", async ({ page 
 test("columns hide, categories fold, several columns sort", async ({ page }) => {
   await open(page, "/");
   await live(page);
-  const heads = page.locator("#samples thead tr.tasks th");
+  const heads = page.locator("#sample thead tr.tasks th");
   await expect(heads).toHaveCount(8);
   await heads.filter({ hasText: "Scene Count" }).hover();
   await page.getByRole("link", { name: "Hide Scene Count" }).click();
@@ -55,12 +55,12 @@ test("columns hide, categories fold, several columns sort", async ({ page }) => 
   await expect(heads).toHaveCount(6);
   await expect(heads.nth(1)).toContainText("mean rank");
   await heads.nth(1).locator("a").click();
-  await page.locator("#samples thead a.metric").last().click({ modifiers: ["Shift"] });
+  await page.locator("#sample thead a.metric").last().click({ modifiers: ["Shift"] });
   await expect(page).toHaveURL(/sort=image-structural,SceneFlow/);
   // What the address says is what the server writes.
-  const before = await page.locator("#samples table").innerText();
+  const before = await page.locator("#sample table").innerText();
   await open(page, page.url());
-  expect(await page.locator("#samples table").innerText()).toBe(before);
+  expect(await page.locator("#sample table").innerText()).toBe(before);
   await page.getByRole("link", { name: "Show SceneCount" }).click();
   await page.goBack();
   await expect(page.locator("#chips a")).toHaveCount(2);
@@ -77,7 +77,7 @@ test("the search narrows while one types, arrows walk through cells", async ({ p
   await page.getByRole("link", { name: "Reset" }).click();
   await expect(page.locator("#paper tbody tr[data-row]")).toHaveCount(33);
   await expect(field).toHaveValue("");
-  const cell = page.locator("#samples tbody td.filled a").first();
+  const cell = page.locator("#sample tbody td.filled a").first();
   await cell.focus();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowDown");
@@ -87,7 +87,7 @@ test("the search narrows while one types, arrows walk through cells", async ({ p
 
 test("ticked encoders are compared", async ({ page }) => {
   await open(page, "/");
-  for (const key of ["EfficientNetLite0", "OpenNsfw"]) await page.locator(`#samples input[value="${key}"]`).check();
+  for (const key of ["EfficientNetLite0", "OpenNsfw"]) await page.locator(`#sample input[value="${key}"]`).check();
   await page.getByRole("button", { name: "Compare ticked" }).click();
   await expect(page).toHaveURL(/\/compare\?e=/);
   await expect(page.locator("figure.dots svg")).toBeVisible();
@@ -139,16 +139,17 @@ test("what is seen is exported in five formats", async ({ page, request }) => {
 function large() {
   const n = 2000;
   const rows = Array.from({ length: n }, (_, i) => ({
-    key: `e${i}`, name: `Encoder ${i}`, method: "SwAv", pretraining: "ImageNet", epochs: 200, commercial: true, ready: false, place: null,
+    key: `e${i}`, name: `Encoder ${i}`, method: "SwAV", pretraining: "ImageNet", epochs: 200, commercial: true, ready: false, place: null,
   }));
-  const categories = ["ImageSemantic", "ImageStructural", "PixelSemantic", "PixelStructural"];
+  const categories = ["image-semantic", "image-structural", "pixel-semantic", "pixel-structural"];
   const columns = Array.from({ length: 100 }, (_, t) => ({
-    key: `t${t}`, name: `Task ${t}`, description: "", caveat: "", category: categories[t % 4], metric: "Top1", unit: "",
+    key: `t${t}`, name: `Task ${t}`, description: "", caveat: "", category: categories[t % 4], metric: "top-1", unit: "",
     published: null, constant: null, scores: rows.map((_, i) => ((i * 7919 + t * 104729) % 1009) / 1009),
     marks: rows.map(() => 0), spreads: [],
   }));
-  const empty = { suite: "sample", rows: [], columns: [], coverage: "" };
-  return { sheets: [{ suite: "paper", rows, columns, coverage: "" }, empty], encoders: [] };
+  const suite = (key) => ({ key, name: key, short: "", note: "", order: 0 });
+  const empty = { suite: suite("sample"), rows: [], columns: [], coverage: "" };
+  return { sheets: [{ suite: suite("paper"), rows, columns, coverage: "" }, empty], encoders: [] };
 }
 
 test("two thousand encoders on a hundred tasks sort and filter", async ({ page }) => {

@@ -10,10 +10,10 @@ test("all encoders and tasks are there, samples apart", async ({ page }) => {
   await open(page, "/");
   await expect(page.locator("#paper tbody tr:not(.reference)")).toHaveCount(33);
   await expect(paper(page).locator("thead tr.tasks th")).toHaveCount(21);
-  await expect(page.locator("#samples tbody tr")).toHaveCount(3);
+  await expect(page.locator("#sample tbody tr")).toHaveCount(3);
   const shipped = JSON.parse(readFileSync("../server/samples/results.json", "utf8")).map((s) => s.result);
   const cells = new Set(shipped.filter((r) => (r.provenance.probe ?? "head") === "head").map((r) => `${r.encoder}/${r.task}`));
-  await expect(page.locator("#samples td.filled")).toHaveCount(cells.size);
+  await expect(page.locator("#sample td.filled")).toHaveCount(cells.size);
 });
 
 test("filters and sorting are in the address", async ({ page }) => {
@@ -24,10 +24,10 @@ test("filters and sorting are in the address", async ({ page }) => {
   await page.locator('select[name="epochs"]').selectOption("800");
   await expect(page.locator("#paper tbody tr:not(.reference)")).toHaveCount(1);
   await open(page, "/");
-  await page.locator("#samples thead a.metric").first().click();
+  await page.locator("#sample thead a.metric").first().click();
   await expect(page).toHaveURL("/?sort=SamplePhotos");
   await expect(async () => {
-    const scores = (await page.locator("#samples tbody tr td:nth-child(3)").allInnerTexts()).map(parseFloat);
+    const scores = (await page.locator("#sample tbody tr td:nth-child(3)").allInnerTexts()).map(parseFloat);
     expect(scores).toEqual([...scores].sort((a, b) => b - a));
   }).toPass();
 });
@@ -38,7 +38,7 @@ test("an empty cell explains how to fill it, a filled one shows its evidence", a
   await expect(page).toHaveURL(/\/encoders\/SWAV_100#Imagenet$/);
   await expect(page.locator("main")).toContainText("virboard evaluate --encoders SWAV_100 --tasks Imagenet");
   await open(page, "/");
-  await page.locator("#samples td.filled a").first().click();
+  await page.locator("#sample td.filled a").first().click();
   await expect(page.locator("table.list")).toContainText("measured");
   await expect(page.locator("table.list svg.curve").first()).toBeVisible();
 });

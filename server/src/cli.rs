@@ -5,6 +5,7 @@ pub mod cache;
 pub mod cka;
 pub mod datasets;
 pub mod encode;
+pub mod encoder;
 pub mod evaluate;
 pub mod export;
 pub mod fetch;
@@ -88,6 +89,8 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// List data sets: what is here, how many samples, and what is wrong
     Datasets(datasets::Datasets),
+    /// Declare encoders of your own, list all, or take a declaration back
+    Encoder(encoder::EncoderCommand),
     /// Fetch checkpoints and open data sets from their authors
     Fetch(fetch::Fetch),
     /// Take over ViRB's out folder (scores and heads) or a CSV table of scores
@@ -118,6 +121,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Encode(encode) => encode.run(settings).await,
         Command::Evaluate(evaluate) => evaluate.run(settings).await,
         Command::Datasets(datasets) => datasets.run(settings).await,
+        Command::Encoder(encoder) => encoder.run(settings).await,
         Command::Fetch(fetch) => fetch.run(settings).await,
         Command::Import(import) => import.run(settings).await,
         Command::Export(export) => export.run(settings).await,

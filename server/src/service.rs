@@ -7,6 +7,7 @@ pub mod blobs;
 pub mod contents;
 pub mod cost;
 pub mod datasets;
+pub mod declared;
 pub mod error;
 pub mod estimate;
 pub mod export;
@@ -32,7 +33,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use virboard_app::api::{EncoderState, SamplePhoto};
-use virboard_core::catalogue::ENCODERS;
+use virboard_core::catalogue::Catalogue;
 use virboard_lab::data::Places;
 use virboard_lab::features::Cache;
 use virboard_lab::registry::Registry;
@@ -83,18 +84,30 @@ impl Settings {
         Ok(Lab { folders, registry, version: crate::VERSION.to_owned() })
     }
 
+    /// What can be compared on what: built-in rows, and those that files declare. Files with mistakes are told in
+    /// the log.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        let declared = declared::read(&self.data);
+        for refused in &declared.refused {
+            tracing::warn!("left out: {}", refused.reason);
+        }
+        declared.catalogue
+    }
+
     /// Checkpoints and sample encoders, ready to be loaded.
     pub fn registry(&self) -> virboard_lab::Result<Registry> {
         let device = virboard_nn::device::open(&self.device)?;
         let folders = vec![self.data.join("checkpoints"), self.samples.join("encoders")];
-        let registry = Registry::new(folders, device, self.memory).with_files(self.checkpoints.clone());
+        let registry =
+            Registry::new(self.catalogue(), folders, device, self.memory).with_files(self.checkpoints.clone());
         registry.with_precision(self.precision)
     }
 
     /// The database in the data folder, which is made if need be.
     pub async fn store(&self) -> std::result::Result<Store, OpenError> {
         std::fs::create_dir_all(&self.data).map_err(|source| OpenError::Folder { path: self.data.clone(), source })?;
-        Ok(Store::open(&self.data.join("virboard.db")).await?)
+        Ok(Store::open(&self.data.join("virboard.db"), &self.catalogue()).await?)
     }
 }
 
@@ -145,6 +158,8 @@ pub struct Virboard {
     photos: Arc<Vec<SamplePhoto>>,
     contents: Arc<contents::Contents>,
     alignments: PathBuf,
+    /// The data folder, whose files declare encoders.
+    data: PathBuf,
 }
 
 impl Virboard {
@@ -169,6 +184,7 @@ impl Virboard {
             photos: Arc::default(),
             contents: Arc::default(),
             alignments: alignments::folder(&settings.data),
+            data: settings.data.clone(),
         };
         samples::import_scores(&app.store, &settings.samples).await;
         app.photos = Arc::new(app.import_sample_photos(&settings.public.join("samples")).await);
@@ -204,16 +220,23 @@ impl Virboard {
                 return;
             }
         };
-        for (encoder, state) in ENCODERS.iter().zip(states).filter(|(_, s)| !s.heads.is_empty()).take(most) {
-            let one = |task: &String| virboard_core::catalogue::task(task).is_some_and(|t| t.images == 1);
+        let catalogue = self.catalogue();
+        for state in states.into_iter().filter(|s| !s.heads.is_empty()).take(most) {
+            let one = |task: &String| catalogue.task(task).is_some_and(|t| t.images == 1);
             let tasks = state.heads.into_iter().filter(one).collect();
-            let Ok(network) = virboard_nn::load::describe(encoder.architecture) else { continue };
-            let input = network.preprocessing.blank();
-            match self.batcher.predict(encoder.key, tasks, vec![input]).await {
-                Ok(answer) => {
-                    tracing::info!(encoder = encoder.key, milliseconds = answer.costs.encoder, "warm");
+            let Some(encoder) = catalogue.encoder(&state.key) else { continue };
+            let input = match self.preprocessing(encoder).await {
+                Ok(preprocessing) => preprocessing.blank(),
+                Err(error) => {
+                    tracing::warn!(encoder = state.key, %error, "could not be warmed");
+                    continue;
                 }
-                Err(error) => tracing::warn!(encoder = encoder.key, %error, "could not be warmed"),
+            };
+            match self.batcher.predict(&state.key, tasks, vec![input]).await {
+                Ok(answer) => {
+                    tracing::info!(encoder = state.key, milliseconds = answer.costs.encoder, "warm");
+                }
+                Err(error) => tracing::warn!(encoder = state.key, %error, "could not be warmed"),
             }
         }
     }
@@ -224,15 +247,39 @@ impl Virboard {
         &self.store
     }
 
+    /// What can be compared on what.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.registry.catalogue()
+    }
+
+    /// Reads again what files declare, and takes it over if it is another.
+    async fn reread(&self) -> Result<()> {
+        let data = self.data.clone();
+        let declared = tokio::task::spawn_blocking(move || declared::read(&data)).await?;
+        if declared.catalogue == self.catalogue() {
+            return Ok(());
+        }
+        for refused in &declared.refused {
+            tracing::warn!("left out: {}", refused.reason);
+        }
+        self.store.sync(&declared.catalogue).await?;
+        self.registry.replace(declared.catalogue);
+        tracing::info!("the catalogue has changed");
+        Ok(())
+    }
+
     /// What is here of each encoder of the catalogue.
     #[must_use]
     pub fn encoders(&self) -> Vec<EncoderState> {
-        ENCODERS
+        let catalogue = self.catalogue();
+        catalogue
+            .encoders()
             .iter()
             .map(|e| {
-                let weights = self.registry.available(e.key);
-                let heads = if weights { self.heads.tasks(e) } else { Vec::new() };
-                EncoderState { key: e.key.to_owned(), name: e.name.to_owned(), weights, heads }
+                let weights = self.registry.available(&e.key);
+                let heads = if weights { self.heads.tasks(e, &catalogue) } else { Vec::new() };
+                EncoderState { key: e.key.clone(), name: e.name.clone(), weights, heads }
             })
             .collect()
     }

@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{QueryBuilder, Row};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use virboard_core::catalogue::{ENCODERS, TASKS};
+use virboard_core::catalogue::Catalogue;
 use virboard_core::prediction::{ImageInfo, Output};
 
 /// What goes wrong with the database.
@@ -61,7 +61,7 @@ pub struct StoredPrediction {
 
 impl Store {
     /// Opens the database file, creates it if need be, and brings it up to date.
-    pub async fn open(path: &Path) -> Result<Self> {
+    pub async fn open(path: &Path, catalogue: &Catalogue) -> Result<Self> {
         // Two processes that bring a database up to date at once would both do the same step.
         let lock = path.with_extension("lock");
         let _lock = tokio::task::spawn_blocking(move || virboard_nn::files::lock(&lock))
@@ -79,21 +79,26 @@ impl Store {
         sqlx::migrate!("../migrations").run(&pool).await?;
         let store = Self { pool };
         store.fill_keys().await?;
-        store.sync_catalogue().await?;
+        store.sync(catalogue).await?;
         Ok(store)
     }
 
-    async fn sync_catalogue(&self) -> Result<()> {
+    /// Makes the catalogue's encoders and tasks known, so that scores can be stored for them. Those
+    /// of rows that are gone stay.
+    pub async fn sync(&self, catalogue: &Catalogue) -> Result<()> {
         let mut tx = self.pool.begin().await?;
         let mut encoders = QueryBuilder::new("insert into encoders (key, name, architecture) ");
-        encoders.push_values(ENCODERS.iter(), |mut row, e| {
-            row.push_bind(e.key).push_bind(e.name).push_bind(e.architecture.name());
+        encoders.push_values(catalogue.encoders().iter(), |mut row, e| {
+            row.push_bind(e.key.clone()).push_bind(e.name.clone()).push_bind(e.architecture_name());
         });
         encoders.push(" on conflict (key) do update set name = excluded.name, architecture = excluded.architecture");
         encoders.build().execute(&mut *tx).await?;
         let mut tasks = QueryBuilder::new("insert into tasks (key, name, category, metric) ");
-        tasks.push_values(TASKS.iter(), |mut row, t| {
-            row.push_bind(t.key).push_bind(t.name).push_bind(t.category.slug()).push_bind(t.metric.name());
+        tasks.push_values(catalogue.tasks().iter(), |mut row, t| {
+            row.push_bind(t.key.clone())
+                .push_bind(t.name.clone())
+                .push_bind(t.category.slug())
+                .push_bind(t.metric.name());
         });
         tasks.push(" on conflict (key) do update set name = excluded.name, category = excluded.category, metric = excluded.metric");
         tasks.build().execute(&mut *tx).await?;

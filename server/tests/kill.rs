@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use virboard::store::Store;
+use virboard_core::catalogue::Catalogue;
 use virboard_core::run::{Probe, Score};
 
 fn virboard(data: &Path) -> Command {
@@ -59,7 +60,8 @@ fn an_evaluation_can_be_killed_and_run_again() {
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let again = runtime.block_on(async {
-        let store = Store::open(&data.path().join("virboard.db")).await.expect("the database opens");
+        let store =
+            Store::open(&data.path().join("virboard.db"), &Catalogue::builtin()).await.expect("the database opens");
         store.counting_scores().await.expect("read").iter().find(own).expect("a score").value
     });
     // The shipped score of the same run, undisturbed, is the same.
@@ -76,7 +78,8 @@ fn an_evaluation_can_be_killed_and_run_again() {
     assert_eq!(unfinished(&data.path().join("features")), Vec::<String>::new());
     assert_eq!(unfinished(&data.path().join("heads")), Vec::<String>::new());
     runtime.block_on(async {
-        let store = Store::open(&data.path().join("virboard.db")).await.expect("the database opens");
+        let store =
+            Store::open(&data.path().join("virboard.db"), &Catalogue::builtin()).await.expect("the database opens");
         assert_eq!(store.running_jobs().await.expect("asked"), [], "no run is left running");
         let results = store.counting_scores().await.expect("read");
         assert_eq!(results.iter().filter(own).count(), 1);

@@ -46,7 +46,7 @@ fn counted(scores: &[Score]) -> Vec<(&str, &str, Probe, f64, Option<i64>)> {
 #[tokio::test]
 async fn it_opens_and_shows_the_same_numbers() {
     let (_folder, path) = old().await;
-    let store = Store::open(&path).await.expect("it opens");
+    let store = Store::open(&path, &virboard_core::catalogue::Catalogue::builtin()).await.expect("it opens");
     assert_eq!(counted(&store.counting_scores().await.expect("read")), COUNTED);
     let spreads = store.spreads().await.expect("read");
     let said: Vec<(&str, u32)> = spreads.iter().map(|s| (s.encoder.as_str(), s.seeds)).collect();
@@ -72,7 +72,7 @@ async fn it_opens_and_shows_the_same_numbers() {
 #[tokio::test]
 async fn what_it_has_is_known_to_be_done() {
     let (_folder, path) = old().await;
-    let store = Store::open(&path).await.expect("it opens");
+    let store = Store::open(&path, &virboard_core::catalogue::Catalogue::builtin()).await.expect("it opens");
     let mut compared = 0;
     for score in store.all_scores().await.expect("read") {
         let mut evidence = score.evidence;
@@ -91,16 +91,16 @@ async fn what_it_has_is_known_to_be_done() {
 #[tokio::test]
 async fn keys_are_filled_in_once_however_often_that_is_interrupted() {
     let (_folder, path) = old().await;
-    let store = Store::open(&path).await.expect("it opens");
+    let store = Store::open(&path, &virboard_core::catalogue::Catalogue::builtin()).await.expect("it opens");
     let (first, revision) = (store.all_scores().await.expect("read"), store.revision().await.expect("read"));
     store.close().await;
-    let store = Store::open(&path).await.expect("it opens again");
+    let store = Store::open(&path, &virboard_core::catalogue::Catalogue::builtin()).await.expect("it opens again");
     assert_eq!(store.revision().await.expect("read"), revision, "nothing was left to do");
     store.close().await;
     // Killed before the keys of most were written.
     execute(&path, "update results set key = '?' || configuration where id > 5; update runs set key = '?'".to_owned())
         .await;
-    let store = Store::open(&path).await.expect("it opens after that");
+    let store = Store::open(&path, &virboard_core::catalogue::Catalogue::builtin()).await.expect("it opens after that");
     assert_eq!(store.all_scores().await.expect("read"), first);
     assert_eq!(counted(&store.counting_scores().await.expect("read")), COUNTED);
 }

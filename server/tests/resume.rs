@@ -6,6 +6,7 @@ use common::program::{config, fails, miniatures, virboard, works};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+use virboard_core::catalogue::Catalogue;
 use virboard_nn::seeded::Stream;
 
 const TASKS: [(&str, u32); 4] = [("Eurosat", 60), ("THORActionPrediction", 40), ("NYUDepth", 8), ("PetsDetection", 8)];
@@ -50,7 +51,8 @@ fn collect(folder: &Path, root: &Path, into: &mut BTreeMap<String, Vec<u8>>) {
 fn curves(data: &Path) -> Vec<(String, Vec<virboard_core::run::Epoch>)> {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let store = virboard::store::Store::open(&data.join("virboard.db")).await.expect("it opens");
+        let store =
+            virboard::store::Store::open(&data.join("virboard.db"), &Catalogue::builtin()).await.expect("it opens");
         let mut curves = Vec::new();
         for row in store.all_scores().await.expect("read") {
             if let Some(run) = row.run {
@@ -166,7 +168,9 @@ fn another_precision_is_another_score() {
         all("OpenNsfw").into_iter().partition(|r| r.1.contains("\"precision\":\"bf16\""));
     assert_eq!((rounded.len(), own.len()), (exact, exact), "and stand beside the exact ones");
     let current = tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
-        let store = virboard::store::Store::open(&data.path().join("virboard.db")).await.expect("opened");
+        let store = virboard::store::Store::open(&data.path().join("virboard.db"), &Catalogue::builtin())
+            .await
+            .expect("opened");
         store.counting_scores().await.expect("read")
     });
     let shown = current.iter().find(|r| r.encoder == "OpenNsfw" && r.task == "Eurosat").expect("a score");

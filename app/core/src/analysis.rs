@@ -17,6 +17,6 @@ mod report;
 pub mod standing;
 
 pub use alignment::Alignment;
-pub use matrix::{Matrix, Suite};
+pub use matrix::Matrix;
 pub use options::{Options, Selection};
 pub use report::{Analysis, Bar, Dot, Marks, Panel, Sample, Series, Table, Verdict};

@@ -15,4 +15,5 @@ pub use extract::{Extract, Value};
 pub use order::Page;
 pub use seen::seen;
 pub use sheet::{Column, Place, Row, Sheet, Spread};
+use view::safe;
 pub use view::{Show, View};

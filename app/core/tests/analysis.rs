@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::world;
+use common::{paper, world};
 use virboard_core::analysis::Options;
 use virboard_core::analysis::Verdict;
 use virboard_core::analysis::claims::checks;
@@ -11,7 +11,6 @@ use virboard_core::analysis::contrast::{Factor, contrasts};
 use virboard_core::analysis::kinds::KINDS;
 use virboard_core::analysis::profile::profile as profile_of;
 use virboard_core::analysis::standing::standings;
-use virboard_core::analysis::{Matrix, Suite};
 use virboard_core::catalogue::encoder::{Method, Pretraining};
 use virboard_core::catalogue::task::Category;
 use virboard_core::run::Score;
@@ -35,7 +34,7 @@ fn planted() -> Vec<Score> {
 #[test]
 fn planted_effects_are_found_and_no_others() {
     let results = planted();
-    let matrix = Matrix::of(&results, Suite::Paper, None);
+    let matrix = paper(&results);
     assert_eq!(matrix.filled(), 33 * 21);
     let contrasts = contrasts(&matrix);
     let clear = |factor: Factor| {
@@ -48,7 +47,7 @@ fn planted_effects_are_found_and_no_others() {
         assert!(all > 0 && 4 * clear <= all, "{factor:?}: {clear} of {all}");
     }
     for c in contrasts.iter().filter(|c| c.factor == Factor::Method) {
-        if (c.pair.0.method, c.pair.1.method) == (Method::SwAv, Method::MoCoV2) {
+        if (&c.pair.0.method, &c.pair.1.method) == (&Method::SwAv, &Method::MoCoV2) {
             let of = |category: Category| c.categories[category as usize].expect("it has tasks");
             assert!(of(Category::PixelSemantic) > 0.5 && of(Category::ImageSemantic) < -0.5, "{c:?}");
         }
@@ -71,7 +70,7 @@ fn planted_effects_are_found_and_no_others() {
 #[test]
 fn places_have_intervals_and_leave_no_holes() {
     let mut results = planted();
-    let full = standings(&Matrix::of(&results, Suite::Paper, None));
+    let full = standings(&paper(&results));
     assert_eq!((full.tasks.len(), full.places.len()), (21, 33));
     assert_eq!(full.places.last().map(|s| s.encoder.as_str()), Some("Random"));
     for s in &full.places {
@@ -79,7 +78,7 @@ fn places_have_intervals_and_leave_no_holes() {
         assert!(i.low <= s.mean_rank && s.mean_rank <= i.high, "{s:?}");
     }
     results.retain(|r| r.encoder != "PIRL_800" || r.task == "Pets");
-    let holes = standings(&Matrix::of(&results, Suite::Paper, None));
+    let holes = standings(&paper(&results));
     assert_eq!((holes.tasks.len(), holes.places.len()), (21, 32));
     assert_eq!(holes.left_out, [("PIRL_800".to_owned(), 1)]);
 }
@@ -88,7 +87,7 @@ fn places_have_intervals_and_leave_no_holes() {
 fn every_analysis_answers_with_scores_and_explains_itself_without() {
     let results = planted();
     for (results, empty) in [(&results[..], false), (&results[..0], true)] {
-        let matrix = Matrix::of(results, Suite::Paper, None);
+        let matrix = paper(results);
         for kind in KINDS.iter().filter(|k| k.slug != "layers") {
             let answer = (kind.compute)(&matrix, &Options::default());
             let explained = answer.missing.is_some() || kind.slug == "claims";
@@ -100,23 +99,23 @@ fn every_analysis_answers_with_scores_and_explains_itself_without() {
 
 #[test]
 fn a_profile_names_what_was_planted() {
-    let matrix = Matrix::of(&planted(), Suite::Paper, None);
+    let matrix = paper(&planted());
     let profile = profile_of(&matrix, "SWAVPlaces").expect("it has all scores");
     let of = |c: Category| profile.strengths.iter().find(|s| s.category == c).expect("all categories have scores");
     assert!(of(Category::ImageStructural).mean > 0.5 && of(Category::ImageStructural).place.0 <= 2);
     assert!(of(Category::PixelSemantic).mean < of(Category::PixelStructural).mean);
     assert!(profile.words()[1].starts_with("Strong on "), "{:?}", profile.words());
     // The other encoders of Places do the same on half of the tasks; its own method on the others.
-    let nearest = profile.nearest[0].0;
+    let nearest = &profile.nearest[0].0;
     assert!(nearest.pretraining == Pretraining::Places || nearest.method == Method::SwAv, "{}", nearest.key);
     assert_eq!(profile.nearest.len(), 5);
     assert_eq!(profile_of(&matrix, "nobody"), None);
-    assert_eq!(profile_of(&Matrix::of(&[], Suite::Paper, None), "SWAV_200"), None);
+    assert_eq!(profile_of(&paper(&[]), "SWAV_200"), None);
 }
 
 #[test]
 fn encoders_side_by_side_win_where_they_were_planted_to() {
-    let matrix = Matrix::of(&planted(), Suite::Paper, None);
+    let matrix = paper(&planted());
     let answer = compare(&matrix, &["SWAV_200", "MoCov2_200", "nobody", "SWAV_200"]);
     assert_eq!(answer.table.rows.len(), 21);
     assert_eq!(answer.table.columns.len(), 5, "each encoder once");
@@ -125,5 +124,5 @@ fn encoders_side_by_side_win_where_they_were_planted_to() {
     assert_eq!(winner("Pets Cls.").as_deref(), Some("SwAV ImageNet 200"));
     assert!(answer.findings.iter().any(|f| f.contains("one thing only: training method")), "{:?}", answer.findings);
     assert!(compare(&matrix, &["SWAV_200"]).missing.is_some());
-    assert!(compare(&Matrix::of(&[], Suite::Paper, None), &["SWAV_200", "PIRL_800"]).missing.is_some());
+    assert!(compare(&paper(&[]), &["SWAV_200", "PIRL_800"]).missing.is_some());
 }

@@ -2,18 +2,24 @@
 
 mod common;
 
-use common::result;
+use common::{paper, result};
 use virboard_core::analysis::standing::standings;
-use virboard_core::analysis::{Matrix, Suite};
 use virboard_core::catalogue::encoder::{Method, Pretraining};
 use virboard_core::catalogue::task::{Category, Metric};
+use virboard_core::catalogue::{Catalogue, Suite};
 use virboard_core::leaderboard::{Column, Row, Sheet, Show, View, Wish};
 use virboard_core::protocol::Protocol;
 use virboard_core::run::Score;
 use virboard_core::statistics::Interval;
 
 fn sheet(results: &[Score]) -> Sheet {
-    Sheet::of(results, &[], Suite::Paper, |_| false)
+    sheet_of("paper", results, |_| false)
+}
+
+fn sheet_of(suite: &str, results: &[Score], here: impl Fn(&str) -> bool) -> Sheet {
+    let catalogue = Catalogue::builtin();
+    let suite = catalogue.suite(suite).expect("a suite");
+    Sheet::of(&catalogue, suite, results, &[], here)
 }
 
 fn sorted(by: &str, reverse: bool) -> View {
@@ -30,7 +36,7 @@ fn an_empty_sheet_has_all_rows_and_columns() {
     assert_eq!((s.rows.len(), s.columns.len(), s.filled(), s.base()), (33, 21, 0, None));
     assert_eq!(s.page(&View::default()).rows.len(), 33);
     assert!(s.coverage.is_empty());
-    let samples = Sheet::of(&[], &[], Suite::Sample, |key| key == "OpenNsfw");
+    let samples = sheet_of("sample", &[], |key| key == "OpenNsfw");
     let ready: Vec<(&str, bool)> = samples.rows.iter().map(|r| (r.key.as_str(), r.ready)).collect();
     assert_eq!(ready, [("Random", false), ("EfficientNetLite0", false), ("OpenNsfw", true)]);
 }
@@ -40,7 +46,7 @@ fn filters_narrow_and_ranks_stay() {
     let results =
         [result("SWAV_800", "NYUDepth", 0.5), result("MoCov2_800", "NYUDepth", 0.4), result("Random", "NYUDepth", 0.9)];
     let s = sheet(&results);
-    let view = View { method: Some(Method::SwAv), ..View::default() };
+    let view = View { method: Some("swav".into()), ..View::default() };
     let page = s.page(&view);
     assert!(page.rows.iter().all(|r| s.rows[*r].method == Method::SwAv));
     let column = s.columns.iter().find(|c| c.key == "NYUDepth").expect("a column");
@@ -111,7 +117,7 @@ fn two_thousand_encoders_come_in_pages() {
         Column::new(&format!("t{t}"), "Task", Category::ALL[t % 4], Metric::Top1, scores)
     };
     let s = Sheet {
-        suite: Suite::Paper,
+        suite: Suite::named("Many"),
         rows: rows.collect(),
         columns: (0..100).map(column).collect(),
         coverage: String::new(),
@@ -195,12 +201,12 @@ fn uncertain_scores_make_places_uncertain() {
         tasks.iter().flat_map(|t| scores.map(|(e, s)| cell(e, t, s))).collect()
     };
     let places = |half: f64| {
-        let s = standings(&Matrix::of(&cells(half), Suite::Paper, None));
+        let s = standings(&paper(&cells(half)));
         (s.sampled, scores.map(|(e, _)| s.of(e).and_then(|s| s.places).map(|i| (i.low, i.high))))
     };
     // Every draw of tasks has the same order.
     assert_eq!(places(0.0), (false, [Some((1.0, 1.0)), Some((2.0, 2.0)), Some((3.0, 3.0))]));
     assert_eq!(places(0.08), (true, [Some((1.0, 2.0)), Some((1.0, 2.0)), Some((3.0, 3.0))]));
-    let one = standings(&Matrix::of(&cells(0.08)[..3], Suite::Paper, None));
+    let one = standings(&paper(&cells(0.08)[..3]));
     assert!(one.of("Random").is_some_and(|s| s.places.is_some()), "one task is enough if its samples are known");
 }

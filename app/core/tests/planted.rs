@@ -2,15 +2,15 @@
 
 mod common;
 
-use common::world;
+use common::{paper, world};
+use virboard_core::analysis::Analysis;
 use virboard_core::analysis::Options;
 use virboard_core::analysis::kinds::kind;
-use virboard_core::analysis::{Analysis, Matrix, Suite};
 use virboard_core::catalogue::encoder::{Encoder, Method, Pretraining};
 use virboard_core::catalogue::task::{Category, Task};
 
 fn ask(slug: &str, plan: impl Fn(&Encoder, &Task) -> f64) -> Analysis {
-    let matrix = Matrix::of(&world(plan), Suite::Paper, None);
+    let matrix = paper(&world(plan));
     (kind(slug).expect("an analysis").compute)(&matrix, &Options::default())
 }
 
@@ -58,7 +58,7 @@ fn agreement_with_imagenet_and_between_tasks() {
 
 #[test]
 fn supervised_is_beaten_where_it_was_planted_to_be() {
-    let plan = |e: &Encoder, t: &Task| match (e.method, t.key) {
+    let plan = |e: &Encoder, t: &Task| match (&e.method, t.key.as_str()) {
         (Method::Supervised, "Pets") => 0.2,
         (Method::Supervised, "NYUDepth") => -0.2,
         _ => 0.0,
@@ -84,7 +84,7 @@ fn methods_and_data_sets_differ_where_they_were_planted_to() {
     assert!(best(Category::PixelStructural).contains("Kinetics is best"));
     let own = |e: &Encoder, t: &Task| {
         let like = matches!(
-            (t.key, e.pretraining),
+            (t.key.as_str(), &e.pretraining),
             ("CalTech-101", Pretraining::ImageNet)
                 | ("KineticsActionPrediction", Pretraining::Kinetics)
                 | ("SUN397", Pretraining::Places)

@@ -86,8 +86,8 @@ fn chosen(query: &str) -> Option<()> {
     let form = find("choose")?;
     SHEETS.with(|sheets| {
         let sheets = sheets.borrow();
-        let asked = params.get("suite").unwrap_or_else(|| sheets.first().map_or("", |s| s.suite.name()).to_owned());
-        let sheet = sheets.iter().find(|s| s.suite.name() == asked)?;
+        let asked = params.get("suite").unwrap_or_else(|| sheets.first().map_or("", |s| &s.suite.key).to_owned());
+        let sheet = sheets.iter().find(|s| s.suite.key == asked)?;
         // Another suite has other sliders: then the server writes the page.
         form.query_selector(&format!("[name=\"task-{}\"]", sheet.columns.first()?.key)).ok()??;
         let wish = Wish::from_query(sheet, |key| params.get(key));
@@ -130,7 +130,7 @@ fn changed(query: &str) -> Option<()> {
         let sheets = sheets.borrow();
         for sheet in sheets.iter() {
             let parts = Parts::new(sheet, &view);
-            let table = find(&format!("scores-{}", sheet.suite.name()))?;
+            let table = find(&format!("scores-{}", sheet.suite.key))?;
             let body = table.query_selector("tbody").ok()??;
             let head = table.query_selector("thead").ok()??;
             let focus = focused(&head);
@@ -141,7 +141,7 @@ fn changed(query: &str) -> Option<()> {
             if !(order && moved(&body, &parts)) {
                 body.set_inner_html(&parts.body().into_string());
             }
-            find(&format!("after-{}", sheet.suite.name()))?.set_inner_html(&parts.after().into_string());
+            find(&format!("after-{}", sheet.suite.key))?.set_inner_html(&parts.after().into_string());
         }
         find("linked")?.set_inner_html(&linked(&sheets, &view).into_string());
         Some(())

@@ -47,7 +47,7 @@ pub fn draw(panel: &Panel, series: &[Series]) -> Drawing {
                 }
             }
             @for dot in &one.dots {
-                circle.dot cx=(at(x.at(dot.x))) cy=(at(y.at(dot.y))) r="4" data-key=[(!dot.key.is_empty()).then_some(dot.key)] {
+                circle.dot cx=(at(x.at(dot.x))) cy=(at(y.at(dot.y))) r="4" data-key=[(!dot.key.is_empty()).then_some(&dot.key)] {
                     title { (dot.label) ": " (number(dot.x)) ", " (number(dot.y)) }
                 }
             }

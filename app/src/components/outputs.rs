@@ -7,7 +7,6 @@ use super::segmentation::Segmentation;
 use super::standing::standing;
 use crate::api::Overview;
 use leptos::prelude::*;
-use virboard_core::analysis::Suite;
 use virboard_core::leaderboard::Sheet;
 use virboard_core::prediction::{ImageInfo, Output, Prediction, Predictions};
 
@@ -70,7 +69,7 @@ fn card(
     };
     // Beside a second encoder's outputs, those of one task stand in one row.
     let row = 50 * number + column + 3;
-    let rendered = sheet.suite == Suite::Sample && !task.caveat.is_empty() && task.key != "SamplePhotos";
+    let rendered = task.rendered && !task.caveat.is_empty();
     let (key, name, caveat) = (task.key.clone(), task.name.clone(), task.caveat.clone());
     view! {
         <article class="card" data-task=key style=format!("--row: {row}")>

@@ -1,13 +1,13 @@
 //! Two to five encoders side by side.
 
 use super::analyses::{coverage, selection};
-use super::parts::{crumbs, suite_name, table};
+use super::parts::{crumbs, suites, table};
 use super::{Address, Facts, Page};
 use crate::charts::figure;
 use crate::form::choice;
 use maud::html;
+use virboard_core::analysis::Selection;
 use virboard_core::analysis::compare::{MOST, compare};
-use virboard_core::analysis::{Selection, Suite};
 
 /// The page.
 pub fn page(address: &Address, facts: &Facts) -> Page {
@@ -18,16 +18,16 @@ pub fn page(address: &Address, facts: &Facts) -> Page {
     let answer = compare(&matrix, &known);
     let fields = (known.len() + 1).clamp(2, MOST);
     let options: Vec<(&str, &str)> =
-        std::iter::once(("", "–")).chain(matrix.encoders.iter().map(|e| (e.key, e.name))).collect();
+        std::iter::once(("", "–")).chain(matrix.encoders.iter().map(|e| (e.key.as_str(), e.name.as_str()))).collect();
     let body = html! {
         (crumbs(&[("/", "Leaderboard")], "compare"))
         h1 { "Compare encoders" }
         form.filters.live method="get" action="/compare" aria-label="Encoders to compare" {
-            (choice("suite", "Scores", suite.name(), [("paper", suite_name(Suite::Paper)), ("sample", suite_name(Suite::Sample))]))
+            (choice("suite", "Scores", &suite.key, suites(&facts.board.catalogue)))
             @for i in 0..fields { (choice("e", &format!("{}.", i + 1), known.get(i).copied().unwrap_or_default(), options.iter().copied())) }
             noscript { button { "Show" } }
         }
-        p.note { (coverage(suite, &matrix)) }
+        p.note { (coverage(&suite, &matrix)) }
         @if !strangers.is_empty() { p.caveat { "Not in these scores: " (strangers.join(", ")) "." } }
         @if keys.len() > MOST { p.caveat { "Only the first five are compared." } }
         @if let Some(missing) = &answer.missing { p.caveat { (missing) } }

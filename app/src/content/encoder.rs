@@ -6,47 +6,49 @@ use crate::charts::{curve, figure};
 use maud::{Markup, html};
 use virboard_core::analysis::profile::{Profile, profile};
 use virboard_core::analysis::standing::standings;
-use virboard_core::analysis::{Bar, Marks, Matrix, Panel, Suite};
+use virboard_core::analysis::{Bar, Marks, Matrix, Panel};
+use virboard_core::catalogue::Suite;
 use virboard_core::catalogue::encoder::{Encoder, EncoderRole, Licence, Method};
 use virboard_core::catalogue::task::{Category, Task, TaskRole};
-use virboard_core::catalogue::{TASKS, encoder};
 use virboard_core::run::{Probe, Score};
 
 /// The page.
 pub fn page(key: &str, facts: &Facts) -> Option<Page> {
-    let e = encoder(key)?;
+    let e = facts.board.catalogue.encoder(key)?;
     let body = html! {
         (crumbs(&[("/", "Leaderboard")], "encoder"))
         h1 { (e.name) }
         p.note { (e.note) }
         (facts_of(e))
         (weights(e, &facts.board))
-        @for suite in [Suite::Paper, Suite::Sample] { (standing(e, suite, &facts.board)) }
+        @for suite in facts.board.catalogue.suites() { (standing(e, suite, &facts.board)) }
         (scores(e, facts))
     };
-    Some((e.name.to_owned(), body))
+    Some((e.name.clone(), body))
 }
 
 fn facts_of(e: &Encoder) -> Markup {
-    let number = |n: Option<u32>| n.map_or_else(|| "not known".to_owned(), thousands);
+    let number = |n: Option<u64>| n.map_or_else(|| "not known".to_owned(), thousands);
     let told = |fact: Option<String>| fact.unwrap_or_else(|| "as its checkpoint has it".to_owned());
     let fact = |name: &str, value: &str| html! { div { dt { (name) } dd { (value) } } };
     html! {
         dl.facts {
             div { dt { "Key" } dd { code { (e.key) } } }
-            (fact("Architecture", e.architecture.name()))
-            (fact("Embedding", &told(e.architecture.embedding().map(|n| n.to_string()))))
-            (fact("Parameters", &told(e.architecture.million_parameters().map(|n| format!("{n:.1} million")))))
+            (fact("Architecture", e.architecture_name()))
+            @if let Some(a) = e.architecture {
+                (fact("Embedding", &told(a.embedding().map(|n| n.to_string()))))
+                (fact("Parameters", &told(a.million_parameters().map(|n| format!("{n:.1} million")))))
+            }
             (fact("Method", e.method.name()))
             (fact("Pretraining data", e.pretraining.name()))
             (fact("Images", &number(e.images)))
-            (fact("Epochs", &number(e.epochs)))
-            (fact("Licence of the weights", e.licence.map_or("none needed", Licence::name)))
+            (fact("Epochs", &number(e.epochs.map(u64::from))))
+            (fact("Licence of the weights", e.licence.as_ref().map_or(if e.needs_no_file() { "none needed" } else { "not known" }, Licence::name)))
         }
     }
 }
 
-fn thousands(n: u32) -> String {
+fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {
@@ -59,15 +61,15 @@ fn thousands(n: u32) -> String {
 }
 
 fn weights(e: &Encoder, board: &Board) -> Markup {
-    let here = board.state(e.key).is_some_and(|s| s.weights);
+    let here = board.state(&e.key).is_some_and(|s| s.weights);
     let heads: Vec<&str> = board
-        .state(e.key)
-        .map(|s| TASKS.iter().filter(|t| s.heads.iter().any(|h| h == t.key)).map(|t| t.name).collect())
+        .state(&e.key)
+        .map(|s| board.catalogue.tasks().iter().filter(|t| s.heads.contains(&t.key)).map(|t| &*t.name).collect())
         .unwrap_or_default();
     html! {
         section {
             h2 { "Weights" }
-            @match (here, e.role, e.method, e.url) {
+            @match (here, e.role, &e.method, &e.url) {
                 (true, EncoderRole::Sample, ..) => p { "Its weights ship with Virboard." },
                 (true, _, Method::Random, _) => p { "It needs no file: its weights come from a fixed seed." },
                 (true, ..) => p { "Its weights are on this server." },
@@ -76,9 +78,13 @@ fn weights(e: &Encoder, board: &Board) -> Markup {
                     p { a href=(url) rel="external noreferrer" { (url) } }
                     pre { (format!("curl -L -o data/checkpoints/{}.{} \\\n  {url}", e.key, ending(url))) }
                 },
-                (false, _, Method::Supervised, None) => {
+                (false, EncoderRole::Baseline, Method::Supervised, None) => {
                     p { "Its weights are not here. Save torchvision’s and put the file into the data folder:" }
                     pre { (format!("python -c \"import torch, torchvision; torch.save(torchvision.models.resnet50(weights='IMAGENET1K_V1').state_dict(), 'data/checkpoints/{}.pth')\"", e.key)) }
+                },
+                (false, EncoderRole::Declared, _, None) => p {
+                    "Its weights are not here: it was declared for its scores. With its checkpoint, save it as "
+                    code { "data/checkpoints/" (e.key) ".pth" } "."
                 },
                 (false, ..) => p {
                     "Its weights were never published at a fixed address. With a checkpoint of your own, save it as "
@@ -97,14 +103,14 @@ fn ending(url: &str) -> &str {
 }
 
 /// Its place among all, its strengths, and who is like it, by the scores of a suite.
-fn standing(e: &Encoder, suite: Suite, board: &Board) -> Markup {
-    let matrix = Matrix::of(&board.results, suite, None);
-    let Some(profile) = profile(&matrix, e.key) else { return html! {} };
+fn standing(e: &Encoder, suite: &Suite, board: &Board) -> Markup {
+    let matrix = Matrix::of(&board.catalogue, &board.results, &suite.key, None);
+    let Some(profile) = profile(&matrix, &e.key) else { return html! {} };
     let standings = standings(&matrix);
     html! {
         section {
-            h2 { "Standing: " (super::parts::suite_name(suite)) }
-            @if let Some(s) = standings.of(e.key) {
+            h2 { "Standing: " (suite.name) }
+            @if let Some(s) = standings.of(&e.key) {
                 p {
                     strong { "Place " (s.place) " of " (standings.places.len()) }
                     " by mean rank, " (format!("{:.1}", s.mean_rank))
@@ -129,8 +135,8 @@ fn standing(e: &Encoder, suite: Suite, board: &Board) -> Markup {
 
 fn bars(profile: &Profile) -> Panel {
     let bars = profile.tasks.iter().map(|(t, z)| Bar {
-        key: t.key.to_owned(),
-        label: t.name.to_owned(),
+        key: t.key.clone(),
+        label: t.name.clone(),
         value: *z,
         interval: None,
         text: format!("{z:+.2}"),
@@ -145,7 +151,8 @@ fn bars(profile: &Profile) -> Panel {
 fn scores(e: &Encoder, facts: &Facts) -> Markup {
     let results = &facts.board.results;
     let score = |t: &Task| results.iter().find(|r| r.encoder == e.key && r.task == t.key);
-    let (done, open): (Vec<&Task>, Vec<&Task>) = TASKS.iter().partition(|t| score(t).is_some());
+    let (done, open): (Vec<&Task>, Vec<&Task>) =
+        facts.board.catalogue.tasks().iter().map(|t| &**t).partition(|t| score(t).is_some());
     // What can be run with nothing fetched comes first.
     let (samples, others): (Vec<&Task>, Vec<&Task>) = open.into_iter().partition(|t| t.role == TaskRole::Sample);
     html! {
@@ -173,7 +180,7 @@ fn scores(e: &Encoder, facts: &Facts) -> Markup {
 }
 
 fn row(t: &Task, r: &Score, facts: &Facts) -> Markup {
-    let place = facts.place(&r.encoder, t.key).filter(|(column, row)| column.rank(*row) > 0);
+    let place = facts.place(&r.encoder, &t.key).filter(|(column, row)| column.rank(*row) > 0);
     let unit = unit(t);
     let p = &r.evidence;
     let short = |hash: &str| match hash {

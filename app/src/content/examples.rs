@@ -2,7 +2,7 @@
 
 use super::{Example, Facts};
 use maud::{Markup, html};
-use virboard_core::catalogue::encoder;
+use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::task::Task;
 use virboard_core::prediction::{Output, Prediction};
 
@@ -19,12 +19,12 @@ pub fn section(t: &Task, facts: &Facts) -> Markup {
         section {
             h2 { "The best and the worst encoder here, side by side" }
             p.note { "Of the encoders that have a head for it on this server, on photographs that ship with Virboard." }
-            @for example in shown { (row(t, example)) }
+            @for example in shown { (row(t, example, &facts.board.catalogue)) }
         }
     }
 }
 
-fn row(t: &Task, example: &Example) -> Markup {
+fn row(t: &Task, example: &Example, catalogue: &Catalogue) -> Markup {
     let photo = &example.photo;
     let with = example.predictions.get(1).map_or("", |p| p.encoder.as_str());
     let second = photo.second.as_ref().filter(|_| t.images > 1).map_or_else(String::new, |s| format!("&second={s}"));
@@ -35,13 +35,13 @@ fn row(t: &Task, example: &Example) -> Markup {
                 img src=(photo.thumbnail) alt=(photo.title) width="132" height="99" loading="lazy";
                 figcaption { (photo.title) " " a href={ "/try?image=" (photo.sha256) (second) "&encoder=" (first) "&with=" (with) } { "look closer" } }
             }
-            @for p in &example.predictions { (prediction(p)) }
+            @for p in &example.predictions { (prediction(p, catalogue)) }
         }
     }
 }
 
-fn prediction(p: &Prediction) -> Markup {
-    let name = encoder(&p.encoder).map_or(p.encoder.as_str(), |e| e.name);
+fn prediction(p: &Prediction, catalogue: &Catalogue) -> Markup {
+    let name = catalogue.encoder(&p.encoder).map_or(p.encoder.as_str(), |e| &e.name);
     let beside = |picture: &str, file: &str| format!("{}/{file}", picture.rsplit_once('/').map_or("", |f| f.0));
     let picture = |address: String| html! { img src=(address) alt={ "Output of " (name) } width="132" height="99" loading="lazy"; };
     html! {

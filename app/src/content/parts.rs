@@ -1,7 +1,8 @@
 //! What several pages have in common.
 
 use maud::{Markup, html};
-use virboard_core::analysis::{Suite, Table};
+use virboard_core::analysis::Table;
+use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::task::Task;
 
 /// Where the page is, above its title.
@@ -48,17 +49,14 @@ pub fn table(table: &Table, label: &str) -> Markup {
     html! { @if long { details { summary { (table.rows.len()) " rows" } (body) } } @else { (body) } }
 }
 
-/// What a suite is called.
-pub const fn suite_name(suite: Suite) -> &'static str {
-    match suite {
-        Suite::Paper => "ViRB: 20 tasks",
-        Suite::Sample => "Sample suite",
-    }
+/// Keys and names of all suites, for a choice.
+pub fn suites(catalogue: &Catalogue) -> impl Iterator<Item = (&str, &str)> {
+    catalogue.suites().iter().map(|s| (s.key.as_str(), s.name.as_str()))
 }
 
 /// The unit after a task's scores, with its space.
 pub fn unit(task: &Task) -> String {
-    match (task.metric.is_share(), task.unit) {
+    match (task.metric.is_share(), task.unit.as_str()) {
         (true, _) => " %".to_owned(),
         (false, "") => String::new(),
         (false, unit) => format!(" {unit}"),

@@ -6,19 +6,18 @@ use super::{Facts, Page};
 use crate::charts::figure;
 use maud::{Markup, html};
 use virboard_core::analysis::kinds::correlations;
-use virboard_core::analysis::{Bar, Marks, Matrix, Panel, Sample, Series, Suite, Table};
+use virboard_core::analysis::{Bar, Marks, Matrix, Panel, Sample, Series, Table};
+use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::published::{Published, published};
 use virboard_core::catalogue::task::{Task, TaskRole};
-use virboard_core::catalogue::{encoder, task};
 use virboard_core::leaderboard::Column;
 use virboard_core::protocol::Protocol;
 use virboard_core::run::Score;
 
 /// The page.
 pub fn page(key: &str, facts: &Facts) -> Option<Page> {
-    let t = task(key)?;
+    let t = facts.board.catalogue.task(key)?;
     let results: Vec<&Score> = facts.board.results.iter().filter(|r| r.task == t.key).collect();
-    let suite = if t.role == TaskRole::Sample { Suite::Sample } else { Suite::Paper };
     let body = html! {
         (crumbs(&[("/", "Leaderboard")], t.category.name()))
         h1 { (t.name) }
@@ -31,15 +30,15 @@ pub fn page(key: &str, facts: &Facts) -> Option<Page> {
                 p.note { "No encoder has been measured on this task on this server." }
             } @else {
                 (standing(t, &results, facts))
-                @if let Some(panel) = distribution(t, &results) { div.charts { (figure(&panel)) } }
+                @if let Some(panel) = distribution(t, &results, &facts.board.catalogue) { div.charts { (figure(&panel)) } }
             }
         }
         (super::examples::section(t, facts))
-        (related(t, suite, facts))
-        @if let Some(p) = published(t.key) { section { h2 { "Published" } (reference(t, p)) } }
+        (related(t, facts))
+        @if let Some(p) = published(&t.key) { section { h2 { "Published" } (reference(t, p)) } }
         (data(t))
     };
-    Some((t.name.to_owned(), body))
+    Some((t.name.clone(), body))
 }
 
 fn facts_of(t: &Task) -> Markup {
@@ -50,21 +49,21 @@ fn facts_of(t: &Task) -> Markup {
         dl.facts {
             div { dt { "Key" } dd { code { (t.key) } } }
             div { dt { "Metric" } dd title=(t.metric.help()) { (t.metric.name()) @if !t.unit.is_empty() { ", " (t.unit) } } }
-            (fact("Data set", t.dataset))
+            (fact("Data set", &t.dataset))
             (fact("Training samples", &or_unknown(t.train_size.map(|n| n.to_string()))))
             (fact("Classes", &or_unknown(t.classes.map(|n| n.to_string()))))
             (fact("Images a sample", &t.images.to_string()))
-            (fact("Head", t.head))
-            (fact("Loss", t.loss))
-            (fact("Input", t.input))
+            (fact("Head", &t.head_label()))
+            (fact("Loss", &t.loss_label()))
+            (fact("Input", &t.input_label()))
             (fact("Training", &or_unknown(training.map(|((e, lr), b)| format!("{e} epochs, Adam {lr}, batch {b}")))))
         }
         p.note { (t.metric.help()) }
     }
 }
 
-fn name(key: &str) -> String {
-    encoder(key).map_or_else(|| key.to_owned(), |e| e.name.to_owned())
+fn name(key: &str, catalogue: &Catalogue) -> String {
+    catalogue.encoder(key).map_or_else(|| key.to_owned(), |e| e.name.clone())
 }
 
 /// The encoders with a score, the best first; scores by ViRB's own protocol in a list of their
@@ -74,7 +73,7 @@ fn standing(t: &Task, results: &[&Score], facts: &Facts) -> Markup {
         let mut own: Vec<Stand<'_>> = results
             .iter()
             .filter(|r| r.evidence.protocol == protocol)
-            .filter_map(|cell| facts.place(&cell.encoder, t.key).map(|(column, row)| Stand { cell, column, row }))
+            .filter_map(|cell| facts.place(&cell.encoder, &t.key).map(|(column, row)| Stand { cell, column, row }))
             .collect();
         own.sort_by_key(|s| s.column.rank(s.row));
         own
@@ -86,7 +85,7 @@ fn standing(t: &Task, results: &[&Score], facts: &Facts) -> Markup {
         div.standing {
             @for (own, name) in &lists {
                 @if lists.len() > 1 { h3 { (name) } }
-                ol { @for s in own { (s.line(t)) } }
+                ol { @for s in own { (s.line(t, &facts.board.catalogue)) } }
             }
             @if let Some(c) = results.iter().find_map(|r| r.constant) {
                 p.note { "A constant answer reaches " (t.metric.format(c)) (unit(t)) "." }
@@ -103,11 +102,11 @@ struct Stand<'a> {
 }
 
 impl Stand<'_> {
-    fn line(&self, t: &Task) -> Markup {
+    fn line(&self, t: &Task, catalogue: &Catalogue) -> Markup {
         html! {
             li {
                 span.rank { (self.column.rank(self.row)) }
-                a href={ "/encoders/" (self.cell.encoder) "#" (t.key) } { (name(&self.cell.encoder)) }
+                a href={ "/encoders/" (self.cell.encoder) "#" (t.key) } { (name(&self.cell.encoder, catalogue)) }
                 span.bar aria-hidden="true" { i style=(format!("width: {:.0}%", 6.0 + 94.0 * self.column.heat(self.row))) {} }
                 span.score {
                     (t.metric.format(self.cell.value)) (unit(t))
@@ -120,35 +119,35 @@ impl Stand<'_> {
 }
 
 /// Scores beside each other, of the protocol that has more of them.
-fn distribution(t: &Task, results: &[&Score]) -> Option<Panel> {
+fn distribution(t: &Task, results: &[&Score], catalogue: &Catalogue) -> Option<Panel> {
     let most = Protocol::of_most(results.iter().map(|r| r.evidence.protocol));
     let results: Vec<&Score> = results.iter().filter(|r| r.evidence.protocol == most).copied().collect();
     let base = results.iter().find(|r| r.encoder == "Supervised").map(|r| r.value);
     let middle = base.unwrap_or_else(|| results.iter().map(|r| r.value).sum::<f64>() / results.len() as f64);
-    let dots = results.iter().map(|r| (name(&r.encoder), r.value - middle)).collect();
+    let dots = results.iter().map(|r| (name(&r.encoder, catalogue), r.value - middle)).collect();
     let zero = if base.is_some() { "0 is Supervised" } else { "0 is the mean" };
     let y =
         format!("{}{}, {zero}", t.metric.name(), if t.metric.higher_is_better() { "" } else { " (less is better)" });
-    let violin = Marks::Violins(vec![Sample { label: t.name.to_owned(), dots }]);
+    let violin = Marks::Violins(vec![Sample { label: t.name.clone(), dots }]);
     (results.len() > 2).then(|| Panel::new("How far apart the encoders are", "", y, violin))
 }
 
 /// Correlation with every other task of the suite.
-fn related(t: &Task, suite: Suite, facts: &Facts) -> Markup {
-    let matrix = Matrix::of(&facts.board.results, suite, None);
+fn related(t: &Task, facts: &Facts) -> Markup {
+    let matrix = Matrix::of(&facts.board.catalogue, &facts.board.results, &t.suite, None);
     let (columns, values) = correlations(&matrix, false);
     let Some(own) = columns.iter().position(|c| matrix.tasks[*c].key == t.key) else { return html! {} };
     let mut pairs: Vec<_> = (0..columns.len())
         .filter(|o| *o != own)
-        .filter_map(|o| Some((matrix.tasks[columns[o]], values[own][o]?)))
+        .filter_map(|o| Some((&matrix.tasks[columns[o]], values[own][o]?)))
         .collect();
     if pairs.is_empty() {
         return html! {};
     }
     pairs.sort_by(|a, b| b.1.r.total_cmp(&a.1.r));
     let bars = pairs.iter().map(|(o, c)| Bar {
-        key: o.key.to_owned(),
-        label: o.name.to_owned(),
+        key: o.key.clone(),
+        label: o.name.clone(),
         value: c.r,
         interval: None,
         text: format!("{:+.2}{}", c.r, if c.p < 0.05 { " *" } else { "" }),
@@ -164,7 +163,7 @@ fn related(t: &Task, suite: Suite, facts: &Facts) -> Markup {
         section {
             h2 { "Other tasks" }
             div.charts { (figure(&panel)) }
-            p { a href={ "/analyses/imagenet?x=" (t.key) "&suite=" (suite.name()) } { "Every task against " (t.name) ", point by point" } }
+            p { a href={ "/analyses/imagenet?x=" (t.key) "&suite=" (t.suite) } { "Every task against " (t.name) ", point by point" } }
         }
     }
 }
@@ -172,7 +171,7 @@ fn related(t: &Task, suite: Suite, facts: &Facts) -> Markup {
 /// Score against ImageNet top-1 of every published point; anonymous but for the baseline.
 fn reference(t: &Task, p: &Published) -> Markup {
     let series = Series {
-        name: t.name.to_owned(),
+        name: t.name.clone(),
         dots: Vec::new(),
         line: None,
         reference: p.points.iter().map(|(v, x)| (*x, *v)).collect(),
@@ -197,9 +196,16 @@ fn data(t: &Task) -> Markup {
     html! {
         section {
             h2 { "Data" }
-            @match (t.role, t.url) {
+            @match (t.role, &t.url) {
                 (TaskRole::Sample, _) => {
                     p { "Its data ships with Virboard. Measure every encoder that is here:" }
+                    pre { "virboard evaluate --encoders all --tasks " (t.key) }
+                },
+                (TaskRole::Declared, url) => {
+                    p {
+                        "Its data is declared by a file in this server’s data folder."
+                        @if let Some(url) = url { " It comes from " a href=(url) rel="external noreferrer" { (url) } "." }
+                    }
                     pre { "virboard evaluate --encoders all --tasks " (t.key) }
                 },
                 (_, Some(url)) => {
@@ -232,9 +238,11 @@ mod tests {
             cell("Random", 0.1, Protocol::Standard),
             cell("SWAV_800", 0.9, Protocol::Virb),
         ];
-        let sheets = [Suite::Paper, Suite::Sample].map(|s| Sheet::of(&results, &[], s, |_| false));
-        let board = super::super::Board { results, ..Default::default() };
-        let facts = Facts { board: Arc::new(board), sheets: Arc::new(sheets.to_vec()), ..Facts::default() };
+        let catalogue = Catalogue::builtin();
+        let sheets: Vec<Sheet> =
+            catalogue.suites().iter().map(|s| Sheet::of(&catalogue, s, &results, &[], |_| false)).collect();
+        let board = super::super::Board { catalogue, results, ..Default::default() };
+        let facts = Facts { board: Arc::new(board), sheets: Arc::new(sheets), ..Facts::default() };
         let (_, body) = page("CIFAR-100", &facts).expect("a task");
         let body = body.into_string();
         let (standard, virb) = body.split_once("ViRB’s own protocol</h3>").expect("two lists");

@@ -1,8 +1,7 @@
 //! What a reader can change: a plain form and links, so that all of it works without WebAssembly.
 
-use crate::form::choice;
+use crate::form::{choice, each, offered};
 use maud::{Markup, html};
-use virboard_core::catalogue::encoder::{Method, Pretraining};
 use virboard_core::catalogue::task::Category;
 use virboard_core::leaderboard::{Sheet, Show, View};
 
@@ -11,16 +10,17 @@ pub fn controls(sheets: &[Sheet], view: &View) -> Markup {
     let mut epochs: Vec<u32> = sheets.iter().flat_map(|s| s.rows.iter().filter_map(|r| r.epochs)).collect();
     epochs.sort_unstable();
     epochs.dedup();
-    let any = |pass: &dyn Fn(&virboard_core::leaderboard::Row) -> bool| sheets.iter().any(|s| s.rows.iter().any(pass));
-    let methods = Method::ALL.into_iter().filter(|m| any(&|r| r.method == *m)).map(|m| (m.slug(), m.name()));
-    let data = Pretraining::ALL.into_iter().filter(|p| any(&|r| r.pretraining == *p)).map(|p| (p.slug(), p.name()));
+    let methods = each(sheets.iter().flat_map(|s| &s.rows).map(|r| &r.method));
+    let methods: Vec<(String, &str)> = methods.into_iter().map(|m| (m.slug(), m.name())).collect();
+    let data = each(sheets.iter().flat_map(|s| &s.rows).map(|r| &r.pretraining));
+    let data: Vec<(String, &str)> = data.into_iter().map(|p| (p.slug(), p.name())).collect();
     let epochs: Vec<String> = epochs.iter().map(u32::to_string).collect();
     html! {
         form.filters.live method="get" action="/" role="search" aria-label="Filter encoders" {
             input type="search" name="q" value=(view.search) placeholder="Search encoders" aria-label="Search encoders" autocomplete="off";
             (choice("show", "Show", shown(view.show), Show::ALL.map(|s| (shown(s), s.name()))))
-            (choice("method", "Method", view.method.map_or("", Method::slug), std::iter::once(("", "all")).chain(methods)))
-            (choice("dataset", "Pretraining data", view.pretraining.map_or("", Pretraining::slug), std::iter::once(("", "all")).chain(data)))
+            (choice("method", "Method", view.method.as_deref().unwrap_or_default(), offered("all", &methods)))
+            (choice("dataset", "Pretraining data", view.pretraining.as_deref().unwrap_or_default(), offered("all", &data)))
             (choice("epochs", "Epochs", &view.epochs.map_or_else(String::new, |e| e.to_string()), std::iter::once(("", "all")).chain(epochs.iter().map(|e| (e.as_str(), e.as_str())))))
             noscript { button { "Show" } }
             div #linked { (linked(sheets, view)) }
@@ -42,8 +42,8 @@ pub fn fields(view: &View) -> [(&'static str, String); 5] {
     [
         ("q", view.search.clone()),
         ("show", shown(view.show).to_owned()),
-        ("method", view.method.map_or("", Method::slug).to_owned()),
-        ("dataset", view.pretraining.map_or("", Pretraining::slug).to_owned()),
+        ("method", view.method.clone().unwrap_or_default()),
+        ("dataset", view.pretraining.clone().unwrap_or_default()),
         ("epochs", view.epochs.map_or_else(String::new, |e| e.to_string())),
     ]
 }
@@ -69,9 +69,9 @@ pub fn linked(sheets: &[Sheet], view: &View) -> Markup {
                 @for sheet in sheets.iter().rev() {
                     @let query = view.query();
                     p {
-                        (if sheet.suite.name() == "paper" { "ViRB" } else { "Samples" }) ": "
+                        (sheet.suite.short()) ": "
                         @for (format, name) in [("csv", "CSV"), ("json", "JSON"), ("parquet", "Parquet"), ("tex", "LaTeX"), ("md", "Markdown")] {
-                            a href={ "/api/v1/leaderboard" (if query.is_empty() { "?" } else { &query }) (if query.is_empty() { "" } else { "&" }) "suite=" (sheet.suite.name()) "&format=" (format) } rel="external" download={ "virboard-" (sheet.suite.name()) "." (format) } { (name) } " "
+                            a href={ "/api/v1/leaderboard" (if query.is_empty() { "?" } else { &query }) (if query.is_empty() { "" } else { "&" }) "suite=" (sheet.suite.key) "&format=" (format) } rel="external" download={ "virboard-" (sheet.suite.key) "." (format) } { (name) } " "
                         }
                     }
                 }

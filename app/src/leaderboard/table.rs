@@ -51,7 +51,7 @@ impl<'a> Parts<'a> {
 
     /// The whole.
     pub fn table(&self, caption: &str) -> Markup {
-        let suite = self.sheet.suite.name();
+        let suite = &self.sheet.suite.key;
         html! {
             div.scroller.tall tabindex="0" role="region" aria-label=(caption) {
                 table.scores.mixed[mixed(self.sheet)] #{ "scores-" (suite) } {

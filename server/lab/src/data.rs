@@ -230,8 +230,7 @@ pub fn list(task: &str, datasets: &Path, protocol: Protocol) -> Result<Option<Li
 /// Opens the data set of a task.
 ///
 /// # Errors
-/// [`Error::Unknown`] for a key that is no task, [`Error::Unsupported`] for a task without a
-/// reader, and [`Error::Dataset`] for a missing or damaged folder.
+/// [`Error::Unsupported`] for a task without a reader, and [`Error::Dataset`] for a missing or damaged folder.
 pub fn open(
     task: &str,
     places: &Places,
@@ -247,15 +246,10 @@ pub fn open(
         "CIFAR-100" => Box::new(cifar::Cifar100::open(&places.datasets)?),
         _ => match list(task, &places.datasets, protocol)? {
             Some(listing) => Box::new(listing.open(broken, &places.hashes)?),
-            None if virboard_core::catalogue::task(task).is_some() => {
-                return Err(Error::Unsupported(format!("{task} is shown for comparison and cannot be run")));
-            }
             None => {
-                return Err(Error::Unknown {
-                    what: "task",
-                    key: task.to_owned(),
-                    known: virboard_core::catalogue::TASKS.iter().map(|t| t.key).collect::<Vec<_>>().join(", "),
-                });
+                return Err(Error::Unsupported(format!(
+                    "there is no reader for the data of {task}: it is shown for comparison and cannot be run"
+                )));
             }
         },
     };

@@ -67,13 +67,16 @@ pub enum Error {
         path: PathBuf,
     },
     /// A key that the catalogue does not have.
+    #[error(transparent)]
+    NotCatalogued(#[from] virboard_core::catalogue::Unknown),
+    /// A name that is not among those that there are.
     #[error("there is no {what} called `{key}`; known are {known}")]
     Unknown {
-        /// `encoder` or `task`.
+        /// What it should name, such as `layer`.
         what: &'static str,
-        /// The key as it was given.
+        /// The name as it was given.
         key: String,
-        /// The keys that would do.
+        /// The names that would do.
         known: String,
     },
     /// A training went astray.

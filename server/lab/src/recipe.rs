@@ -6,7 +6,8 @@ use crate::score::metric::{Scoring, rules};
 use crate::train::augment::{Extra, View};
 use crate::train::loss::Loss;
 use crate::{Error, Result};
-use virboard_core::catalogue::task::{OutputKind, Task, TaskRole};
+pub use virboard_core::catalogue::task::HeadKind;
+use virboard_core::catalogue::task::{Augmentation, OutputKind, Task};
 use virboard_core::protocol::Protocol;
 use virboard_nn::load::LoadedEncoder;
 use virboard_nn::network::deeplab::Shape;
@@ -33,76 +34,38 @@ pub struct Recipe {
     pub scale: f32,
 }
 
-/// The kinds of heads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeadKind {
-    /// One layer on the embedding.
-    Linear,
-    /// Two layers on several embeddings.
-    MultiEmbedding,
-    /// Decoder over all maps.
-    Pixelwise,
-    /// Decoder over the fused maps of two images.
-    Siamese,
-    /// Atrous pyramid.
-    DeepLab,
-}
-
 /// The recipe of a task.
 #[must_use]
 pub fn recipe(task: &Task, protocol: Protocol) -> Recipe {
     let virb = protocol == Protocol::Virb;
-    let sample = task.role == TaskRole::Sample;
-    let deeplab = task.head.starts_with("DeepLab");
-    let head = match (task.kind, task.images) {
-        (OutputKind::Classification, 1) => HeadKind::Linear,
-        (OutputKind::Classification, _) => HeadKind::MultiEmbedding,
-        (OutputKind::Flow, _) => HeadKind::Siamese,
-        _ if deeplab => HeadKind::DeepLab,
-        _ => HeadKind::Pixelwise,
-    };
     let one_class = rules(task.metric).one_class;
     let loss = match task.kind {
         OutputKind::Segmentation if one_class => Loss::BinaryCrossEntropy,
-        // EgoHands: 0.1 for the background, 1 for each hand.
-        OutputKind::Segmentation if task.key == "EgoHands" => Loss::CrossEntropy { first: 0.1 },
-        OutputKind::Classification | OutputKind::Segmentation => Loss::CrossEntropy { first: 1.0 },
+        OutputKind::Classification | OutputKind::Segmentation => Loss::CrossEntropy { first: task.first_weight },
         OutputKind::Depth | OutputKind::Flow => Loss::L1,
     };
+    let grey = virb && task.grey_flow;
     let channels = match task.kind {
         OutputKind::Segmentation if one_class => Some(1),
         OutputKind::Depth => Some(1),
-        // ViRB predicts the grey value of the flow's picture.
-        OutputKind::Flow => Some(if virb && !sample { 1 } else { 2 }),
+        OutputKind::Flow => Some(if grey { 1 } else { 2 }),
         OutputKind::Classification | OutputKind::Segmentation => None,
     };
-    let view = match task.key {
-        "CityscapesSemanticSegmentation" => View::Whole { crop: 450, extra: Extra::Scale { unscaled_origin: virb } },
-        "EgoHands" => View::Whole { crop: 513, extra: Extra::Hands },
-        "KITTI" => View::Whole { crop: 224, extra: Extra::None },
-        _ => View::Squash,
+    let extra = match task.augmentation {
+        Augmentation::None => Extra::None,
+        Augmentation::Scale => Extra::Scale { unscaled_origin: virb },
+        Augmentation::Labelled => Extra::Hands,
     };
-    // Brings values near the size of a decoder's first outputs.
-    let scale = match (task.kind, sample) {
-        (OutputKind::Depth, true) => 5.0,
-        (OutputKind::Flow, true) => 4.0,
-        (OutputKind::Flow, false) if !virb => 16.0,
-        _ => 1.0,
-    };
-    let paper = !sample;
     Recipe {
-        head,
-        slim: sample,
+        head: task.head,
+        slim: task.slim,
         loss,
-        scoring: Scoring {
-            metric: task.metric,
-            skip_zero: paper && task.kind == OutputKind::Segmentation && !one_class,
-            void_zero: task.key == "CityscapesSemanticSegmentation",
-        },
-        view,
-        cached: sample || task.kind == OutputKind::Classification,
+        scoring: Scoring { metric: task.metric, skip_zero: task.skip_zero, void_zero: task.void_zero },
+        view: task.crop.map_or(View::Squash, |crop| View::Whole { crop, extra }),
+        cached: !task.augment,
         channels,
-        scale,
+        // Grey values are shares.
+        scale: if grey { 1.0 } else { task.scale },
     }
 }
 

@@ -3,16 +3,19 @@
 use crate::{Error, Result};
 use candle_core::Device;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use virboard_core::catalogue::encoder::Method;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use virboard_core::catalogue::encoder::Encoder;
+use virboard_core::catalogue::{Catalogue, Unknown};
 use virboard_nn::encoder::Precision;
 use virboard_nn::load::{self, LoadedEncoder};
 
 /// File name endings of checkpoints, the preferred one first.
-const ENDINGS: [&str; 5] = ["safetensors", "pt", "pth.tar", "pth", "torch"];
+pub const ENDINGS: [&str; 5] = ["safetensors", "pt", "pth.tar", "pth", "torch"];
 
 /// Finds checkpoints and keeps loaded encoders, the least recently used leaving first.
 pub struct Registry {
+    /// What is declared may change while the program runs.
+    catalogue: RwLock<Arc<Catalogue>>,
     folders: Vec<PathBuf>,
     device: Device,
     precision: Precision,
@@ -24,11 +27,27 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Looks for checkpoints in `folders`, in this order; keeps at most `budget` bytes of
+    /// Knows the encoders of `catalogue`; looks for checkpoints in `folders`, in this order; keeps at most `budget` bytes of
     /// weights loaded (always at least the one in use).
     #[must_use]
-    pub fn new(folders: Vec<PathBuf>, device: Device, budget: usize) -> Self {
-        Self { folders, device, precision: Precision::F32, budget, files: Vec::new(), loaded: Mutex::new(Vec::new()) }
+    pub fn new(catalogue: Arc<Catalogue>, folders: Vec<PathBuf>, device: Device, budget: usize) -> Self {
+        let catalogue = RwLock::new(catalogue);
+        let loaded = Mutex::new(Vec::new());
+        Self { catalogue, folders, device, precision: Precision::F32, budget, files: Vec::new(), loaded }
+    }
+
+    /// What can be compared on what.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes another catalogue. Encoders of which it says something else are loaded anew when they are next asked for.
+    pub fn replace(&self, catalogue: Arc<Catalogue>) {
+        let before =
+            std::mem::replace(&mut *self.catalogue.write().unwrap_or_else(PoisonError::into_inner), catalogue.clone());
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.retain(|e| before.encoder(&e.key) == catalogue.encoder(&e.key));
     }
 
     /// The same with checkpoints that lie elsewhere, which come before those in the folders.
@@ -62,22 +81,34 @@ impl Registry {
     #[must_use]
     pub fn checkpoint(&self, key: &str) -> Option<PathBuf> {
         let named = self.files.iter().find(|(k, _)| k == key).map(|(_, path)| path.clone());
-        named.or_else(|| self.folders.iter().find_map(|folder| checkpoint_in(folder, key)))
+        let declared = || self.catalogue().encoder(key)?.checkpoint.as_ref().map(PathBuf::from).filter(|p| p.is_file());
+        named.or_else(declared).or_else(|| self.folders.iter().find_map(|folder| checkpoint_in(folder, key)))
+    }
+
+    /// How exactly an encoder computes here. One whose architecture is not declared is loaded for it.
+    ///
+    /// # Errors
+    /// Whatever is wrong with its checkpoint.
+    pub fn precision_of(&self, encoder: &Encoder) -> Result<Precision> {
+        match encoder.architecture {
+            Some(architecture) => Ok(load::describe(architecture)?.precision(self.precision)),
+            None if self.precision.is_default() => Ok(self.precision),
+            None => Ok(self.get(&encoder.key)?.precision),
+        }
     }
 
     /// Whether `key` can be run here.
     #[must_use]
     pub fn available(&self, key: &str) -> bool {
-        virboard_core::catalogue::encoder(key)
-            .is_some_and(|e| e.method == Method::Random || self.checkpoint(key).is_some())
+        self.catalogue().encoder(key).is_some_and(|e| e.needs_no_file() || self.checkpoint(key).is_some())
     }
 
     /// Complains unless `key` can be run here.
     ///
     /// # Errors
-    /// [`Error::Unknown`] or [`Error::NoWeights`].
+    /// [`Error::NotCatalogued`] or [`Error::NoWeights`].
     pub fn check(&self, key: &str) -> Result<()> {
-        catalogued(key)?;
+        self.entry(key)?;
         if self.available(key) { Ok(()) } else { Err(self.no_weights(key)) }
     }
 
@@ -86,12 +117,24 @@ impl Registry {
         Error::NoWeights { key: key.to_owned(), path: folder.join(format!("{key}.safetensors")) }
     }
 
+    /// The catalogue's row of `key`.
+    ///
+    /// # Errors
+    /// [`Error::NotCatalogued`], which says what may have been meant.
+    pub fn entry(&self, key: &str) -> Result<Arc<Encoder>> {
+        let catalogue = self.catalogue();
+        if let Some(entry) = catalogue.encoder(key) {
+            return Ok(entry.clone());
+        }
+        Err(Unknown::encoder(&catalogue, key).into())
+    }
+
     /// The encoder `key`, loaded at first use.
     ///
     /// # Errors
-    /// [`Error::Unknown`], [`Error::NoWeights`] or whatever is wrong with the checkpoint.
+    /// [`Error::NotCatalogued`], [`Error::NoWeights`] or whatever is wrong with the checkpoint.
     pub fn get(&self, key: &str) -> Result<Arc<LoadedEncoder>> {
-        let entry = catalogued(key)?;
+        let entry = self.entry(key)?;
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = loaded.iter().position(|e| e.key == key) {
             let encoder = loaded.remove(at);
@@ -99,11 +142,16 @@ impl Registry {
             return Ok(encoder);
         }
         let started = std::time::Instant::now();
-        let encoder = if entry.method == Method::Random {
+        let encoder = if entry.needs_no_file() {
             load::random(key, &self.device, self.precision)?
         } else {
             let path = self.checkpoint(key).ok_or_else(|| self.no_weights(key))?;
-            load::load(key, entry.architecture, &path, None, &self.device, self.precision)?
+            match entry.architecture {
+                Some(architecture) => load::load(key, architecture, &path, None, &self.device, self.precision)?,
+                None => {
+                    LoadedEncoder { key: key.to_owned(), ..load::load_any(&path, None, &self.device, self.precision)? }
+                }
+            }
         };
         tracing::info!(
             encoder = key,
@@ -123,13 +171,4 @@ impl Registry {
 
 fn checkpoint_in(folder: &Path, key: &str) -> Option<PathBuf> {
     ENDINGS.iter().map(|ending| folder.join(format!("{key}.{ending}"))).find(|path| path.is_file())
-}
-
-/// The catalogue's entry, or an error that lists what there is.
-pub fn catalogued(key: &str) -> Result<&'static virboard_core::catalogue::encoder::Encoder> {
-    virboard_core::catalogue::encoder(key).ok_or_else(|| Error::Unknown {
-        what: "encoder",
-        key: key.to_owned(),
-        known: virboard_core::catalogue::ENCODERS.iter().map(|e| e.key).collect::<Vec<_>>().join(", "),
-    })
 }

@@ -96,13 +96,13 @@ pub fn load(path: &Path, task: &Task, encoder: &LoadedEncoder, labels: Vec<Label
         other => other,
     };
     let spec = HeadSpec {
-        task: task.key.to_owned(),
+        task: task.key.clone(),
         encoder: encoder.key.clone(),
         encoder_sha256: encoder.provenance.sha256.clone(),
         kind: task.kind,
         architecture,
         labels,
-        unit: task.unit.to_owned(),
+        unit: task.unit.clone(),
         scale: 1.0,
         seed: 0,
         images,

@@ -256,7 +256,8 @@ mod tests {
             places: Places { samples: places("s"), datasets: places("d"), hashes: places("h") },
             cache: Cache { folder: places("c"), limit: 0 },
         };
-        let registry = Registry::new(Vec::new(), candle_core::Device::Cpu, 0);
+        let registry =
+            Registry::new(virboard_core::catalogue::Catalogue::builtin(), Vec::new(), candle_core::Device::Cpu, 0);
         let lab = Lab { folders, registry: Arc::new(registry), version: String::new() };
         let job =
             Job { kind: "../juggle".to_owned(), key: "é/../x".to_owned(), ..Job::of(&evaluation()).expect("a job") };

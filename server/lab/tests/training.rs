@@ -4,6 +4,7 @@ use candle_core::Device;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
+use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::task::{Metric, OutputKind};
 use virboard_core::protocol::Protocol;
 use virboard_core::run::Epoch;
@@ -35,16 +36,16 @@ fn samples() -> PathBuf {
 
 #[test]
 fn encoders_are_loaded_once_and_leave_when_the_budget_is_full() {
-    let roomy = Registry::new(vec![samples().join("encoders")], Device::Cpu, 1 << 30);
+    let roomy = Registry::new(Catalogue::builtin(), vec![samples().join("encoders")], Device::Cpu, 1 << 30);
     let first = roomy.get("EfficientNetLite0").expect("it ships");
     assert!(Arc::ptr_eq(&first, &roomy.get("EfficientNetLite0").expect("it ships")));
-    let tight = Registry::new(vec![samples().join("encoders")], Device::Cpu, 1);
+    let tight = Registry::new(Catalogue::builtin(), vec![samples().join("encoders")], Device::Cpu, 1);
     let old = Arc::downgrade(&tight.get("EfficientNetLite0").expect("it ships"));
     assert!(old.upgrade().is_some(), "the one in use stays");
     tight.get("OpenNsfw").expect("it ships");
     assert!(old.upgrade().is_none(), "the budget holds one");
     assert!(matches!(tight.get("SWAV_800"), Err(Error::NoWeights { .. })));
-    assert!(matches!(tight.get("Nobody"), Err(Error::Unknown { .. })));
+    assert!(matches!(tight.get("Nobody"), Err(Error::NotCatalogued(_))));
 }
 
 /// Six small scenes to train on, three to test.
@@ -323,7 +324,7 @@ fn two_writers_encode_once_and_a_small_cache_forgets_the_oldest() {
 
 #[test]
 fn a_head_of_other_weights_is_refused() {
-    let registry = Registry::new(vec![samples().join("encoders")], Device::Cpu, 1 << 30);
+    let registry = Registry::new(Catalogue::builtin(), vec![samples().join("encoders")], Device::Cpu, 1 << 30);
     let encoder = registry.get("EfficientNetLite0").expect("it ships");
     let mut head = Head::own(&encoder).expect("it has a classification layer");
     head.check(&encoder).expect("its own");

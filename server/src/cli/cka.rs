@@ -46,8 +46,10 @@ impl Cka {
         let (json, keep) = (self.json, self.keep);
         let work = move || -> Result<Vec<Record>, virboard_lab::Error> {
             let (lab, bars) = (settings.lab()?, Bars::default());
-            let one = |encoders| {
-                let images = self.images.clone();
+            let catalogue = lab.registry.catalogue();
+            let one = |(first, second): (String, String)| {
+                let key = |name: &str| catalogue.encoder_named(name).map(|e| e.key.clone());
+                let (encoders, images) = ((key(&first)?, key(&second)?), self.images.clone());
                 work::cka::Cka { encoders, images, limit: self.limit, side: self.side }.run(&lab, &bars)
             };
             pairs.into_iter().map(one).collect()

@@ -5,9 +5,7 @@ use super::bars::Bars;
 use super::evaluate::ProtocolName;
 use crate::service::Settings;
 use crate::service::datasets::{Report, report};
-use crate::service::virb_config::task_of;
 use clap::Args;
-use virboard_core::catalogue::TASKS;
 
 /// Options of the listing.
 #[derive(Debug, Args)]
@@ -32,13 +30,11 @@ impl Datasets {
     /// Prints the reports; fails if a data set that was named is not usable.
     pub async fn run(self, settings: Settings) -> Result<(), Failure> {
         let named = !self.tasks.is_empty();
+        let catalogue = settings.catalogue();
         let tasks = if named {
-            self.tasks
-                .iter()
-                .map(|key| task_of(key).ok_or_else(|| format!("there is no task called `{key}`")))
-                .collect::<Result<Vec<_>, _>>()?
+            self.tasks.iter().map(|name| catalogue.task_named(name).cloned()).collect::<Result<Vec<_>, _>>()?
         } else {
-            TASKS.iter().collect()
+            catalogue.tasks().to_vec()
         };
         let protocol = self.protocol.protocol();
         let work = move || -> Vec<Report> {
@@ -52,7 +48,7 @@ impl Datasets {
                 print(report, named);
             }
         }
-        let broken: Vec<&str> = reports.iter().filter(|r| !r.problems.is_empty()).map(|r| r.task).collect();
+        let broken: Vec<&str> = reports.iter().filter(|r| !r.problems.is_empty()).map(|r| &*r.task).collect();
         if named && !broken.is_empty() {
             return Err(format!("problems with {}; they are listed above", broken.join(", ")).into());
         }

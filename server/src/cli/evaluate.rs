@@ -10,8 +10,8 @@ use crate::service::virb_config::{self, TaskPlan};
 use crate::service::worker::{self, Done, WorkError, Worker};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::task::{OutputKind, TaskRole};
-use virboard_core::catalogue::{TASKS, encoder, task};
 use virboard_core::protocol::Protocol;
 use virboard_core::run::Run;
 use virboard_lab::registry::Registry;
@@ -102,11 +102,12 @@ impl Evaluate {
             SelectionName::LastEpoch => Selection::LastEpoch,
             SelectionName::Validation => Selection::Validation,
         });
+        let catalogue = settings.catalogue();
         let mut tasks = Vec::new();
         for seed in &self.seed {
             let mut plans = match &self.config {
-                Some(path) => virb_config::tasks(path, *seed, protocol, selection)?,
-                None => plan::published_tasks(named(&self.tasks).as_deref(), *seed, protocol)?,
+                Some(path) => virb_config::tasks(&catalogue, path, *seed, protocol, selection)?,
+                None => plan::published_tasks(&catalogue, named(&self.tasks).as_deref(), *seed, protocol)?,
             };
             if let Some(selection) = selection {
                 plans.iter_mut().flat_map(|p| &mut p.configurations).for_each(|c| c.selection = selection);
@@ -133,7 +134,7 @@ impl Evaluate {
             let scores: Vec<_> = done.runs.iter().map(|r| &r.score).collect();
             println!("{}", serde_json::to_string_pretty(&scores)?);
         } else {
-            print!("{}", table(&done.runs));
+            print!("{}", table(&catalogue, &done.runs));
         }
         match done.failures.len() {
             0 => Ok(()),
@@ -152,12 +153,16 @@ fn named(keys: &[String]) -> Option<Vec<String>> {
 /// list says are used from there.
 fn listed(path: &std::path::Path, settings: &mut Settings) -> Result<Vec<String>, Failure> {
     let list = virb_config::experiments(path)?;
+    let catalogue = settings.catalogue();
     let mut keys = Vec::new();
     for (key, checkpoint) in list {
-        if encoder(&key).is_none() {
-            eprintln!("{key} of {} is not in the catalogue and is left out", path.display());
-            continue;
-        }
+        let key = match catalogue.encoder_named(&key) {
+            Ok(encoder) => encoder.key.clone(),
+            Err(unknown) => {
+                eprintln!("{key} of {} is left out: {unknown}", path.display());
+                continue;
+            }
+        };
         if checkpoint.is_file() {
             settings.checkpoints.push((key.clone(), checkpoint));
         }
@@ -199,7 +204,7 @@ async fn show_plan(settings: Settings, request: Request) -> Result<(), Failure> 
             "\nThe whole grid with nothing there yet, at {pictures:.0} pictures a second here, and on one H100 as \
              assumed in docs/benchmarks.md:\n"
         );
-        println!("{}", Grid { here: Rates::cpu(pictures) });
+        println!("{}", Grid { catalogue: registry.catalogue(), here: Rates::cpu(pictures) });
         Ok(())
     };
     tokio::task::spawn_blocking(work).await?
@@ -213,7 +218,8 @@ pub async fn evaluate(settings: Settings, request: Request, again: bool) -> Resu
     let work = move || -> Result<Done, Failure> {
         let lab = settings.lab()?;
         let plan = planned(&settings, &lab.registry, &request)?;
-        if plan.work.iter().any(|w| TASKS.iter().any(|t| t.key == w.task && t.role != TaskRole::Sample)) {
+        let catalogue = lab.registry.catalogue();
+        if plan.work.iter().any(|w| catalogue.task(&w.task).is_some_and(|t| t.role != TaskRole::Sample)) {
             announce(&lab.registry, &plan)?;
         }
         let jobs: Vec<Job> = plan.work.iter().map(Job::of).collect::<Result<_, _>>()?;
@@ -224,16 +230,16 @@ pub async fn evaluate(settings: Settings, request: Request, again: bool) -> Resu
 }
 
 /// A value of a task's metric with its unit, as people read it.
-fn shown(key: &str, value: f64) -> String {
-    task(key).map_or_else(String::new, |task| {
-        let unit = if task.metric.is_share() { "%" } else { task.unit };
+fn shown(catalogue: &Catalogue, key: &str, value: f64) -> String {
+    catalogue.task(key).map_or_else(String::new, |task| {
+        let unit = if task.metric.is_share() { "%" } else { &task.unit };
         format!("{} {unit}", task.metric.format(value))
     })
 }
 
 /// Scores as a table for people.
 #[must_use]
-pub fn table(runs: &[Run]) -> String {
+pub fn table(catalogue: &Catalogue, runs: &[Run]) -> String {
     use std::fmt::Write;
     let mut out = format!(
         "{:18} {:30} {:26} {:>10} {:>10} {:>9}\n",
@@ -241,7 +247,7 @@ pub fn table(runs: &[Run]) -> String {
     );
     for Run { score, .. } in runs {
         let e = &score.evidence;
-        let constant = score.constant.map_or_else(|| "-".to_owned(), |v| shown(&score.task, v));
+        let constant = score.constant.map_or_else(|| "-".to_owned(), |v| shown(catalogue, &score.task, v));
         let said: serde_json::Value = serde_json::from_str(&e.configuration).unwrap_or_default();
         let mark = if e.selected { "" } else { " (not chosen)" };
         let _ = writeln!(
@@ -250,7 +256,7 @@ pub fn table(runs: &[Run]) -> String {
             score.encoder,
             score.task,
             format!("{}{mark}", said["name"].as_str().unwrap_or(e.probe.name())),
-            shown(&score.task, score.value),
+            shown(catalogue, &score.task, score.value),
             constant,
             e.seconds
         );

@@ -5,12 +5,10 @@ use super::bars::Bars;
 use crate::service::Settings;
 use crate::service::fetch::{FetchError, Patience, fetch};
 use crate::service::open_data::{fetch_dataset, fetchable};
-use crate::service::virb_config::task_of;
 use clap::{Args, Subcommand};
-use virboard_core::catalogue::{ENCODERS, TASKS, encoder};
 use virboard_nn::device;
 use virboard_nn::encoder::Precision;
-use virboard_nn::load::load;
+use virboard_nn::load::{load, load_any};
 
 /// Options of fetching.
 #[derive(Debug, Args)]
@@ -56,31 +54,35 @@ impl Fetch {
 
 fn encoders(settings: &Settings, keys: &[String], mirror: Option<&str>) -> Result<Vec<String>, Failure> {
     let all = keys.iter().any(|k| k == "all");
+    let catalogue = settings.catalogue();
     let wanted: Vec<_> = if all {
-        ENCODERS.iter().filter(|e| e.url.is_some()).collect()
+        catalogue.encoders().iter().filter(|e| e.url.is_some()).collect()
     } else {
-        let known = |key: &String| encoder(key).ok_or_else(|| format!("there is no encoder called `{key}`"));
-        keys.iter().map(known).collect::<Result<_, _>>()?
+        keys.iter().map(|name| catalogue.encoder_named(name)).collect::<Result<_, _>>()?
     };
     let registry = settings.registry()?;
     let cpu = device::open("cpu")?;
     let mut failures = Vec::new();
     for entry in wanted {
-        if let Some(path) = registry.checkpoint(entry.key) {
+        if let Some(path) = registry.checkpoint(&entry.key) {
             println!("{} is here: {}", entry.key, path.display());
             continue;
         }
-        let Some(url) = entry.url else {
+        let Some(url) = &entry.url else {
             failures.push(format!("{} has no public address; put its checkpoint into checkpoints/", entry.key));
             continue;
         };
         let name = url.rsplit('/').next().unwrap_or_default();
-        let url = mirror.map_or_else(|| url.to_owned(), |m| format!("{}/{name}", m.trim_end_matches('/')));
+        let url = mirror.map_or_else(|| url.clone(), |m| format!("{}/{name}", m.trim_end_matches('/')));
         let ending = ["pth.tar", "torch", "safetensors", "pth", "pt"].into_iter().find(|e| name.ends_with(e));
         let path = settings.data.join("checkpoints").join(format!("{}.{}", entry.key, ending.unwrap_or("pt")));
         // Only a file whose network can be loaded gets its name.
         let check = |part: &std::path::Path| {
-            load(entry.key, entry.architecture, part, None, &cpu, Precision::F32).map(drop).map_err(|e| e.to_string())
+            let loaded = match entry.architecture {
+                Some(architecture) => load(&entry.key, architecture, part, None, &cpu, Precision::F32),
+                None => load_any(part, None, &cpu, Precision::F32),
+            };
+            loaded.map(drop).map_err(|e| e.to_string())
         };
         match fetch(&url, &path, Patience::default(), &Bars::default(), check) {
             Ok(()) => {
@@ -95,11 +97,11 @@ fn encoders(settings: &Settings, keys: &[String], mirror: Option<&str>) -> Resul
 }
 
 fn datasets(settings: &Settings, keys: &[String]) -> Result<Vec<String>, Failure> {
+    let catalogue = settings.catalogue();
     let tasks: Vec<_> = if keys.iter().any(|k| k == "all") {
-        TASKS.iter().filter(|t| fetchable(t.key)).collect()
+        catalogue.tasks().iter().filter(|t| fetchable(&t.key)).collect()
     } else {
-        let known = |key: &String| task_of(key).ok_or_else(|| format!("there is no task called `{key}`"));
-        keys.iter().map(known).collect::<Result<_, _>>()?
+        keys.iter().map(|name| catalogue.task_named(name)).collect::<Result<_, _>>()?
     };
     let mut failures = Vec::new();
     for task in tasks {

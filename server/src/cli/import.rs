@@ -21,7 +21,7 @@ impl Import {
             let registry = settings.registry()?;
             virb_tree(&settings, &store, &registry, &self.path).await?
         } else {
-            table(&store, &self.path).await?
+            table(&store, &settings.catalogue(), &self.path).await?
         };
         for note in &imported.notes {
             eprintln!("note: {note}");

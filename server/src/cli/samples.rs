@@ -6,7 +6,7 @@ use crate::service::Settings;
 use crate::service::plan::{self, Request};
 use crate::service::samples::{SCORES, shipped};
 use clap::Args;
-use virboard_core::catalogue::{ENCODERS, encoder::EncoderRole, encoder::Method, task};
+use virboard_core::catalogue::encoder::EncoderRole;
 use virboard_core::protocol::Protocol;
 use virboard_core::run::{Probe, Run, Score};
 use virboard_lab::work::head_path;
@@ -29,14 +29,16 @@ impl Samples {
     pub async fn run(self, mut settings: Settings) -> Result<(), Failure> {
         let shipped_at = settings.samples.clone();
         settings.data = settings.data.join("samples");
-        let encoders: Vec<String> = ENCODERS
+        let catalogue = settings.catalogue();
+        let encoders: Vec<String> = catalogue
+            .encoders()
             .iter()
-            .filter(|e| e.role == EncoderRole::Sample || e.method == Method::Random)
-            .map(|e| e.key.to_owned())
+            .filter(|e| e.role == EncoderRole::Sample || e.needs_no_file())
+            .map(|e| e.key.clone())
             .collect();
         let folders = settings.folders();
         let store = settings.store().await?;
-        let tasks = plan::published_tasks(Some(&plan::sample_tasks()), 0, Protocol::Standard)?;
+        let tasks = plan::published_tasks(&catalogue, Some(&plan::sample_tasks(&catalogue)), 0, Protocol::Standard)?;
         let request =
             Request { encoders: Some(encoders), tasks, skip_missing: false, skip_broken: false, probes: true };
         let done = evaluate(settings, request, false).await?;
@@ -57,7 +59,7 @@ impl Samples {
             };
             runs.push(Run { score, epochs });
         }
-        print!("{}", table(&runs));
+        print!("{}", table(&catalogue, &runs));
         if self.write {
             for Run { score, .. } in &mut runs {
                 if score.evidence.probe == Probe::Head {
@@ -86,7 +88,7 @@ impl Samples {
                 let identity = |s: &Score| (s.encoder.clone(), s.task.clone(), s.evidence.key.clone(), s.evidence.seed);
                 identity(&old.score) == identity(score)
             };
-            let (Some(old), Some(task)) = (shipped.iter().find(same), task(&score.task)) else {
+            let (Some(old), Some(task)) = (shipped.iter().find(same), catalogue.task(&score.task)) else {
                 off.push(format!("{} on {} has no shipped score", score.encoder, score.task));
                 continue;
             };

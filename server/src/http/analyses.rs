@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 use virboard_app::charts::document;
 use virboard_core::analysis::kinds::{KINDS, kind};
 use virboard_core::analysis::standing::standings;
-use virboard_core::analysis::{Matrix, Options, Selection, Suite};
+use virboard_core::analysis::{Matrix, Options, Selection};
 use virboard_core::leaderboard::View;
 use virboard_core::protocol::Protocol;
 
@@ -36,7 +36,7 @@ fn joined(fields: Vec<(String, String)>) -> Fields {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 pub struct AnalysisQuery {
-    /// `paper` or `sample`; by default the paper's, unless only the samples have scores.
+    /// Key of a suite, such as `paper` or `sample`; by default the first with scores.
     suite: String,
     /// `standard` or `virb`; by default the one with more scores.
     protocol: String,
@@ -50,12 +50,13 @@ impl AnalysisQuery {
         let known = |ok: bool, what: &str| {
             if ok { Ok(()) } else { Err(ServiceError::Request(format!("There is no such {what}."))) }
         };
-        known(self.suite.is_empty() || Suite::of(&self.suite).is_some(), "suite")?;
+        known(self.suite.is_empty() || app.catalogue().suite(&self.suite).is_some(), "suite")?;
         known(self.protocol.is_empty() || Protocol::of(&self.protocol).is_some(), "protocol")?;
         known(["", "json", "csv", "svg"].contains(&self.format.as_str()), "format")?;
         let board = app.board().await?;
         let get = |key: &str| fields.get(key).map(String::as_str);
-        let Selection { matrix, options, .. } = Selection::from_query(get, &board.results, &board.alignments);
+        let Selection { matrix, options, .. } =
+            Selection::from_query(get, &board.catalogue, &board.results, &board.alignments);
         Ok((matrix, options))
     }
 }
@@ -135,7 +136,7 @@ pub async fn get_standings(
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 pub struct LeaderboardQuery {
-    /// `paper` (the default) or `sample`.
+    /// Key of a suite, such as `paper` (the default) or `sample`.
     suite: String,
     /// `csv` (the default), `json`, `parquet`, `tex` or `md`.
     format: String,
@@ -160,15 +161,14 @@ pub async fn get_leaderboard(
     let unknown = |what: &str| ServiceError::Request(format!("There is no such {what}."));
     let name = if query.format.is_empty() { "csv" } else { &query.format };
     let format = Format::of(name).ok_or_else(|| unknown("format"))?;
-    let suite =
-        if query.suite.is_empty() { Suite::Paper } else { Suite::of(&query.suite).ok_or_else(|| unknown("suite"))? };
+    let suite = if query.suite.is_empty() { "paper" } else { &query.suite };
     let sheets = app.sheets().await?;
-    let at = sheets.iter().position(|s| s.suite == suite).ok_or_else(|| unknown("suite"))?;
+    let at = sheets.iter().position(|s| s.suite.key == suite).ok_or_else(|| unknown("suite"))?;
     let fields = joined(fields);
     let view = View::from_query(|key| fields.get(key).cloned());
     let made = tokio::task::spawn_blocking(move || file(&sheets[at].extract(&view), format)).await?;
     let bytes = made.map_err(ServiceError::internal)?;
-    let attachment = format!("attachment; filename=\"virboard-{}.{name}\"", suite.name());
+    let attachment = format!("attachment; filename=\"virboard-{suite}.{name}\"");
     Ok(([(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, attachment)], bytes)
         .into_response())
 }

@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
-use virboard_core::catalogue::{ENCODERS, TASKS};
 use virboard_core::run::Probe;
 
 /// A list.
@@ -70,21 +69,22 @@ pub async fn metrics(State(app): State<Virboard>) -> Response {
 /// All encoders: what they are, whether their weights and which heads are here.
 #[utoipa::path(get, path = "/api/v1/encoders", tag = "catalogue", responses((status = 200, body = Items)))]
 pub async fn list_encoders(State(app): State<Virboard>) -> Result<Json<Items>, ServiceError> {
-    let states = app.encoder_states().await?;
-    let items = ENCODERS.iter().zip(states).map(|(encoder, state)| {
-        let mut item = json!(encoder);
+    let catalogue = app.catalogue();
+    let items = app.encoder_states().await?.into_iter().filter_map(|state| {
+        let mut item = json!(**catalogue.encoder(&state.key)?);
         item["weights"] = json!(state.weights);
         item["heads"] = json!(state.heads);
-        item
+        Some(item)
     });
     Ok(Json(Items { items: items.collect() }))
 }
 
 /// All end tasks.
 #[utoipa::path(get, path = "/api/v1/tasks", tag = "catalogue", responses((status = 200, body = Items)))]
-pub async fn list_tasks() -> Json<Items> {
-    let items = TASKS.iter().map(|task| {
-        let mut item = json!(task);
+pub async fn list_tasks(State(app): State<Virboard>) -> Json<Items> {
+    let catalogue = app.catalogue();
+    let items = catalogue.tasks().iter().map(|task| {
+        let mut item = json!(**task);
         item["higher_is_better"] = json!(task.metric.higher_is_better());
         item
     });

@@ -30,7 +30,7 @@ pub struct Answer {
 
 /// A picture that waits, or as many as the heads take.
 struct Waiting {
-    encoder: &'static str,
+    encoder: String,
     tasks: Vec<String>,
     /// The prepared pictures of one sample.
     input: Vec<Vec<f32>>,
@@ -110,9 +110,9 @@ impl Batcher {
     /// # Errors
     /// [`ServiceError::Busy`] at once if the queue is full, [`ServiceError::Stopped`] if the
     /// device's thread has ended, or what was wrong with this picture, encoder or head.
-    pub async fn predict(&self, encoder: &'static str, tasks: Vec<String>, input: Vec<Vec<f32>>) -> Result<Answer> {
+    pub async fn predict(&self, encoder: &str, tasks: Vec<String>, input: Vec<Vec<f32>>) -> Result<Answer> {
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { encoder, tasks, input, queued: Instant::now(), reply };
+        let waiting = Waiting { encoder: encoder.to_owned(), tasks, input, queued: Instant::now(), reply };
         self.queue.try_send(waiting).map_err(|error| match error {
             TrySendError::Full(_) => ServiceError::Busy,
             TrySendError::Disconnected(_) => ServiceError::Stopped,
@@ -142,7 +142,7 @@ impl Worker {
             }
             waiting.retain(|job| !job.reply.is_closed());
             let Some(first) = waiting.first() else { continue };
-            let (encoder, tasks) = (first.encoder, first.tasks.clone());
+            let (encoder, tasks) = (first.encoder.clone(), first.tasks.clone());
             let mut batch = Vec::new();
             let mut rest = Vec::new();
             for job in waiting.drain(..) {
@@ -153,7 +153,7 @@ impl Worker {
                 }
             }
             waiting = rest;
-            self.serve(encoder, &tasks, batch);
+            self.serve(&encoder, &tasks, batch);
         }
     }
 

@@ -8,9 +8,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 use virboard_app::api::{Content, Overview, SamplePhoto};
 use virboard_app::content::{Address, Board, Example, Facts, Subject, content, subject};
-use virboard_core::analysis::Suite;
-use virboard_core::catalogue::task;
-use virboard_core::catalogue::task::TaskRole;
+use virboard_core::catalogue::Suite;
 use virboard_core::leaderboard::{Sheet, Spread};
 use virboard_core::run::{Probe, Run};
 
@@ -51,11 +49,10 @@ impl Contents {
 
 /// The sheets of all suites, first the one that has more to show.
 fn sheets(board: &Board, spreads: &[Spread]) -> Vec<Sheet> {
-    let of = |suite| Sheet::of(&board.results, spreads, suite, |key| board.state(key).is_some_and(|s| s.weights));
-    let mut sheets = vec![of(Suite::Paper), of(Suite::Sample)];
-    if sheets[0].filled() == 0 {
-        sheets.reverse();
-    }
+    let here = |key: &str| board.state(key).is_some_and(|s| s.weights);
+    let of = |suite: &Suite| Sheet::of(&board.catalogue, suite, &board.results, spreads, here);
+    let mut sheets: Vec<Sheet> = board.catalogue.suites().iter().map(of).collect();
+    sheets.sort_by_key(|s| s.filled() == 0);
     sheets
 }
 
@@ -66,13 +63,15 @@ impl Virboard {
         if let Some(s) = last.as_ref().filter(|s| s.revision == revision && s.taken.elapsed() < BELIEVED) {
             return Ok(s.clone());
         }
+        self.reread().await?;
         let scores = self.store.counting_scores().await?;
         let (results, opinions) = scores.into_iter().partition(|s| s.evidence.probe == Probe::Head);
         let app = self.clone();
         // Looks for files.
         let (encoders, alignments) =
             tokio::task::spawn_blocking(move || (app.encoders(), alignments::read(&app.alignments))).await?;
-        let board = Board { results, opinions, encoders, alignments: Arc::new(alignments) };
+        let catalogue = self.catalogue();
+        let board = Board { catalogue, results, opinions, encoders, alignments: Arc::new(alignments) };
         let generation = last.as_ref().map_or(0, |s| s.generation);
         let (board, sheets, generation) = match last {
             Some(s) if *s.board == board => (s.board.clone(), s.sheets.clone(), generation),
@@ -128,7 +127,7 @@ impl Virboard {
     /// What the best and the worst encoder with a head say of sample photographs about a task.
     /// A page goes without them where the device is busy.
     async fn examples(&self, key: &str, snapshot: &Snapshot) -> Vec<Example> {
-        let Some(task) = task(key) else { return Vec::new() };
+        let Some(task) = snapshot.board.catalogue.task(key) else { return Vec::new() };
         let head = |e: &str| snapshot.board.state(e).is_some_and(|s| s.heads.iter().any(|h| h == key));
         let mut ranked: Vec<(usize, &str)> = snapshot
             .sheets
@@ -139,10 +138,7 @@ impl Virboard {
             .collect();
         ranked.sort_unstable();
         let [(_, best), .., (_, worst)] = ranked[..] else { return Vec::new() };
-        let rendered = task.role == TaskRole::Sample && key != "SamplePhotos";
-        // The scenes among the samples are our own pictures.
-        let fits =
-            |p: &&SamplePhoto| p.credit.starts_with("Virboard") == rendered && (task.images == 1 || p.second.is_some());
+        let fits = |p: &&SamplePhoto| p.rendered == task.rendered && (task.images == 1 || p.second.is_some());
         let mut examples = Vec::new();
         for photo in self.photos.iter().filter(fits).take(EXAMPLES) {
             let second = photo.second.as_deref().filter(|_| task.images > 1);

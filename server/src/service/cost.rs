@@ -8,8 +8,10 @@
 //! test)`, a step backward costing two forward. Hours: `passes / rate + operations / speed`.
 
 use std::fmt;
+use std::sync::Arc;
+use virboard_core::catalogue::Catalogue;
+use virboard_core::catalogue::encoder::EncoderRole;
 use virboard_core::catalogue::task::{OutputKind, Task, TaskRole};
-use virboard_core::catalogue::{ENCODERS, TASKS, encoder::EncoderRole};
 use virboard_core::protocol::Protocol;
 use virboard_lab::recipe::{HeadKind, recipe};
 use virboard_nn::encoder::Encoder;
@@ -154,15 +156,17 @@ impl Cost {
 }
 
 /// The whole grid on a CPU of these rates and on one H100.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Grid {
+    /// Whose encoders and tasks.
+    pub catalogue: Arc<Catalogue>,
     /// Of this machine.
     pub here: Rates,
 }
 
 impl fmt::Display for Grid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let encoders = ENCODERS.iter().filter(|e| e.role == EncoderRole::Paper).count() as f64;
+        let encoders = self.catalogue.encoders().iter().filter(|e| e.role == EncoderRole::Paper).count() as f64;
         writeln!(
             f,
             "| task, one encoder | pictures encoded | head, 1e15 operations | cached GB | hours here | on an H100 |"
@@ -181,9 +185,9 @@ impl fmt::Display for Grid {
                 Rates::H100.hours(cost)
             )
         };
-        for task in TASKS.iter().filter(|t| t.role == TaskRole::Paper && t.epochs.is_some()) {
+        for task in self.catalogue.tasks().iter().filter(|t| t.role == TaskRole::Paper && t.epochs.is_some()) {
             let cost = Cost::of(task, Protocol::Standard, &outputs, &Amount::published(task));
-            line(f, task.key, &cost)?;
+            line(f, &task.key, &cost)?;
             total.passes += cost.passes;
             total.operations += cost.operations;
             total.bytes += cost.bytes;
@@ -197,14 +201,14 @@ impl fmt::Display for Grid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use virboard_core::catalogue::task;
     use virboard_nn::encoder::Precision;
 
     #[test]
     fn costs_follow_the_formula() {
         let resnet = Outputs::resnet50();
+        let catalogue = Catalogue::builtin();
         let published = |key: &str| {
-            let task = task(key).expect("a task");
+            let task = catalogue.task(key).expect("a task");
             Cost::of(task, Protocol::Standard, &resnet, &Amount::published(task))
         };
         let pets = published("Pets");
@@ -219,7 +223,7 @@ mod tests {
         assert_eq!(depth.bytes, 0.0);
         assert_eq!(depth.passes, 39_995.0 * 1.125 * 50.0);
         // Three views of each picture, encoded once and kept; two heads learn twice as much.
-        let task = task("TaskonomyDepth").expect("a task");
+        let task = catalogue.task("TaskonomyDepth").expect("a task");
         let amount = Amount { views: Some(3.0), heads: 2.0, ..Amount::published(task) };
         let views = Cost::of(task, Protocol::Standard, &resnet, &amount);
         assert_eq!((views.passes, views.operations), (39_995.0 * 3.25, 2.0 * depth.operations));
@@ -234,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_grid_is_a_table_with_all_tasks() {
-        let table = Grid { here: Rates::cpu(60.0) }.to_string();
+        let table = Grid { catalogue: Catalogue::builtin(), here: Rates::cpu(60.0) }.to_string();
         assert_eq!(table.lines().count(), 2 + 20 + 2, "{table}");
         assert!(table.contains("all, 30 encoders"), "{table}");
     }

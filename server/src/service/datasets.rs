@@ -12,7 +12,7 @@ use virboard_lab::progress::Progress;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Key of the task.
-    pub task: &'static str,
+    pub task: String,
     /// Where it is looked for; nothing for samples.
     pub folder: Option<PathBuf>,
     /// Usable training samples.
@@ -30,17 +30,11 @@ pub struct Report {
 }
 
 /// Looks at a task's data; with `check` every sample is read.
-pub fn report(
-    settings: &Settings,
-    task: &'static Task,
-    protocol: Protocol,
-    check: bool,
-    progress: &dyn Progress,
-) -> Report {
+pub fn report(settings: &Settings, task: &Task, protocol: Protocol, check: bool, progress: &dyn Progress) -> Report {
     let places = settings.folders().places;
-    let source = data::source(task.key);
+    let source = data::source(&task.key);
     let mut report = Report {
-        task: task.key,
+        task: task.key.clone(),
         folder: source.map(|s| places.datasets.join(s.folder)),
         train: 0,
         test: 0,
@@ -49,7 +43,7 @@ pub fn report(
         licence: source.map(|s| s.licence),
         note: source.map(|s| s.note),
     };
-    match data::list(task.key, &places.datasets, protocol) {
+    match data::list(&task.key, &places.datasets, protocol) {
         Ok(Some(listing)) => {
             (report.train, report.test) = (listing.train.len(), listing.test.len());
             report.problems.clone_from(&listing.problems);
@@ -65,7 +59,7 @@ pub fn report(
                 }
             }
         }
-        Ok(None) => match data::open(task.key, &places, protocol, Broken::Refuse, progress) {
+        Ok(None) => match data::open(&task.key, &places, protocol, Broken::Refuse, progress) {
             Ok(set) => {
                 (report.train, report.test) = (set.len(Split::Train), set.len(Split::Test));
                 if check {

@@ -5,7 +5,6 @@ use super::plan::Plan;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
-use virboard_core::catalogue::task;
 use virboard_lab::registry::Registry;
 use virboard_nn::encoder::Encoder;
 
@@ -52,11 +51,12 @@ pub fn pictures_per_second(registry: &Registry) -> virboard_lab::Result<f64> {
 pub fn estimate(registry: &Registry, plan: &Plan) -> virboard_lab::Result<Estimate> {
     let mut measured: BTreeMap<&str, (Outputs, Rates)> = BTreeMap::new();
     let mut total = Estimate::default();
+    let catalogue = registry.catalogue();
     let mut encoded: Vec<(&str, &str)> = Vec::new();
     for work in &plan.work {
-        let (Some(task), Some((_, train, test)), Some(first)) = (
-            task(&work.task),
-            plan.samples.iter().find(|(key, ..)| *key == work.task).copied(),
+        let (Some(task), Some(&(_, train, test)), Some(first)) = (
+            catalogue.task(&work.task),
+            plan.samples.iter().find(|(key, ..)| *key == work.task),
             work.configurations.first(),
         ) else {
             continue;
@@ -76,7 +76,7 @@ pub fn estimate(registry: &Registry, plan: &Plan) -> virboard_lab::Result<Estima
         let mut cost = Cost::of(task, first.protocol, outputs, &amount);
         // Whatever else is asked of the same features finds them in the cache.
         if cost.bytes > 0.0 && amount.views.is_none() {
-            let features = (work.encoder.as_str(), task.dataset);
+            let features = (work.encoder.as_str(), task.dataset.as_str());
             if encoded.contains(&features) {
                 cost = Cost { passes: 0.0, bytes: 0.0, ..cost };
             } else {

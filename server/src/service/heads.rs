@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
+use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_lab::head::{Head, OWN_TASK};
 use virboard_lab::registry::Registry;
@@ -36,22 +37,22 @@ impl Heads {
 
     /// Keys of the tasks for which `encoder` has a head, its own classification layer included.
     #[must_use]
-    pub fn tasks(&self, encoder: &Encoder) -> Vec<String> {
+    pub fn tasks(&self, encoder: &Encoder, catalogue: &Catalogue) -> Vec<String> {
         let mut tasks = BTreeSet::new();
-        if self.has_own_head(encoder) {
+        if self.has_own_head(&encoder.key) {
             tasks.insert(OWN_TASK.to_owned());
         }
         for folder in &self.folders {
-            for entry in std::fs::read_dir(folder.join(encoder.key)).into_iter().flatten().flatten() {
+            for entry in std::fs::read_dir(folder.join(&encoder.key)).into_iter().flatten().flatten() {
                 let name = entry.file_name();
                 let Some(task) = name.to_str().and_then(|n| n.strip_suffix(".safetensors")) else { continue };
-                if virboard_core::catalogue::task(task).is_some() {
+                if catalogue.task(task).is_some() {
                     tasks.insert(task.to_owned());
                 }
             }
         }
         // In the catalogue's order.
-        let order = |key: &String| virboard_core::catalogue::TASKS.iter().position(|t| t.key == key);
+        let order = |key: &String| catalogue.tasks().iter().position(|t| t.key == *key);
         let mut tasks: Vec<String> = tasks.into_iter().collect();
         tasks.sort_by_key(order);
         tasks
@@ -59,8 +60,8 @@ impl Heads {
 
     /// A short name for the head's weights; changes when the head is trained again.
     #[must_use]
-    pub fn version(&self, encoder: &Encoder, task: &str) -> Option<String> {
-        let Some(path) = self.path(encoder.key, task) else {
+    pub fn version(&self, encoder: &str, task: &str) -> Option<String> {
+        let Some(path) = self.path(encoder, task) else {
             return (task == OWN_TASK && self.has_own_head(encoder)).then(|| "own".to_owned());
         };
         let modified = std::fs::metadata(&path).and_then(|m| m.modified()).ok()?;
@@ -77,8 +78,7 @@ impl Heads {
 
     /// The head for a task on a loaded encoder; loaded at first use and when it changes.
     pub fn get(&self, encoder: &LoadedEncoder, task: &str, device: &Device) -> virboard_lab::Result<Option<Arc<Head>>> {
-        let Some(entry) = virboard_core::catalogue::encoder(&encoder.key) else { return Ok(None) };
-        let Some(version) = self.version(entry, task) else { return Ok(None) };
+        let Some(version) = self.version(&encoder.key, task) else { return Ok(None) };
         let key = (encoder.key.clone(), task.to_owned());
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(there) = loaded.get(&key)
@@ -103,8 +103,8 @@ impl Heads {
     }
 
     /// Whether the encoder's checkpoint is here and has a classification layer.
-    fn has_own_head(&self, encoder: &Encoder) -> bool {
-        let Some(path) = self.registry.checkpoint(encoder.key) else { return false };
+    fn has_own_head(&self, encoder: &str) -> bool {
+        let Some(path) = self.registry.checkpoint(encoder) else { return false };
         let Ok(modified) = std::fs::metadata(&path).and_then(|m| m.modified()) else { return false };
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((time, has)) = own.get(&path)

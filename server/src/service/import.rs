@@ -1,13 +1,14 @@
 //! Results and heads of other programs: ViRB's `out/` folder, or a table.
 
 use super::Settings;
-use super::virb_config::task_of;
 use crate::store::{Store, StoreError};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
-use virboard_core::catalogue::{TASKS, encoder, task::Task};
+use virboard_core::catalogue::Catalogue;
+use virboard_core::catalogue::task::Task;
 use virboard_core::protocol::Protocol;
 use virboard_core::run::{Evidence, Origin, Run, Score};
 use virboard_lab::data::{self, Broken};
@@ -62,7 +63,7 @@ struct Results {
 /// One folder `EXPERIMENT/TASK-CONFIGURATION`.
 struct Found {
     encoder: String,
-    task: &'static Task,
+    task: Arc<Task>,
     configuration: String,
     folder: PathBuf,
     score: f64,
@@ -78,17 +79,18 @@ pub async fn virb_tree(
     registry: &Registry,
     folder: &Path,
 ) -> Result<Imported, ImportError> {
+    let catalogue = registry.catalogue();
     let mut imported = Imported::default();
     let mut found = Vec::new();
     for experiment in folders(folder)? {
         let name = file_name(&experiment);
-        let Some(encoder) = encoder(&name) else {
+        let Some(encoder) = catalogue.encoder(&name) else {
             imported.notes.push(format!("{name} is no encoder of the catalogue and is left out"));
             continue;
         };
         for run in folders(&experiment)? {
             let name = file_name(&run);
-            let Some((task, configuration)) = split(&name) else {
+            let Some((task, configuration)) = split(&catalogue, &name) else {
                 imported.notes.push(format!("{} begins with no task that is known and is left out", run.display()));
                 continue;
             };
@@ -110,7 +112,7 @@ pub async fn virb_tree(
                 continue;
             }
             found.push(Found {
-                encoder: encoder.key.to_owned(),
+                encoder: encoder.key.clone(),
                 task,
                 configuration,
                 score: results.test_accuracy,
@@ -123,16 +125,16 @@ pub async fn virb_tree(
         let reason = "it holds no EXPERIMENT/TASK-CONFIGURATION/results.json of a known encoder and task".to_owned();
         return Err(ImportError::Content { path: folder.to_path_buf(), reason });
     }
-    let mut best: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    let mut best: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (i, f) in found.iter().enumerate() {
-        let slot = best.entry((f.encoder.clone(), f.task.key)).or_insert(i);
+        let slot = best.entry((&*f.encoder, &*f.task.key)).or_insert(i);
         if f.task.metric.is_better(f.score, found[*slot].score) {
             *slot = i;
         }
     }
     let mut rows = Vec::new();
     for (i, f) in found.iter().enumerate() {
-        let chosen = best.get(&(f.encoder.clone(), f.task.key)) == Some(&i);
+        let chosen = best.get(&(&*f.encoder, &*f.task.key)) == Some(&i);
         let mut head = String::new();
         if chosen {
             match take_head(settings, registry, f) {
@@ -150,7 +152,7 @@ pub async fn virb_tree(
         let configuration = serde_json::json!({ "name": f.configuration, "from": f.folder.display().to_string() });
         let sha256 = registry.checkpoint(&f.encoder).and_then(|p| virboard_nn::files::sha256_file(&p).ok());
         let evidence = self::imported(&configuration, f.finished_at, sha256.unwrap_or_default(), chosen);
-        let (encoder, task) = (f.encoder.clone(), f.task.key.to_owned());
+        let (encoder, task) = (f.encoder.clone(), f.task.key.clone());
         let score = Score { encoder, task, value: f.score, evidence, head, ..Score::default() };
         rows.push(Run { score, epochs: Vec::new() });
     }
@@ -184,9 +186,9 @@ fn take_head(settings: &Settings, registry: &Registry, found: &Found) -> Result<
     let encoder = registry.get(&found.encoder)?;
     // Names of classes come from the data set, if that is here.
     let folders = settings.folders();
-    let labels = data::open(found.task.key, &folders.places, Protocol::Virb, Broken::Skip, &()).map(|d| d.labels());
-    let head = virb_head::load(&path, found.task, &encoder, labels.unwrap_or_default(), registry.device())?;
-    head.save(&folders.head(&found.encoder, found.task.key))?;
+    let labels = data::open(&found.task.key, &folders.places, Protocol::Virb, Broken::Skip, &()).map(|d| d.labels());
+    let head = virb_head::load(&path, &found.task, &encoder, labels.unwrap_or_default(), registry.device())?;
+    head.save(&folders.head(&found.encoder, &found.task.key))?;
     Ok(true)
 }
 
@@ -206,7 +208,7 @@ struct Line {
 
 /// Imports a CSV table with the columns `encoder`, `task` and `score`, and perhaps
 /// `configuration`, `protocol` (`virb`, or `standard`) and `selected`; all rows or none.
-pub async fn table(store: &Store, path: &Path) -> Result<Imported, ImportError> {
+pub async fn table(store: &Store, catalogue: &Catalogue, path: &Path) -> Result<Imported, ImportError> {
     let bad = |reason: String| ImportError::Content { path: path.to_path_buf(), reason };
     let mut reader = csv::Reader::from_path(path).map_err(|e| bad(e.to_string()))?;
     let mut rows = Vec::new();
@@ -214,12 +216,10 @@ pub async fn table(store: &Store, path: &Path) -> Result<Imported, ImportError> 
     for (i, line) in reader.deserialize::<Line>().enumerate() {
         let line = line.map_err(|e| bad(format!("{e}; the columns encoder, task and score are needed")))?;
         let number = i + 2;
-        let Some(encoder) = encoder(&line.encoder) else {
-            return Err(bad(format!("line {number}: there is no encoder `{}` in the catalogue", line.encoder)));
-        };
-        let Some(task) = task_of(&line.task) else {
-            return Err(bad(format!("line {number}: there is no task `{}` in the catalogue", line.task)));
-        };
+        let encoder = catalogue.encoder_named(&line.encoder).map_err(|e| {
+            bad(format!("line {number}: {e}; `virboard encoder add` declares one, also without its weights"))
+        })?;
+        let task = catalogue.task_named(&line.task).map_err(|e| bad(format!("line {number}: {e}")))?;
         if !line.score.is_finite() || (task.metric.is_share() && !(0.0..=1.0).contains(&line.score)) {
             return Err(bad(format!(
                 "line {number}: {} is no {}; shares are from 0 to 1",
@@ -244,12 +244,11 @@ pub async fn table(store: &Store, path: &Path) -> Result<Imported, ImportError> 
 }
 
 /// Task and configuration of a folder's name: the longest task that it begins with.
-fn split(name: &str) -> Option<(&'static Task, String)> {
-    let aliases = ["Pets-Detection", "CLEVERNumObjects"];
-    let names = TASKS.iter().map(|t| t.key).chain(aliases);
+fn split(catalogue: &Catalogue, name: &str) -> Option<(Arc<Task>, String)> {
+    let names = catalogue.tasks().iter().flat_map(|t| t.aliases.iter().chain([&t.key]).map(move |name| (name, t)));
     let of = |key: &str| name.strip_prefix(key).and_then(|rest| rest.strip_prefix('-')).map(str::to_owned);
-    let (key, rest) = names.filter_map(|key| Some((key, of(key)?))).max_by_key(|(key, _)| key.len())?;
-    Some((task_of(key)?, rest))
+    let found = names.filter_map(|(name, task)| Some((name.len(), task, of(name)?)));
+    found.max_by_key(|(length, ..)| *length).map(|(_, task, rest)| (task.clone(), rest))
 }
 
 fn folders(folder: &Path) -> Result<Vec<PathBuf>, ImportError> {
@@ -274,11 +273,11 @@ mod tests {
 
     #[test]
     fn folders_are_split_at_the_longest_task() {
-        let of = |name: &str| split(name).map(|(task, c)| (task.key, c));
-        assert_eq!(of("CalTech-101-adam-0.0001"), Some(("CalTech-101", "adam-0.0001".to_owned())));
-        assert_eq!(of("Pets-Detection-adam-0.0001"), Some(("PetsDetection", "adam-0.0001".to_owned())));
-        assert_eq!(of("Imagenetv2-adam"), Some(("Imagenetv2", "adam".to_owned())));
-        assert_eq!(of("Imagenet-sgd-0.01-StepLR"), Some(("Imagenet", "sgd-0.01-StepLR".to_owned())));
+        let of = |name: &str| split(&Catalogue::builtin(), name).map(|(task, c)| (task.key.clone(), c));
+        assert_eq!(of("CalTech-101-adam-0.0001"), Some(("CalTech-101".to_owned(), "adam-0.0001".to_owned())));
+        assert_eq!(of("Pets-Detection-adam-0.0001"), Some(("PetsDetection".to_owned(), "adam-0.0001".to_owned())));
+        assert_eq!(of("Imagenetv2-adam"), Some(("Imagenetv2".to_owned(), "adam".to_owned())));
+        assert_eq!(of("Imagenet-sgd-0.01-StepLR"), Some(("Imagenet".to_owned(), "sgd-0.01-StepLR".to_owned())));
         assert_eq!(of("COCODetection-adam"), None);
     }
 }

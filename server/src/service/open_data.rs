@@ -87,10 +87,10 @@ pub fn fetch_dataset(
     patience: Patience,
     progress: &dyn Progress,
 ) -> Result<PathBuf, FetchError> {
-    let Some(source) = data::source(task.key) else {
+    let Some(source) = data::source(&task.key) else {
         return Err(FetchError::Unknown(format!("{} ships with Virboard; there is nothing to fetch", task.key)));
     };
-    let parts = parts(task.key);
+    let parts = parts(&task.key);
     if parts.is_empty() {
         return Err(FetchError::Unknown(format!(
             "the data of {} cannot be fetched by a program: {} ({}; {})",
@@ -115,7 +115,7 @@ pub fn fetch_dataset(
         unpack(&archive, part, &folder)?;
         std::fs::write(&done, part.url).map_err(|source| FetchError::Io { path: done.clone(), source })?;
     }
-    match task.key {
+    match task.key.as_str() {
         "Pets" | "PetsDetection" => sort_pets(&folder)?,
         "dtd" => sort_dtd(&folder)?,
         _ => {}

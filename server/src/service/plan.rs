@@ -2,8 +2,10 @@
 
 use super::Settings;
 use super::virb_config::{ConfigError, TaskPlan};
+use std::sync::Arc;
+use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::encoder::Encoder;
-use virboard_core::catalogue::{ENCODERS, TASKS, encoder as encoder_of, task::TaskRole};
+use virboard_core::catalogue::task::{Task, TaskRole};
 use virboard_core::protocol::Protocol;
 use virboard_lab::data;
 use virboard_lab::registry::Registry;
@@ -11,7 +13,6 @@ use virboard_lab::train::Configuration;
 use virboard_lab::work::Folders;
 use virboard_lab::work::evaluate::Evaluate;
 use virboard_nn::encoder::Precision;
-use virboard_nn::load::describe;
 
 /// Why nothing can be planned.
 #[derive(Debug, thiserror::Error)]
@@ -44,22 +45,17 @@ pub struct Request {
 
 /// The published configurations of tasks; `None` for all.
 pub fn published_tasks(
+    catalogue: &Catalogue,
     keys: Option<&[String]>,
     seed: u64,
     protocol: Protocol,
 ) -> Result<Vec<TaskPlan>, virboard_lab::Error> {
-    let published = |task| TaskPlan { task, configurations: vec![Configuration::published(task, seed, protocol)] };
-    let Some(keys) = keys else { return Ok(TASKS.iter().map(published).collect()) };
-    keys.iter()
-        .map(|key| {
-            let task = super::virb_config::task_of(key).ok_or_else(|| virboard_lab::Error::Unknown {
-                what: "task",
-                key: key.clone(),
-                known: TASKS.iter().map(|t| t.key).collect::<Vec<_>>().join(", "),
-            })?;
-            Ok(published(task))
-        })
-        .collect()
+    let published = |task: &Arc<Task>| TaskPlan {
+        task: task.clone(),
+        configurations: vec![Configuration::published(task, seed, protocol)],
+    };
+    let Some(keys) = keys else { return Ok(catalogue.tasks().iter().map(published).collect()) };
+    keys.iter().map(|key| Ok(published(catalogue.task_named(key)?))).collect()
 }
 
 /// What will be done, and what cannot be.
@@ -70,37 +66,41 @@ pub struct Plan {
     /// Encoders without weights and tasks without data, a sentence each.
     pub missing: Vec<String>,
     /// Training and test samples of each task.
-    pub samples: Vec<(&'static str, usize, usize)>,
+    pub samples: Vec<(String, usize, usize)>,
 }
 
 /// Plans the grid of encoders and tasks. What was named but is not there is an error, what
 /// came in with `all` is listed as missing.
 pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
+    let catalogue = registry.catalogue();
     let encoders: Vec<String> = if let Some(keys) = &request.encoders {
-        for key in keys {
-            registry.check(key)?;
-        }
-        keys.clone()
+        let named = |name: &String| -> Result<String, virboard_lab::Error> {
+            let key = catalogue.encoder_named(name)?.key.clone();
+            registry.check(&key)?;
+            Ok(key)
+        };
+        keys.iter().map(named).collect::<Result<_, _>>()?
     } else {
-        let (here, absent): (Vec<&Encoder>, Vec<&Encoder>) = ENCODERS.iter().partition(|e| registry.available(e.key));
+        let (here, absent): (Vec<&Encoder>, Vec<&Encoder>) =
+            catalogue.encoders().iter().map(|e| &**e).partition(|e| registry.available(&e.key));
         if !absent.is_empty() {
-            let keys: Vec<&str> = absent.iter().map(|e| e.key).collect();
+            let keys: Vec<&str> = absent.iter().map(|e| &*e.key).collect();
             plan.missing.push(format!(
                 "no weights for {} encoders ({}); `virboard fetch encoder all` gets them",
                 keys.len(),
                 keys.join(", ")
             ));
         }
-        here.iter().map(|e| e.key.to_owned()).collect()
+        here.iter().map(|e| e.key.clone()).collect()
     };
     let folders = settings.folders();
     let mut usable = Vec::new();
     for task in &request.tasks {
         let protocol = task.configurations.first().map_or_else(Protocol::default, |c| c.protocol);
-        match sizes(&folders, task.task.key, protocol, request.skip_broken) {
+        match sizes(&folders, &task.task.key, protocol, request.skip_broken) {
             Ok((train, test)) => {
-                plan.samples.push((task.task.key, train, test));
+                plan.samples.push((task.task.key.clone(), train, test));
                 usable.push(task);
             }
             Err(error) if request.skip_missing => plan.missing.push(error.to_string()),
@@ -108,11 +108,13 @@ pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Resu
         }
     }
     for encoder in &encoders {
+        let entry = registry.entry(encoder)?;
+        let precision = registry.precision_of(&entry)?;
         for task in &usable {
             plan.work.push(Evaluate {
                 encoder: encoder.clone(),
-                task: task.task.key.to_owned(),
-                configurations: with_precision(&task.configurations, encoder, registry.precision()),
+                task: task.task.key.clone(),
+                configurations: with_precision(&task.configurations, precision),
                 skip_broken: request.skip_broken,
                 probes: request.probes,
             });
@@ -125,9 +127,7 @@ pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Resu
 }
 
 /// Configurations that say how exactly their encoder computes.
-fn with_precision(configurations: &[Configuration], encoder: &str, precision: Precision) -> Vec<Configuration> {
-    let description = encoder_of(encoder).and_then(|e| describe(e.architecture).ok());
-    let precision = description.map_or(precision, |d| d.precision(precision));
+fn with_precision(configurations: &[Configuration], precision: Precision) -> Vec<Configuration> {
     configurations.iter().map(|c| Configuration { precision, ..c.clone() }).collect()
 }
 
@@ -156,6 +156,6 @@ fn sizes(
 
 /// Keys of the sample tasks.
 #[must_use]
-pub fn sample_tasks() -> Vec<String> {
-    TASKS.iter().filter(|t| t.role == TaskRole::Sample).map(|t| t.key.to_owned()).collect()
+pub fn sample_tasks(catalogue: &Catalogue) -> Vec<String> {
+    catalogue.tasks().iter().filter(|t| t.role == TaskRole::Sample).map(|t| t.key.clone()).collect()
 }

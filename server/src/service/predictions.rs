@@ -12,13 +12,14 @@ use crate::store::StoredPrediction;
 use image::RgbImage;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::task::OutputKind;
-use virboard_core::catalogue::{self, encoder::Encoder};
 use virboard_core::prediction::{ClassProbability, Costs, ImageInfo, MaskLabel, Output, Prediction, Predictions};
 use virboard_lab::head::HeadSpec;
 use virboard_lab::predict::Output as Raw;
 use virboard_nn::files::sha256;
 use virboard_nn::load::describe;
+use virboard_nn::preprocess::Preprocessing;
 
 /// Largest file that is taken in, in bytes (20 MB).
 pub const MAX_BYTES: usize = 20 * 1000 * 1000;
@@ -90,13 +91,14 @@ impl Virboard {
     /// A picture of a prediction: `mask.png`, `map.png`, `flow.png`, `shown.png`, `overlay.png` or `grid.bin`.
     pub async fn picture(&self, image: &str, encoder: &str, task: &str, version: &str, file: &str) -> Result<Vec<u8>> {
         let info = self.image_info(image).await?;
-        let (Some(encoder), Some(task)) = (catalogue::encoder(encoder), catalogue::task(task)) else {
+        let catalogue = self.catalogue();
+        let (Some(encoder), Some(task)) = (catalogue.encoder(encoder), catalogue.task(task)) else {
             return Err(ServiceError::NotFound("There is no such encoder or task."));
         };
         if !version.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(ServiceError::NotFound("There is no such version of the head."));
         }
-        let folder = folder(&info.sha256, encoder.key, task.key, version);
+        let folder = folder(&info.sha256, &encoder.key, &task.key, version);
         match file {
             "mask.png" | "map.png" | "flow.png" | "arrows.svg" | "shown.png" | "grid.bin" => {
                 self.blobs.get(&format!("{folder}/{file}")).await
@@ -168,9 +170,9 @@ impl Virboard {
             let mut found: Vec<Option<Prediction>> = Vec::with_capacity(tasks.len());
             for asked in &tasks {
                 let stored =
-                    self.store.prediction(&photo.info.sha256, encoder.key, &asked.task, &asked.version).await?;
+                    self.store.prediction(&photo.info.sha256, &encoder.key, &asked.task, &asked.version).await?;
                 let place =
-                    Place { info: &photo.info, encoder: encoder.key, task: &asked.task, version: &asked.version };
+                    Place { info: &photo.info, encoder: &encoder.key, task: &asked.task, version: &asked.version };
                 found.push(stored.map(|s| place.answered(s)));
             }
             for images in [1, 2] {
@@ -181,7 +183,7 @@ impl Virboard {
                 }
                 let asked: Vec<&Asked> = missing.iter().map(|i| &tasks[*i]).collect();
                 let second = second.as_mut().filter(|_| images == 2);
-                let new = self.compute(&mut photo, second, encoder, &asked, &mut costs).await?;
+                let new = self.compute(&mut photo, second, &encoder, &asked, &mut costs).await?;
                 for (i, prediction) in missing.into_iter().zip(new) {
                     found[i] = Some(prediction);
                 }
@@ -194,15 +196,25 @@ impl Virboard {
         Ok(Predictions { image: photo.info, outputs, costs })
     }
 
+    /// How pictures become an encoder's input. One whose architecture is not declared is loaded for it.
+    pub(super) async fn preprocessing(&self, encoder: &Encoder) -> Result<Preprocessing> {
+        if let Some(architecture) = encoder.architecture {
+            return Ok(describe(architecture).map_err(virboard_lab::Error::from)?.preprocessing);
+        }
+        let (registry, key) = (self.registry.clone(), encoder.key.clone());
+        let loaded = tokio::task::spawn_blocking(move || registry.get(&key)).await??;
+        Ok(*loaded.network.preprocessing())
+    }
+
     async fn compute(
         &self,
         photo: &mut Photo,
         second: Option<&mut Photo>,
-        encoder: &'static Encoder,
+        encoder: &Encoder,
         tasks: &[&Asked],
         costs: &mut Costs,
     ) -> Result<Vec<Prediction>> {
-        let preprocessing = describe(encoder.architecture).map_err(virboard_lab::Error::from)?.preprocessing;
+        let preprocessing = self.preprocessing(encoder).await?;
         let mut input = Vec::new();
         for photo in std::iter::once(&mut *photo).chain(second) {
             let pixels = self.pixels(photo).await?;
@@ -211,7 +223,7 @@ impl Virboard {
             photo.decoding += started.elapsed();
         }
         let names = tasks.iter().map(|a| a.task.clone()).collect();
-        let answer = self.batcher.predict(encoder.key, names, input).await?;
+        let answer = self.batcher.predict(&encoder.key, names, input).await?;
         let Costs { wait, encoder: pass, heads, .. } = answer.costs;
         costs.wait += wait;
         costs.encoder += pass;
@@ -219,10 +231,10 @@ impl Virboard {
         let started = Instant::now();
         let mut outputs = Vec::new();
         for ((spec, raw), Asked { task, version, .. }) in answer.outputs.into_iter().zip(tasks.iter().copied()) {
-            let place = Place { info: &photo.info, encoder: encoder.key, task, version };
+            let place = Place { info: &photo.info, encoder: &encoder.key, task, version };
             let output = self.keep(place, &spec, raw).await?;
             let stored = StoredPrediction { output, milliseconds: pass + heads };
-            self.store.add_prediction(&photo.info.sha256, encoder.key, task, version, &stored).await?;
+            self.store.add_prediction(&photo.info.sha256, &encoder.key, task, version, &stored).await?;
             outputs.push(place.answered(stored));
         }
         costs.pictures += milliseconds(started.elapsed());

@@ -58,6 +58,9 @@ struct Listed {
     second: Option<String>,
     title: String,
     credit: String,
+    /// Whether it is no photograph but a rendered scene.
+    #[serde(default)]
+    rendered: bool,
 }
 
 impl Virboard {
@@ -92,6 +95,7 @@ impl Virboard {
                     second,
                     title: photo.title,
                     credit: photo.credit,
+                    rendered: photo.rendered,
                     thumbnail: format!("/samples/thumbnails/{stem}.webp"),
                 }),
                 Err(error) => tracing::warn!(file = photo.file, %error, "a sample photograph cannot be used"),

@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use virboard_core::catalogue::{TASKS, task, task::Task};
+use std::sync::Arc;
+use virboard_core::catalogue::Catalogue;
+use virboard_core::catalogue::task::Task;
 use virboard_core::protocol::Protocol;
 use virboard_lab::train::{BATCH, Configuration, Selection};
 use virboard_nn::optimiser::Kind;
@@ -44,7 +46,7 @@ pub enum ConfigError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskPlan {
     /// The task.
-    pub task: &'static Task,
+    pub task: Arc<Task>,
     /// Its configurations; for a task that is only tested, one that is not trained.
     pub configurations: Vec<Configuration>,
 }
@@ -89,16 +91,6 @@ enum SchedulerEntry {
     Poly { exponent: f64 },
 }
 
-/// The catalogue's task for one of ViRB's names, past ones included.
-#[must_use]
-pub fn task_of(name: &str) -> Option<&'static Task> {
-    match name {
-        "Pets-Detection" => task("PetsDetection"),
-        "CLEVERNumObjects" => task("CLEVRNumObjects"),
-        _ => task(name),
-    }
-}
-
 fn read(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_path_buf(), source })
 }
@@ -107,6 +99,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 /// [`Protocol::Standard`] schedulers are stepped and, with several configurations, a
 /// validation split chooses.
 pub fn tasks(
+    catalogue: &Catalogue,
     path: &Path,
     seed: u64,
     protocol: Protocol,
@@ -125,10 +118,7 @@ pub fn tasks(
             entry: inside.map_or_else(|| name.clone(), |i| format!("{name}/{i}")),
             reason,
         };
-        let Some(task) = task_of(&entry.task) else {
-            let known: Vec<&str> = TASKS.iter().map(|t| t.key).collect();
-            return Err(bad(None, format!("there is no task `{}`; known are {}", entry.task, known.join(", "))));
-        };
+        let task = catalogue.task_named(&entry.task).map_err(|e| bad(None, e.to_string()))?.clone();
         let batch = entry.batch_size.unwrap_or(BATCH);
         if batch == 0 || entry.test_batch_size == Some(0) {
             return Err(bad(None, "a batch of 0 samples cannot be trained on".to_owned()));
@@ -176,7 +166,7 @@ pub fn tasks(
                 return Err(bad(None, "training_configs is missing".to_owned()));
             }
             let test_batch_size = entry.test_batch_size.unwrap_or(BATCH);
-            configurations.push(Configuration { test_batch_size, ..Configuration::published(task, seed, protocol) });
+            configurations.push(Configuration { test_batch_size, ..Configuration::published(&task, seed, protocol) });
         }
         plans.push(TaskPlan { task, configurations });
     }
@@ -184,7 +174,7 @@ pub fn tasks(
         return Err(yaml("it names no task".to_owned()));
     }
     // In the catalogue's order, so that ImageNet comes before what tests its head.
-    plans.sort_by_key(|p| TASKS.iter().position(|t| t.key == p.task.key));
+    plans.sort_by_key(|p| catalogue.tasks().iter().position(|t| t.key == p.task.key));
     Ok(plans)
 }
 
@@ -237,7 +227,7 @@ Imagenet:
 
     #[test]
     fn a_grid_search_is_read_as_it_is() {
-        let plans = tasks(file(GRID).path(), 3, Protocol::Standard, None).expect("read");
+        let plans = tasks(&Catalogue::builtin(), file(GRID).path(), 3, Protocol::Standard, None).expect("read");
         assert_eq!(plans.len(), 1);
         let c = &plans[0].configurations;
         assert_eq!(plans[0].task.key, "Imagenet");
@@ -247,25 +237,29 @@ Imagenet:
         assert!(c.iter().any(|c| c.schedule == Schedule::OneCycle && c.optimiser == Kind::Sgd { momentum: 0.0 }));
         assert!(c.iter().any(|c| c.schedule == Schedule::Poly { exponent: 0.9 }));
         assert!(c.iter().all(|c| c.selection == Selection::Validation && c.epochs == 100 && c.seed == 3));
-        let virb = tasks(file(GRID).path(), 0, Protocol::Virb, None).expect("read");
+        let virb = tasks(&Catalogue::builtin(), file(GRID).path(), 0, Protocol::Virb, None).expect("read");
         assert!(virb[0].configurations.iter().all(|c| c.selection == Selection::LastEpoch));
     }
 
     #[test]
     fn pixel_wise_tasks_old_names_and_strays_are_read() {
         let text = "Pets-Detection:\n task: \"Pets-Detection\"\n pre_encode: false\n training_configs:\n   adam-0.0001:\n     optimizer: \"adam\"\n     lr: 0.0001\n num_epochs: 100\n batch_size: 16\n";
-        let plans = tasks(file(text).path(), 0, Protocol::Virb, None).expect("read");
-        assert_eq!((plans[0].task.key, plans[0].configurations[0].batch_size), ("PetsDetection", 16));
+        let plans = tasks(&Catalogue::builtin(), file(text).path(), 0, Protocol::Virb, None).expect("read");
+        assert_eq!((&*plans[0].task.key, plans[0].configurations[0].batch_size), ("PetsDetection", 16));
         let text = "Imagenetv2:\n task: \"Imagenetv2\"\n task_head_weights_path: \"out/%s/Imagenet*/model_head.pt\"\nbatch_size: 32\n";
-        let plans = tasks(file(text).path(), 0, Protocol::Virb, None).expect("read");
-        assert_eq!((plans[0].task.key, plans[0].configurations[0].epochs), ("Imagenetv2", 0));
+        let plans = tasks(&Catalogue::builtin(), file(text).path(), 0, Protocol::Virb, None).expect("read");
+        assert_eq!((&*plans[0].task.key, plans[0].configurations[0].epochs), ("Imagenetv2", 0));
         let list = file("####### SWAV\nSWAV_800: 'pretrained_weights/SWAV_800.pt'\n");
         assert_eq!(experiments(list.path()).expect("read")["SWAV_800"], Path::new("pretrained_weights/SWAV_800.pt"));
     }
 
     #[test]
     fn mistakes_are_named() {
-        let say = |text: &str| tasks(file(text).path(), 0, Protocol::Standard, None).expect_err("refused").to_string();
+        let say = |text: &str| {
+            tasks(&Catalogue::builtin(), file(text).path(), 0, Protocol::Standard, None)
+                .expect_err("refused")
+                .to_string()
+        };
         assert!(say("A:\n task: COCODetection\n").contains("COCODetection"));
         let adagrad = GRID.replace("\"adam\"", "\"adagrad\"");
         assert!(say(&adagrad).contains("Imagenet/adam-0.0001"), "{}", say(&adagrad));

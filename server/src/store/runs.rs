@@ -209,7 +209,9 @@ mod tests {
     #[tokio::test]
     async fn what_shipped_is_renewed_and_what_has_evidence_stays() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&folder.path().join("virboard.db")).await.expect("opened");
+        let store = Store::open(&folder.path().join("virboard.db"), &virboard_core::catalogue::Catalogue::builtin())
+            .await
+            .expect("opened");
         let score = |task: &str, score: f64, finished_at: i64, predictions: &str| {
             let mut run = stored(task, 0, score, "{}");
             run.score.evidence.finished_at = finished_at;

@@ -152,7 +152,9 @@ pub(super) mod tests {
     #[tokio::test]
     async fn seeds_of_one_configuration_have_a_spread_and_a_change_has_a_revision() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&folder.path().join("virboard.db")).await.expect("opened");
+        let store = Store::open(&folder.path().join("virboard.db"), &virboard_core::catalogue::Catalogue::builtin())
+            .await
+            .expect("opened");
         assert!(store.spreads().await.expect("read").is_empty());
         let before = store.revision().await.expect("read");
         let runs = [

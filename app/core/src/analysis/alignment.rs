@@ -2,10 +2,11 @@
 //! `virboard cka`.
 
 use super::report::{Analysis, Marks, Panel, Table};
-use crate::catalogue::encoder;
+use crate::catalogue::Catalogue;
 use crate::catalogue::encoder::Method;
 use crate::statistics::mean;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The measured alignment of all layers of an encoder with all layers of another, or its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,12 +37,12 @@ impl Alignment {
         (self.encoders.0 == self.encoders.1).then(|| self.cka.first()?.last().copied()).flatten()
     }
 
-    fn method(&self) -> Option<Method> {
-        encoder(&self.encoders.0).map(|e| e.method)
+    fn method<'a>(&self, catalogue: &'a Catalogue) -> Option<&'a Method> {
+        catalogue.encoder(&self.encoders.0).map(|e| &e.method)
     }
 
-    fn title(&self) -> String {
-        let name = |key: &str| encoder(key).map_or_else(|| key.to_owned(), |e| e.name.to_owned());
+    fn title(&self, catalogue: &Catalogue) -> String {
+        let name = |key: &str| catalogue.encoder(key).map_or_else(|| key.to_owned(), |e| e.name.clone());
         let (a, b) = (name(&self.encoders.0), name(&self.encoders.1));
         if a == b { a } else { format!("{a} (down) and {b}") }
     }
@@ -59,18 +60,19 @@ impl Alignment {
 
 /// Mean agreement of early and late layers of MoCo v2 and of SwAV encoders, if both are there.
 #[must_use]
-pub fn early_late(all: &[Alignment]) -> Option<(f64, f64)> {
-    let of = |method: Method| {
+pub fn early_late(all: &[Alignment], catalogue: &Catalogue) -> Option<(f64, f64)> {
+    let of = |method: &Method| {
         let values: Vec<f64> =
-            all.iter().filter(|a| a.method() == Some(method)).filter_map(Alignment::early_late).collect();
+            all.iter().filter(|a| a.method(catalogue) == Some(method)).filter_map(Alignment::early_late).collect();
         mean(&values)
     };
-    Some((of(Method::MoCoV2)?, of(Method::SwAv)?))
+    Some((of(&Method::MoCoV2)?, of(&Method::SwAv)?))
 }
 
 /// The mean over encoders of a method whose layers are the same.
-fn averaged(all: &[Alignment], method: Method) -> Option<(Alignment, usize)> {
-    let own: Vec<&Alignment> = all.iter().filter(|a| a.method() == Some(method) && a.early_late().is_some()).collect();
+fn averaged(all: &[Alignment], method: &Method, catalogue: &Catalogue) -> Option<(Alignment, usize)> {
+    let own: Vec<&Alignment> =
+        all.iter().filter(|a| a.method(catalogue) == Some(method) && a.early_late().is_some()).collect();
     let first = own.first()?;
     let same: Vec<&&Alignment> = own.iter().filter(|a| a.rows == first.rows && a.columns == first.columns).collect();
     let cell = |r: usize, c: usize| same.iter().map(|a| a.cka[r][c]).sum::<f64>() / same.len() as f64;
@@ -81,7 +83,7 @@ fn averaged(all: &[Alignment], method: Method) -> Option<(Alignment, usize)> {
 /// Heat maps of each encoder, between encoders and averaged by method, and whether early layers
 /// agree with late ones.
 #[must_use]
-pub fn analysis(all: &[Alignment]) -> Analysis {
+pub fn analysis(all: &[Alignment], catalogue: &Catalogue) -> Analysis {
     let all: Vec<Alignment> = all.iter().filter(|a| a.is_sound()).cloned().collect();
     if all.is_empty() {
         return Analysis::not_enough(
@@ -103,20 +105,23 @@ pub fn analysis(all: &[Alignment]) -> Analysis {
             }
         }
     }
-    let mut panels: Vec<Panel> = Method::ALL
+    let methods: BTreeSet<&Method> = all.iter().filter_map(|a| a.method(catalogue)).collect();
+    let mut panels: Vec<Panel> = methods
         .into_iter()
         .filter_map(|m| {
-            let (mean, n) = averaged(&all, m)?;
+            let (mean, n) = averaged(&all, m, catalogue)?;
             Some(mean.panel(format!("{}: mean of {n} encoders", m.name())))
         })
         .collect();
     let (own, between): (Vec<&Alignment>, Vec<&Alignment>) = all.iter().partition(|a| a.encoders.0 == a.encoders.1);
-    panels.extend(own.iter().chain(&between).map(|a| a.panel(a.title())));
+    panels.extend(own.iter().chain(&between).map(|a| a.panel(a.title(catalogue))));
     let mut findings: Vec<String> = own
         .iter()
-        .filter_map(|a| Some(format!("{}: the first and the last layer agree to {:.3}.", a.title(), a.early_late()?)))
+        .filter_map(|a| {
+            Some(format!("{}: the first and the last layer agree to {:.3}.", a.title(catalogue), a.early_late()?))
+        })
         .collect();
-    if let Some((moco, swav)) = early_late(&all) {
+    if let Some((moco, swav)) = early_late(&all, catalogue) {
         let more = if moco > swav { "more" } else { "less" };
         findings.insert(
             0,
@@ -143,8 +148,9 @@ mod tests {
     #[test]
     fn methods_are_averaged_and_compared() {
         let all = [own("SWAV_200", 0.2), own("SWAV_800", 0.4), own("MoCov2_200", 0.5)];
-        assert_eq!(early_late(&all).map(|(m, s)| (m, (s * 1e6).round() / 1e6)), Some((0.5, 0.3)));
-        let answer = analysis(&all);
+        let catalogue = Catalogue::builtin();
+        assert_eq!(early_late(&all, &catalogue).map(|(m, s)| (m, (s * 1e6).round() / 1e6)), Some((0.5, 0.3)));
+        let answer = analysis(&all, &catalogue);
         assert_eq!(answer.panels.len(), 4, "one mean, three encoders");
         assert!(answer.findings[0].contains("agree more in MoCo v2"), "{:?}", answer.findings);
         assert_eq!(answer.table.rows.len(), 12);
@@ -152,9 +158,10 @@ mod tests {
 
     #[test]
     fn without_measurements_it_says_how_to_make_them() {
-        assert!(analysis(&[]).missing.is_some_and(|m| m.contains("virboard cka")));
+        let catalogue = Catalogue::builtin();
+        assert!(analysis(&[], &catalogue).missing.is_some_and(|m| m.contains("virboard cka")));
         let broken = Alignment { cka: vec![vec![1.0]], ..own("SWAV_200", 0.1) };
-        assert!(analysis(&[broken]).missing.is_some());
-        assert_eq!(early_late(&[own("SWAV_200", 0.2)]), None);
+        assert!(analysis(&[broken], &catalogue).missing.is_some());
+        assert_eq!(early_late(&[own("SWAV_200", 0.2)], &catalogue), None);
     }
 }

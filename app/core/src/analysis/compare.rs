@@ -26,7 +26,7 @@ pub fn compare(matrix: &Matrix, keys: &[&str]) -> Analysis {
     if tasks.is_empty() {
         return Analysis::not_enough("None of these encoders has a score yet.");
     }
-    let name = |e: usize| matrix.encoders[e].name;
+    let name = |e: usize| &*matrix.encoders[e].name;
     let mut heads = vec!["task", "category"];
     heads.extend(rows.iter().map(|e| name(*e)));
     heads.push("best");
@@ -34,7 +34,7 @@ pub fn compare(matrix: &Matrix, keys: &[&str]) -> Analysis {
     let mut wins = vec![[0usize; 4]; rows.len()];
     let mut full = [0usize; 4];
     for t in &tasks {
-        let task = matrix.tasks[*t];
+        let task = &matrix.tasks[*t];
         let good: Vec<Option<f64>> = rows.iter().map(|e| matrix.good(*e, *t)).collect();
         let best = good.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
         // Who lacks a score cannot lose.
@@ -44,7 +44,7 @@ pub fn compare(matrix: &Matrix, keys: &[&str]) -> Analysis {
             wins[*i][task.category as usize] += 1;
         }
         full[task.category as usize] += usize::from(all);
-        let mut cells = vec![task.name.to_owned(), task.category.name().to_owned()];
+        let mut cells = vec![task.name.clone(), task.category.name().to_owned()];
         cells.extend(
             rows.iter().map(|e| matrix.score(*e, *t).map_or_else(|| "·".to_owned(), |s| task.metric.format(s))),
         );
@@ -76,12 +76,12 @@ pub fn compare(matrix: &Matrix, keys: &[&str]) -> Analysis {
                 probability(s.two_sided)
             ));
         }
-        if let Some(factor) = contrast::differ_in(matrix.encoders[a], matrix.encoders[b]) {
+        if let Some(factor) = contrast::differ_in(&matrix.encoders[a], &matrix.encoders[b]) {
             findings.push(format!("The two differ in one thing only: {}.", factor.name().to_lowercase()));
         }
     }
     let marks = Marks::Dots {
-        rows: tasks.iter().map(|t| matrix.tasks[*t].name.to_owned()).collect(),
+        rows: tasks.iter().map(|t| matrix.tasks[*t].name.clone()).collect(),
         series: rows
             .iter()
             .map(|e| (name(*e).to_owned(), tasks.iter().map(|t| matrix.standardised(*e, *t)).collect()))

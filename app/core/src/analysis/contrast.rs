@@ -5,6 +5,7 @@ use super::report::{Analysis, Bar, Marks, Panel, Table, percent, probability};
 use crate::catalogue::encoder::{Encoder, Method, Pretraining};
 use crate::catalogue::task::Category;
 use crate::statistics::{Interval, Resampler, SignTest, mean, sign_test};
+use std::sync::Arc;
 
 /// What a pair differs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +40,7 @@ impl Factor {
 }
 
 /// Images, size in quarters of ImageNet and balance of training data.
-fn parts(p: Pretraining) -> Option<(&'static str, u32, &'static str)> {
+fn parts(p: &Pretraining) -> Option<(&str, u32, &'static str)> {
     Some(match p {
         Pretraining::ImageNet => ("ImageNet", 4, "balanced"),
         Pretraining::HalfImageNet => ("ImageNet", 2, "balanced"),
@@ -50,18 +51,20 @@ fn parts(p: Pretraining) -> Option<(&'static str, u32, &'static str)> {
         Pretraining::Kinetics => ("Kinetics", 4, "balanced"),
         Pretraining::Taskonomy => ("Taskonomy", 4, "balanced"),
         Pretraining::Combination => ("Combination", 4, "balanced"),
-        Pretraining::Proprietary | Pretraining::Nothing => return None,
+        Pretraining::Other(name) => (name, 4, "balanced"),
+        Pretraining::Proprietary | Pretraining::Nothing | Pretraining::Unknown => return None,
     })
 }
 
 /// The one factor in which two self-supervised encoders differ, if there is exactly one.
 #[must_use]
 pub fn differ_in(a: &Encoder, b: &Encoder) -> Option<Factor> {
-    let trained = |e: &Encoder| !matches!(e.method, Method::Supervised | Method::Random);
-    if !(trained(a) && trained(b) && a.architecture == b.architecture) {
+    let trained = |e: &Encoder| !matches!(e.method, Method::Supervised | Method::Random | Method::Unknown);
+    if !(trained(a) && trained(b) && a.architecture.is_some() && a.architecture == b.architecture) {
         return None;
     }
-    let ((source_a, size_a, balance_a), (source_b, size_b, balance_b)) = (parts(a.pretraining)?, parts(b.pretraining)?);
+    let ((source_a, size_a, balance_a), (source_b, size_b, balance_b)) =
+        (parts(&a.pretraining)?, parts(&b.pretraining)?);
     let differences = [
         (Factor::Method, a.method != b.method),
         (Factor::Dataset, source_a != source_b),
@@ -79,7 +82,7 @@ pub struct Contrast {
     /// The factor.
     pub factor: Factor,
     /// The encoder that is changed from, and the one that is changed to.
-    pub pair: (&'static Encoder, &'static Encoder),
+    pub pair: (Arc<Encoder>, Arc<Encoder>),
     /// Tasks that both have.
     pub tasks: usize,
     /// Mean over tasks of the change in standard deviations of the task's scores.
@@ -108,7 +111,7 @@ pub fn contrast(matrix: &Matrix, factor: Factor, from: usize, to: usize) -> Opti
     };
     Some(Contrast {
         factor,
-        pair: (matrix.encoders[from], matrix.encoders[to]),
+        pair: (matrix.encoders[from].clone(), matrix.encoders[to].clone()),
         tasks: changes.len(),
         change: mean(&standardised)?,
         interval: Resampler::default().mean(&standardised, 2000),
@@ -123,13 +126,13 @@ pub fn contrast(matrix: &Matrix, factor: Factor, from: usize, to: usize) -> Opti
 #[must_use]
 pub fn contrasts(matrix: &Matrix) -> Vec<Contrast> {
     let order = |e: &Encoder| {
-        let (_, size, balance) = parts(e.pretraining).unwrap_or(("", 0, ""));
-        (e.method as usize, size, balance != "balanced", e.epochs, e.pretraining as usize)
+        let (_, size, balance) = parts(&e.pretraining).unwrap_or(("", 0, ""));
+        (e.method.clone(), size, balance != "balanced", e.epochs, e.pretraining.clone())
     };
     let mut out = Vec::new();
     for a in 0..matrix.encoders.len() {
         for b in a + 1..matrix.encoders.len() {
-            let (x, y) = (matrix.encoders[a], matrix.encoders[b]);
+            let (x, y) = (&matrix.encoders[a], &matrix.encoders[b]);
             let Some(factor) = differ_in(x, y) else { continue };
             let (from, to) = if order(x) <= order(y) { (a, b) } else { (b, a) };
             out.extend(contrast(matrix, factor, from, to));
@@ -194,8 +197,8 @@ pub fn analysis(matrix: &Matrix) -> Analysis {
                 |f: fn(&Interval) -> f64| c.interval.as_ref().map_or_else(String::new, |i| format!("{:.4}", f(i)));
             table.row([
                 factor.name().to_owned(),
-                c.pair.0.key.to_owned(),
-                c.pair.1.key.to_owned(),
+                c.pair.0.key.clone(),
+                c.pair.1.key.clone(),
                 c.tasks.to_string(),
                 format!("{:.4}", c.change),
                 bound(|i| i.low),

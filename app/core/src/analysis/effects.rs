@@ -7,11 +7,11 @@ use crate::statistics::mean;
 
 /// An encoder that the paper's comparisons of methods and data sets use: 200 epochs at full size.
 pub fn comparable(e: &Encoder) -> bool {
-    matches!(e.method, Method::SwAv | Method::MoCoV2) && e.epochs == Some(200) && full_size(e.pretraining)
+    matches!(e.method, Method::SwAv | Method::MoCoV2) && e.epochs == Some(200) && full_size(&e.pretraining)
 }
 
 /// Whether it is the whole of a data set.
-const fn full_size(p: Pretraining) -> bool {
+const fn full_size(p: &Pretraining) -> bool {
     matches!(
         p,
         Pretraining::ImageNet
@@ -34,12 +34,12 @@ pub fn best_against_supervised(matrix: &Matrix) -> Vec<(usize, usize, f64)> {
 
 /// MoCo v2 minus SwAV on a task, as a share of SwAV's, over the data sets that both have.
 pub fn method_change(matrix: &Matrix, task: usize) -> Option<f64> {
-    let of = |method: Method, p: Pretraining| {
-        let row = matrix.encoders.iter().position(|e| e.method == method && e.pretraining == p && comparable(e))?;
+    let of = |method: Method, p: &Pretraining| {
+        let row = matrix.encoders.iter().position(|e| e.method == method && e.pretraining == *p && comparable(e))?;
         matrix.good(row, task)
     };
     let both: Vec<(f64, f64)> =
-        Pretraining::ALL.into_iter().filter_map(|p| Some((of(Method::MoCoV2, p)?, of(Method::SwAv, p)?))).collect();
+        matrix.data().iter().filter_map(|p| Some((of(Method::MoCoV2, p)?, of(Method::SwAv, p)?))).collect();
     let (moco, swav): (Vec<f64>, Vec<f64>) = both.into_iter().unzip();
     let (moco, swav) = (mean(&moco)?, mean(&swav)?);
     (swav != 0.0).then_some((moco - swav) / swav.abs())
@@ -57,15 +57,15 @@ pub const SIMILAR: [(&str, Pretraining); 4] = [
 /// standardised scores of both sides.
 pub fn changes(
     matrix: &Matrix,
-    balanced: Pretraining,
-    unbalanced: Pretraining,
+    balanced: &Pretraining,
+    unbalanced: &Pretraining,
 ) -> (Vec<(usize, f64)>, Vec<f64>, Vec<f64>) {
-    let of = |p: Pretraining, method: Method| {
-        matrix.encoders.iter().position(|e| e.pretraining == p && e.method == method && e.epochs == Some(200))
+    let of = |p: &Pretraining, method: &Method| {
+        matrix.encoders.iter().position(|e| e.pretraining == *p && e.method == *method && e.epochs == Some(200))
     };
     let pairs: Vec<(usize, usize)> = [Method::SwAv, Method::MoCoV2]
         .into_iter()
-        .filter_map(|m| Some((of(balanced, m)?, of(unbalanced, m)?)))
+        .filter_map(|m| Some((of(balanced, &m)?, of(unbalanced, &m)?)))
         .collect();
     let (mut all, mut before, mut after) = (Vec::new(), Vec::new(), Vec::new());
     for t in 0..matrix.tasks.len() {

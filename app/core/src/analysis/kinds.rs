@@ -39,7 +39,7 @@ pub static KINDS: &[Kind] = &[
         definition: "Each claim is a test on the present scores. Its verdict is supported, contradicted, or not enough data, with the numbers behind it.",
         source: "The authors’ text",
         options: &[],
-        compute: |m, o| claims::analysis(m, alignment::early_late(&o.alignments)),
+        compute: |m, o| claims::analysis(m, alignment::early_late(&o.alignments, &o.catalogue)),
     },
     Kind {
         slug: "imagenet",
@@ -147,7 +147,7 @@ pub static KINDS: &[Kind] = &[
         definition: "Linear CKA of centred features, |Y’X|² / (|X’X| |Y’Y|) in Frobenius norms, of every layer with every other, on the same pictures; within an encoder, between two, and averaged over a method’s encoders. Unlike ViRB’s, both halves of a picture of two encoders are computed.",
         source: "Supplement",
         options: &[],
-        compute: |_, o| alignment::analysis(&o.alignments),
+        compute: |_, o| alignment::analysis(&o.alignments, &o.catalogue),
     },
     Kind {
         slug: "contrasts",

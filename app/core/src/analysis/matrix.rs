@@ -1,77 +1,21 @@
 //! Encoders x tasks as numbers.
 
-use crate::catalogue::encoder::{Encoder, EncoderRole, Method};
-use crate::catalogue::task::{Category, Task, TaskRole};
-use crate::catalogue::{ENCODERS, TASKS};
+use crate::catalogue::Catalogue;
+use crate::catalogue::encoder::{Encoder, Pretraining};
+use crate::catalogue::task::{Category, Task};
 use crate::protocol::Protocol;
 use crate::run::Score;
 use crate::statistics::{mean, population_deviation};
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-
-/// A part of the benchmark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Suite {
-    /// The paper's encoders and tasks.
-    #[default]
-    Paper,
-    /// What ships with Virboard.
-    Sample,
-}
-
-impl Suite {
-    /// `paper` or `sample`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Paper => "paper",
-            Self::Sample => "sample",
-        }
-    }
-
-    /// The suite of a name.
-    #[must_use]
-    pub fn of(name: &str) -> Option<Self> {
-        [Self::Paper, Self::Sample].into_iter().find(|s| s.name() == name)
-    }
-
-    /// The paper's, unless only the samples have scores.
-    #[must_use]
-    pub fn with_scores(results: &[Score]) -> Self {
-        let any = |suite: Self| results.iter().any(|r| suite.tasks().iter().any(|t| t.key == r.task));
-        if any(Self::Sample) && !any(Self::Paper) { Self::Sample } else { Self::Paper }
-    }
-
-    /// Its tasks, by category.
-    #[must_use]
-    pub fn tasks(self) -> Vec<&'static Task> {
-        let mut tasks: Vec<_> =
-            TASKS.iter().filter(|t| (t.role == TaskRole::Sample) == (self == Self::Sample)).collect();
-        tasks.sort_by_key(|t| t.category);
-        tasks
-    }
-
-    /// Its encoders. One of the paper's belongs to the samples too once it has a score there.
-    #[must_use]
-    pub fn encoders(self, results: &[Score]) -> Vec<&'static Encoder> {
-        let tasks = self.tasks();
-        let scored = |e: &Encoder| results.iter().any(|r| r.encoder == e.key && tasks.iter().any(|t| t.key == r.task));
-        let own = |e: &Encoder| match self {
-            Self::Paper => e.role != EncoderRole::Sample,
-            Self::Sample => e.role == EncoderRole::Sample || e.method == Method::Random || scored(e),
-        };
-        ENCODERS.iter().filter(|e| own(e)).collect()
-    }
-}
+use std::sync::Arc;
 
 /// Scores by one protocol; a hole where there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
     /// Rows.
-    pub encoders: Vec<&'static Encoder>,
+    pub encoders: Vec<Arc<Encoder>>,
     /// Columns.
-    pub tasks: Vec<&'static Task>,
+    pub tasks: Vec<Arc<Task>>,
     /// In the metric's own unit and sign, a row after the other.
     values: Vec<Option<f64>>,
     /// Standard error of each over test samples; 0 where it is not known.
@@ -86,20 +30,21 @@ impl Matrix {
     /// The scores of a suite. Those of two protocols cannot be compared, so the protocol with
     /// more of them is taken unless one is asked for.
     #[must_use]
-    pub fn of(results: &[Score], suite: Suite, protocol: Option<Protocol>) -> Self {
-        Self::with(results, suite.encoders(results), suite.tasks(), protocol)
+    pub fn of(catalogue: &Catalogue, results: &[Score], suite: &str, protocol: Option<Protocol>) -> Self {
+        let encoders = catalogue.encoders_of(suite, results, |_| false);
+        Self::with(results, encoders, catalogue.tasks_of(suite), protocol)
     }
 
     /// The same for any rows and columns.
     #[must_use]
     pub fn with(
         results: &[Score],
-        encoders: Vec<&'static Encoder>,
-        tasks: Vec<&'static Task>,
+        encoders: Vec<Arc<Encoder>>,
+        tasks: Vec<Arc<Task>>,
         protocol: Option<Protocol>,
     ) -> Self {
-        let row: HashMap<&str, usize> = encoders.iter().enumerate().map(|(i, e)| (e.key, i)).collect();
-        let column: HashMap<&str, usize> = tasks.iter().enumerate().map(|(i, t)| (t.key, i)).collect();
+        let row: HashMap<&str, usize> = encoders.iter().enumerate().map(|(i, e)| (&*e.key, i)).collect();
+        let column: HashMap<&str, usize> = tasks.iter().enumerate().map(|(i, t)| (&*t.key, i)).collect();
         let place = |r: &Score| Some((*row.get(r.encoder.as_str())?, *column.get(r.task.as_str())?));
         let placed: Vec<_> =
             results.iter().filter(|r| r.value.is_finite()).filter_map(|r| Some((place(r)?, r))).collect();
@@ -115,6 +60,21 @@ impl Matrix {
             taken += 1;
         }
         Self { encoders, tasks, values, errors, protocol, left_out: known - taken }
+    }
+
+    /// What its encoders were trained on, each once: the paper's data sets first.
+    #[must_use]
+    pub fn data(&self) -> Vec<Pretraining> {
+        let mut all: Vec<Pretraining> = self.encoders.iter().map(|e| e.pretraining.clone()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Name of the encoder with this key, or the key.
+    #[must_use]
+    pub fn name<'a>(&'a self, key: &'a str) -> &'a str {
+        self.encoder(key).map_or(key, |e| &self.encoders[e].name)
     }
 
     /// Number of scores.
@@ -212,8 +172,9 @@ impl Matrix {
 
     /// The best encoder of a task among those that pass.
     pub fn best(&self, task: usize, pass: impl Fn(&Encoder) -> bool) -> Option<usize> {
-        let scores =
-            (0..self.encoders.len()).filter(|e| pass(self.encoders[*e])).filter_map(|e| Some((e, self.good(e, task)?)));
+        let scores = (0..self.encoders.len())
+            .filter(|e| pass(&self.encoders[*e]))
+            .filter_map(|e| Some((e, self.good(e, task)?)));
         scores.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(e, _)| e)
     }
 
@@ -223,6 +184,6 @@ impl Matrix {
         let cells = || (0..self.encoders.len()).flat_map(|e| keep.iter().map(move |t| (e, *t)));
         let values = cells().map(|(e, t)| self.score(e, t)).collect();
         let errors = cells().map(|(e, t)| self.error(e, t)).collect();
-        Self { tasks: keep.iter().map(|t| self.tasks[*t]).collect(), values, errors, ..self.clone() }
+        Self { tasks: keep.iter().map(|t| self.tasks[*t].clone()).collect(), values, errors, ..self.clone() }
     }
 }

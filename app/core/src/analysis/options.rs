@@ -1,6 +1,7 @@
 //! What a reader may turn on an analysis, and how a query says it.
 
-use super::{Alignment, Matrix, Suite};
+use super::{Alignment, Matrix};
+use crate::catalogue::{Catalogue, Suite};
 use crate::protocol::Protocol;
 use crate::run::Score;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub struct Options {
     pub reference: bool,
     /// What is measured of how alike layers are.
     pub alignments: Arc<Vec<Alignment>>,
+    /// Whose layers they are.
+    pub catalogue: Arc<Catalogue>,
 }
 
 /// The scores that a query asks for, and how to look at them.
@@ -33,13 +36,16 @@ impl Selection {
     /// Reads a query, of which `get` gives a field: pages and the REST interface ask alike.
     pub fn from_query<'q>(
         get: impl Fn(&str) -> Option<&'q str>,
+        catalogue: &Arc<Catalogue>,
         results: &[Score],
         alignments: &Arc<Vec<Alignment>>,
     ) -> Self {
-        let suite = get("suite").and_then(Suite::of).unwrap_or_else(|| Suite::with_scores(results));
+        let asked = get("suite").and_then(|key| catalogue.suite(key));
+        let suite = asked.or_else(|| catalogue.suite_with_scores(results)).cloned();
+        let suite = suite.unwrap_or_else(|| Suite::named("none"));
         let protocol = get("protocol").and_then(Protocol::of);
         let on = |key: &str| matches!(get(key), Some("1" | "true"));
-        let matrix = Matrix::of(results, suite, protocol);
+        let matrix = Matrix::of(catalogue, results, &suite.key, protocol);
         // Without scores the published points are all there is to see.
         let reference = on("reference") || (matrix.filled() == 0 && get("reference").is_none());
         let options = Options {
@@ -47,6 +53,7 @@ impl Selection {
             ranks: on("ranks"),
             reference,
             alignments: alignments.clone(),
+            catalogue: catalogue.clone(),
         };
         Self { suite, matrix, options }
     }

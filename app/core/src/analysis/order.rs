@@ -106,7 +106,7 @@ pub fn what_would_change(matrix: &Matrix) -> Analysis {
     if swaps.is_empty() {
         return Analysis::not_enough("An order needs two encoders with a task in common.");
     }
-    let name = |key: &str| crate::catalogue::encoder(key).map_or(key.to_owned(), |e| e.name.to_owned());
+    let name = |key: &str| matrix.name(key).to_owned();
     let mut table = Table::new(&[
         "ahead",
         "behind",
@@ -117,10 +117,10 @@ pub fn what_would_change(matrix: &Matrix) -> Analysis {
     ]);
     let mut bars = Vec::new();
     for swap in &swaps {
-        let removed: Vec<&str> = swap.removals.iter().map(|t| matrix.tasks[*t].name).collect();
+        let removed: Vec<&str> = swap.removals.iter().map(|t| &*matrix.tasks[*t].name).collect();
         let (task, change, unit) = swap.change.map_or(("none alone", String::new(), String::new()), |(t, c)| {
             let raw = c * matrix.deviation(t).unwrap_or_default();
-            (matrix.tasks[t].name, format!("{c:.3}"), format!("{raw:.4}"))
+            (&*matrix.tasks[t].name, format!("{c:.3}"), format!("{raw:.4}"))
         });
         table.row([name(&swap.pair.0), name(&swap.pair.1), task.to_owned(), change, unit, removed.join("; ")]);
         if let Some((t, change)) = swap.change {
@@ -167,21 +167,21 @@ pub fn few_tasks(matrix: &Matrix) -> Analysis {
         Table::new(&["tasks", "added", "Spearman with the ranking by all other tasks", "mean error in places"]);
     let mut dots = Vec::new();
     for s in &found {
-        let added = s.tasks.last().map_or("", |t| matrix.tasks[*t].name);
+        let added = s.tasks.last().map_or("", |t| &*matrix.tasks[*t].name);
         table.row([
             s.tasks.len().to_string(),
             added.to_owned(),
             format!("{:.4}", s.agreement),
             format!("{:.2}", s.error),
         ]);
-        dots.push(Dot { key: "", label: added.to_owned(), x: s.tasks.len() as f64, y: s.agreement });
+        dots.push(Dot { key: String::new(), label: added.to_owned(), x: s.tasks.len() as f64, y: s.agreement });
     }
     let enough = found
         .iter()
         .find(|s| s.agreement >= 0.9)
         .or_else(|| found.iter().max_by(|a, b| a.agreement.total_cmp(&b.agreement)));
     let findings = enough.map(|s| {
-        let names: Vec<&str> = s.tasks.iter().map(|t| matrix.tasks[*t].name).collect();
+        let names: Vec<&str> = s.tasks.iter().map(|t| &*matrix.tasks[*t].name).collect();
         format!(
             "{} rank the encoders like all other tasks do with a Spearman correlation of {:.2}; a place is off by {:.1} on average. They were chosen for it, so expect less on new encoders.",
             names.join(", "), s.agreement, s.error

@@ -4,6 +4,7 @@ use super::Matrix;
 use crate::catalogue::encoder::Encoder;
 use crate::catalogue::task::{Category, Task};
 use crate::statistics::mean;
+use std::sync::Arc;
 
 /// Mean deviations from which a category counts as a strength or a weakness.
 const NOTABLE: f64 = 0.5;
@@ -30,10 +31,10 @@ pub struct Profile {
     /// Categories in which it has a score.
     pub strengths: Vec<Strength>,
     /// Every score in standard deviations above the average encoder.
-    pub tasks: Vec<(&'static Task, f64)>,
+    pub tasks: Vec<(Arc<Task>, f64)>,
     /// The encoders whose scores are most like its own: root mean square of the differences in
     /// standard deviations, and over how many common tasks.
-    pub nearest: Vec<(&'static Encoder, f64, usize)>,
+    pub nearest: Vec<(Arc<Encoder>, f64, usize)>,
 }
 
 /// The profile of an encoder; `None` without a score that can be compared.
@@ -56,20 +57,20 @@ pub fn profile(matrix: &Matrix, encoder: &str) -> Option<Profile> {
         let place = 1 + all.iter().filter(|m| **m > mine + 1e-12).count();
         Some(Strength { category, mean: mine, tasks: tasks.len(), place: (place, all.len()) })
     });
-    let mut nearest: Vec<(&'static Encoder, f64, usize)> = (0..matrix.encoders.len())
+    let mut nearest: Vec<(Arc<Encoder>, f64, usize)> = (0..matrix.encoders.len())
         .filter(|o| *o != e)
         .filter_map(|o| {
             let squares: Vec<f64> =
                 own.iter().filter_map(|(t, z)| Some((matrix.standardised(o, *t)? - z).powi(2))).collect();
             (squares.len() >= COMMON).then_some(())?;
-            Some((matrix.encoders[o], mean(&squares)?.sqrt(), squares.len()))
+            Some((matrix.encoders[o].clone(), mean(&squares)?.sqrt(), squares.len()))
         })
         .collect();
     nearest.sort_by(|a, b| a.1.total_cmp(&b.1));
     nearest.truncate(5);
     Some(Profile {
         strengths: strengths.collect(),
-        tasks: own.into_iter().map(|(t, z)| (matrix.tasks[t], z)).collect(),
+        tasks: own.into_iter().map(|(t, z)| (matrix.tasks[t].clone(), z)).collect(),
         nearest,
     })
 }
@@ -94,9 +95,8 @@ impl Profile {
                 s.tasks
             ));
         }
-        let extreme = |pick: fn(&f64, &f64) -> bool| {
-            self.tasks.iter().copied().reduce(|a, b| if pick(&b.1, &a.1) { b } else { a })
-        };
+        let extreme =
+            |pick: fn(&f64, &f64) -> bool| self.tasks.iter().reduce(|a, b| if pick(&b.1, &a.1) { b } else { a });
         if let (Some(best), Some(worst)) = (extreme(|a, b| a > b), extreme(|a, b| a < b))
             && best.0.key != worst.0.key
         {

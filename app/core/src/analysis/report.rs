@@ -74,7 +74,7 @@ impl Table {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dot {
     /// What it stands for: an encoder's key, or nothing.
-    pub key: &'static str,
+    pub key: String,
     /// What it is called.
     pub label: String,
     /// Right.

@@ -155,7 +155,7 @@ pub fn standings(matrix: &Matrix) -> Standings {
         };
         let others = (rows.len() - 1).max(1) as f64;
         places.push(Standing {
-            encoder: matrix.encoders[rows[i]].key.to_owned(),
+            encoder: matrix.encoders[rows[i]].key.clone(),
             place: 1 + means.iter().filter(|m| **m < means[i] - 1e-9).count(),
             mean_rank: means[i],
             interval: Interval::of(draws.means.iter().map(|d| d[i]).collect()),
@@ -169,9 +169,9 @@ pub fn standings(matrix: &Matrix) -> Standings {
     let left = |e: usize| (0..matrix.tasks.len()).filter(|t| matrix.score(e, *t).is_some()).count();
     let left_out = (0..matrix.encoders.len())
         .filter(|e| !rows.contains(e) && left(*e) > 0)
-        .map(|e| (matrix.encoders[e].key.to_owned(), left(e)))
+        .map(|e| (matrix.encoders[e].key.clone(), left(e)))
         .collect();
-    Standings { tasks: tasks.iter().map(|t| matrix.tasks[*t].key.to_owned()).collect(), places, left_out, sampled }
+    Standings { tasks: tasks.iter().map(|t| matrix.tasks[*t].key.clone()).collect(), places, left_out, sampled }
 }
 
 fn mean_over(ranks: &[Vec<f64>], tasks: &[usize], n: usize) -> Vec<f64> {

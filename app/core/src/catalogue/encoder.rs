@@ -1,10 +1,13 @@
 //! What is known of an encoder before it is run.
 
 use super::architecture::Architecture;
+pub use super::licence::Licence;
+use super::name::{is_same, slug};
 use serde::{Deserialize, Serialize};
 
-/// How an encoder was trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// How an encoder was trained. Any name is a method; those of the paper are known by constants.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum Method {
     /// SwAV (Caron et al. 2020).
     SwAv,
@@ -20,16 +23,20 @@ pub enum Method {
     Supervised,
     /// Not trained at all.
     Random,
+    /// Any other, by its name.
+    Other(String),
+    /// Nobody said.
+    Unknown,
 }
 
 impl Method {
-    /// All methods, in the order in which filters offer them.
-    pub const ALL: [Self; 7] =
+    /// The paper's methods, in the order in which filters offer them.
+    pub const KNOWN: [Self; 7] =
         [Self::SwAv, Self::MoCoV1, Self::MoCoV2, Self::Pirl, Self::SimClr, Self::Supervised, Self::Random];
 
     /// The paper's spelling.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::SwAv => "SwAV",
             Self::MoCoV1 => "MoCo v1",
@@ -38,26 +45,34 @@ impl Method {
             Self::SimClr => "SimCLR",
             Self::Supervised => "Supervised",
             Self::Random => "Random",
+            Self::Other(name) => name,
+            Self::Unknown => "not known",
         }
     }
 
     /// Short form for addresses (`?method=moco-v2`).
     #[must_use]
-    pub const fn slug(self) -> &'static str {
-        match self {
-            Self::SwAv => "swav",
-            Self::MoCoV1 => "moco-v1",
-            Self::MoCoV2 => "moco-v2",
-            Self::Pirl => "pirl",
-            Self::SimClr => "simclr",
-            Self::Supervised => "supervised",
-            Self::Random => "random",
-        }
+    pub fn slug(&self) -> String {
+        slug(self.name())
     }
 }
 
-/// What an encoder was trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+impl From<String> for Method {
+    fn from(name: String) -> Self {
+        let known = Self::KNOWN.into_iter().chain([Self::Unknown]).find(|m| is_same(m.name(), &name));
+        known.unwrap_or(Self::Other(name))
+    }
+}
+
+impl From<Method> for String {
+    fn from(method: Method) -> Self {
+        method.name().to_owned()
+    }
+}
+
+/// What an encoder was trained on. Any name is a data set; those of the paper are known by constants.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum Pretraining {
     /// ImageNet-1k, 1.3 million images.
     ImageNet,
@@ -81,11 +96,15 @@ pub enum Pretraining {
     Proprietary,
     /// Nothing: random weights.
     Nothing,
+    /// Any other, by its name.
+    Other(String),
+    /// Nobody said.
+    Unknown,
 }
 
 impl Pretraining {
-    /// All data sets, in the order in which filters offer them.
-    pub const ALL: [Self; 11] = [
+    /// The paper's data sets, in the order in which filters offer them.
+    pub const KNOWN: [Self; 11] = [
         Self::ImageNet,
         Self::HalfImageNet,
         Self::QuarterImageNet,
@@ -101,7 +120,7 @@ impl Pretraining {
 
     /// Display name.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::ImageNet => "ImageNet",
             Self::HalfImageNet => "ImageNet ½",
@@ -114,30 +133,41 @@ impl Pretraining {
             Self::Combination => "Combination",
             Self::Proprietary => "proprietary",
             Self::Nothing => "none",
+            Self::Other(name) => name,
+            Self::Unknown => "not known",
         }
     }
 
     /// Short form for addresses (`?dataset=half-imagenet`).
     #[must_use]
-    pub const fn slug(self) -> &'static str {
+    pub fn slug(&self) -> String {
         match self {
-            Self::ImageNet => "imagenet",
-            Self::HalfImageNet => "half-imagenet",
-            Self::QuarterImageNet => "quarter-imagenet",
-            Self::LinearImageNet => "linear-imagenet",
-            Self::LogImageNet => "log-imagenet",
-            Self::Places => "places",
-            Self::Kinetics => "kinetics",
-            Self::Taskonomy => "taskonomy",
-            Self::Combination => "combination",
-            Self::Proprietary => "proprietary",
-            Self::Nothing => "none",
+            Self::HalfImageNet => "half-imagenet".to_owned(),
+            Self::QuarterImageNet => "quarter-imagenet".to_owned(),
+            Self::LinearImageNet => "linear-imagenet".to_owned(),
+            Self::LogImageNet => "log-imagenet".to_owned(),
+            other => slug(other.name()),
         }
+    }
+}
+
+impl From<String> for Pretraining {
+    fn from(name: String) -> Self {
+        let all = Self::KNOWN.into_iter().chain([Self::Unknown]);
+        let known = all.into_iter().find(|p| is_same(p.name(), &name) || is_same(&p.slug(), &name));
+        known.unwrap_or(Self::Other(name))
+    }
+}
+
+impl From<Pretraining> for String {
+    fn from(data: Pretraining) -> Self {
+        data.name().to_owned()
     }
 }
 
 /// The layout of a checkpoint file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// ViRB's own `.pt`: keys start with `model.`.
     Virb,
@@ -155,44 +185,9 @@ pub enum Format {
     Safetensors,
 }
 
-/// The licence of the repository that publishes an encoder's weights. Terms of the data that it
-/// was trained on may narrow it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Licence {
-    /// MIT.
-    Mit,
-    /// Apache-2.0.
-    Apache2,
-    /// BSD-2-Clause.
-    Bsd2,
-    /// BSD-3-Clause.
-    Bsd3,
-    /// Creative Commons Attribution-NonCommercial 4.0.
-    CcByNc4,
-}
-
-impl Licence {
-    /// Its SPDX name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Mit => "MIT",
-            Self::Apache2 => "Apache-2.0",
-            Self::Bsd2 => "BSD-2-Clause",
-            Self::Bsd3 => "BSD-3-Clause",
-            Self::CcByNc4 => "CC-BY-NC-4.0",
-        }
-    }
-
-    /// Whether it allows commercial use.
-    #[must_use]
-    pub const fn commercial(self) -> bool {
-        !matches!(self, Self::CcByNc4)
-    }
-}
-
 /// Why an encoder is in the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EncoderRole {
     /// One of the paper's 30.
     Paper,
@@ -202,33 +197,96 @@ pub enum EncoderRole {
     Extra,
     /// Ships with Virboard.
     Sample,
+    /// Built in, but younger than the paper: shown once its weights or a score are here.
+    Today,
+    /// Declared by a file in the data folder.
+    #[default]
+    Declared,
 }
 
-/// An encoder of the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// An encoder of the catalogue, and the form in which files declare one: only `key` is required.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Encoder {
-    /// ViRB's key; also the checkpoint's file name.
-    pub key: &'static str,
-    /// The paper's name.
-    pub name: &'static str,
+    /// Its name in addresses and commands, and the checkpoint's file name; ViRB's key where it has one.
+    pub key: String,
+    /// What people call it, the paper's name where it has one; by default its key.
+    #[serde(default)]
+    pub name: String,
     /// Training method.
+    #[serde(default = "unknown_method")]
     pub method: Method,
     /// Training data.
+    #[serde(default = "unknown_data", alias = "data")]
     pub pretraining: Pretraining,
     /// Training images, where known.
-    pub images: Option<u32>,
+    #[serde(default)]
+    pub images: Option<u64>,
     /// Training epochs, where known.
+    #[serde(default)]
     pub epochs: Option<u32>,
-    /// The network.
-    pub architecture: Architecture,
-    /// Layout of the published checkpoint.
-    pub format: Format,
+    /// The network, where known: scores can be shown without.
+    #[serde(default, deserialize_with = "architecture")]
+    pub architecture: Option<Architecture>,
+    /// Layout of the published checkpoint; `None` for whichever fits.
+    #[serde(default)]
+    pub format: Option<Format>,
+    /// Where its checkpoint lies, if that is not `checkpoints/KEY.*` of the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
     /// Public address of the checkpoint.
-    pub url: Option<&'static str>,
-    /// Licence of its weights; `None` where there are none to be licensed.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Licence of its weights.
+    #[serde(default)]
     pub licence: Option<Licence>,
     /// Why it is here.
+    #[serde(default)]
     pub role: EncoderRole,
+    /// Keys of the suites that list it even without a score.
+    #[serde(default)]
+    pub suites: Vec<String>,
     /// What else one should know; empty where there is nothing.
-    pub note: &'static str,
+    #[serde(default)]
+    pub note: String,
+}
+
+impl Encoder {
+    /// Whether its weights come from a seed instead of a file.
+    #[must_use]
+    pub fn needs_no_file(&self) -> bool {
+        self.method == Method::Random && self.role == EncoderRole::Baseline
+    }
+
+    /// Whether its weights may be used commercially, as far as their licence is known.
+    #[must_use]
+    pub fn commercial(&self) -> bool {
+        self.licence.as_ref().map_or_else(|| self.needs_no_file(), Licence::commercial)
+    }
+
+    /// Name of the network.
+    #[must_use]
+    pub fn architecture_name(&self) -> &'static str {
+        self.architecture.map_or("not known", Architecture::name)
+    }
+}
+
+const fn unknown_method() -> Method {
+    Method::Unknown
+}
+
+const fn unknown_data() -> Pretraining {
+    Pretraining::Unknown
+}
+
+/// `auto` and nothing at all leave it to the checkpoint.
+fn architecture<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Architecture>, D::Error> {
+    let Some(name) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    if name.is_empty() || name == "auto" {
+        return Ok(None);
+    }
+    Architecture::by_key(&name).map(Some).ok_or_else(|| {
+        let known: Vec<&str> = Architecture::all().map(Architecture::name).collect();
+        serde::de::Error::custom(format!("there is no architecture `{name}`; known are auto, {}", known.join(", ")))
+    })
 }

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 /// How a task is scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Metric {
     /// Share of images whose most probable class is right.
+    #[serde(rename = "top-1")]
     Top1,
     /// Mean over classes of intersection over union.
     MeanIou,

@@ -1,7 +1,6 @@
 //! Which encoder to use, for whoever says what matters.
 
 use super::{Row, Sheet};
-use crate::catalogue::encoder::{Method, Pretraining};
 use crate::catalogue::task::Category;
 use crate::statistics::Resampler;
 
@@ -17,10 +16,10 @@ pub struct Wish {
     pub categories: [u8; 4],
     /// Keys of tasks that count otherwise than once within their category, 0 to [`MOST`].
     pub tasks: Vec<(String, u8)>,
-    /// Only encoders trained in this way.
-    pub method: Option<Method>,
-    /// Only encoders trained on this.
-    pub pretraining: Option<Pretraining>,
+    /// Only encoders trained in this way, by its slug.
+    pub method: Option<String>,
+    /// Only encoders trained on this, by its slug.
+    pub pretraining: Option<String>,
     /// Only encoders trained for at most so many epochs.
     pub epochs: Option<u32>,
     /// Only encoders whose licence allows commercial use.
@@ -52,8 +51,8 @@ impl Wish {
         Self {
             categories: Category::ALL.map(|c| weight(c.slug()).unwrap_or(1)),
             tasks: tasks.filter(|t| t.1 != 1).collect(),
-            method: get("method").and_then(|v| Method::ALL.into_iter().find(|m| m.slug() == v)),
-            pretraining: get("dataset").and_then(|v| Pretraining::ALL.into_iter().find(|p| p.slug() == v)),
+            method: get("method").filter(|v| super::safe(v)),
+            pretraining: get("dataset").filter(|v| super::safe(v)),
             epochs: get("epochs").and_then(|v| v.parse().ok()),
             commercial: get("commercial").is_some_and(|v| v == "1"),
             ready: get("ready").is_some_and(|v| v == "1"),
@@ -67,8 +66,8 @@ impl Wish {
     }
 
     fn allows(&self, row: &Row) -> bool {
-        self.method.is_none_or(|m| m == row.method)
-            && self.pretraining.is_none_or(|p| p == row.pretraining)
+        self.method.as_ref().is_none_or(|m| *m == row.method.slug())
+            && self.pretraining.as_ref().is_none_or(|p| *p == row.pretraining.slug())
             && self.epochs.is_none_or(|most| row.epochs.is_none_or(|e| e <= most))
             && (!self.commercial || row.commercial)
             && (!self.ready || row.ready)

@@ -62,8 +62,8 @@ impl Sheet {
     fn passes(&self, row: usize, view: &View) -> bool {
         let r = &self.rows[row];
         let words = view.search.to_lowercase();
-        view.method.is_none_or(|m| m == r.method)
-            && view.pretraining.is_none_or(|p| p == r.pretraining)
+        view.method.as_ref().is_none_or(|m| *m == r.method.slug())
+            && view.pretraining.as_ref().is_none_or(|p| *p == r.pretraining.slug())
             && view.epochs.is_none_or(|e| Some(e) == r.epochs)
             && (words.is_empty() || {
                 let text = format!("{} {} {} {}", r.key, r.name, r.method.name(), r.pretraining.name()).to_lowercase();

@@ -1,11 +1,12 @@
 //! The numbers of a suite.
 
 use super::seen;
+use crate::analysis::Matrix;
 use crate::analysis::standing::standings;
-use crate::analysis::{Matrix, Suite};
-use crate::catalogue::encoder::{Licence, Method, Pretraining};
+use crate::catalogue::encoder::{Method, Pretraining};
 use crate::catalogue::published::published;
 use crate::catalogue::task::{Category, Metric};
+use crate::catalogue::{Catalogue, Suite};
 use crate::protocol::Protocol;
 use crate::run::{Origin, Score};
 use crate::statistics::{Interval, places};
@@ -66,6 +67,9 @@ pub struct Column {
     pub description: String,
     /// What is to be known before one trusts a score on it.
     pub caveat: String,
+    /// Whether its pictures are rendered, so that heads guess on photographs.
+    #[serde(default)]
+    pub rendered: bool,
     /// Its category.
     pub category: Category,
     /// How it is scored.
@@ -112,6 +116,7 @@ impl Column {
             name: name.to_owned(),
             description: String::new(),
             caveat: String::new(),
+            rendered: false,
             constant: None,
             category,
             metric,
@@ -273,21 +278,28 @@ pub struct Sheet {
 impl Sheet {
     /// The sheet of a suite's scores. `ready` tells whether an encoder's weights are here.
     #[must_use]
-    pub fn of(results: &[Score], spreads: &[Spread], suite: Suite, ready: impl Fn(&str) -> bool) -> Self {
-        let matrix = Matrix::of(results, suite, None);
+    pub fn of(
+        catalogue: &Catalogue,
+        suite: &Suite,
+        results: &[Score],
+        spreads: &[Spread],
+        ready: impl Fn(&str) -> bool,
+    ) -> Self {
+        let encoders = catalogue.encoders_of(&suite.key, results, &ready);
+        let matrix = Matrix::with(results, encoders, catalogue.tasks_of(&suite.key), None);
         let standings = standings(&matrix);
         let rows: Vec<Row> = matrix
             .encoders
             .iter()
             .map(|e| Row {
-                key: e.key.to_owned(),
-                name: e.name.to_owned(),
-                method: e.method,
-                pretraining: e.pretraining,
+                key: e.key.clone(),
+                name: e.name.clone(),
+                method: e.method.clone(),
+                pretraining: e.pretraining.clone(),
                 epochs: e.epochs,
-                commercial: e.licence.is_none_or(Licence::commercial),
-                ready: ready(e.key),
-                place: standings.of(e.key).filter(|_| standings.places.len() > 1).map(|s| Place {
+                commercial: e.commercial(),
+                ready: ready(&e.key),
+                place: standings.of(&e.key).filter(|_| standings.places.len() > 1).map(|s| Place {
                     place: s.place,
                     mean_rank: s.mean_rank,
                     between: s.places.map(|i| (i.low, i.high)),
@@ -300,7 +312,7 @@ impl Sheet {
             let cells: Vec<Option<&Score>> =
                 rows.iter().map(|r| results.iter().find(|c| c.encoder == r.key && c.task == t.key)).collect();
             let scores = cells.iter().map(|c| c.map(|c| c.value).filter(|s| s.is_finite())).collect();
-            let mut column = Column::new(t.key, t.name, t.category, t.metric, scores);
+            let mut column = Column::new(&t.key, &t.name, t.category, t.metric, scores);
             column.marks = rows
                 .iter()
                 .zip(&cells)
@@ -309,7 +321,7 @@ impl Sheet {
                     let mark = |on: bool, mark: u8| if on { mark } else { 0 };
                     mark(p.is_some_and(|p| p.source == Origin::Imported), IMPORTED)
                         | mark(p.is_some_and(|p| p.protocol == Protocol::Virb), VIRB)
-                        | mark(seen(row.pretraining, t.key), SEEN)
+                        | mark(seen(&row.pretraining, t), SEEN)
                 })
                 .collect();
             if spreads.iter().any(|s| s.task == t.key) {
@@ -321,14 +333,15 @@ impl Sheet {
             }
             t.description.clone_into(&mut column.description);
             t.caveat.clone_into(&mut column.caveat);
+            column.rendered = t.rendered;
             column.constant = cells.iter().find_map(|c| c.and_then(|c| c.constant));
             t.unit.clone_into(&mut column.unit);
-            column.published = published(t.key).map(|p| (p.range().0, p.range().1, p.points.len()));
+            column.published = published(&t.key).map(|p| (p.range().0, p.range().1, p.points.len()));
             column
         });
         let columns = columns.collect();
         let coverage = if standings.places.len() > 1 { standings.coverage() } else { String::new() };
-        Self { suite, rows, columns, coverage }
+        Self { suite: suite.clone(), rows, columns, coverage }
     }
 
     /// The row that others are compared with: Supervised's, if it has a score.

@@ -1,6 +1,5 @@
 //! What a reader asked to see: the query of the page's address.
 
-use crate::catalogue::encoder::{Method, Pretraining};
 use crate::catalogue::task::Category;
 
 /// What cells show.
@@ -47,10 +46,10 @@ impl Show {
 /// Which rows and columns, in which order, showing what.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
-    /// Only this training method.
-    pub method: Option<Method>,
-    /// Only this training data.
-    pub pretraining: Option<Pretraining>,
+    /// Only this training method, by its slug.
+    pub method: Option<String>,
+    /// Only this training data, by its slug.
+    pub pretraining: Option<String>,
     /// Only this number of epochs.
     pub epochs: Option<u32>,
     /// Only encoders whose name, method or data contains each of these words.
@@ -82,8 +81,8 @@ impl View {
         });
         let folded = list("fold");
         Self {
-            method: get("method").and_then(|v| Method::ALL.into_iter().find(|m| m.slug() == v)),
-            pretraining: get("dataset").and_then(|v| Pretraining::ALL.into_iter().find(|p| p.slug() == v)),
+            method: get("method").filter(|v| safe(v)),
+            pretraining: get("dataset").filter(|v| safe(v)),
             epochs: get("epochs").and_then(|v| v.parse().ok()),
             search: get("q").unwrap_or_default().chars().take(80).collect(),
             sort: sort.take(4).collect(),
@@ -103,8 +102,8 @@ impl View {
                 parts.push(format!("{key}={value}"));
             }
         };
-        part("method", self.method.map_or("", Method::slug));
-        part("dataset", self.pretraining.map_or("", Pretraining::slug));
+        part("method", self.method.as_deref().unwrap_or_default());
+        part("dataset", self.pretraining.as_deref().unwrap_or_default());
         part("epochs", &self.epochs.map_or_else(String::new, |e| e.to_string()));
         part("q", &encoded(&self.search));
         part(
@@ -170,7 +169,7 @@ impl View {
 }
 
 /// Whether a name can stand in an address as it is.
-fn safe(name: &str) -> bool {
+pub(super) fn safe(name: &str) -> bool {
     !name.is_empty() && name.len() < 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
@@ -193,8 +192,8 @@ mod tests {
     #[test]
     fn a_view_survives_its_address() {
         let view = View {
-            method: Some(Method::MoCoV2),
-            pretraining: Some(Pretraining::HalfImageNet),
+            method: Some("moco-v2".into()),
+            pretraining: Some("half-imagenet".into()),
             epochs: Some(200),
             search: String::new(),
             sort: vec![("NYUDepth".into(), true), ("pixel-semantic".into(), false)],

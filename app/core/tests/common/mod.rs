@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use virboard_core::analysis::Suite;
+use virboard_core::analysis::Matrix;
+use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::task::Task;
 use virboard_core::run::{Evidence, Score};
@@ -11,6 +12,11 @@ use virboard_core::run::{Evidence, Score};
 pub fn result(encoder: &str, task: &str, score: f64) -> Score {
     let evidence = Evidence { selected: true, configuration: "{}".into(), test_samples: 1, ..Evidence::default() };
     Score { encoder: encoder.into(), task: task.into(), value: score, evidence, ..Score::default() }
+}
+
+/// The scores of the paper's suite.
+pub fn paper(results: &[Score]) -> Matrix {
+    Matrix::of(&Catalogue::builtin(), results, "paper", None)
 }
 
 /// All of the paper's encoders on all of its tasks: `plan` says how good, around zero, to which
@@ -22,11 +28,12 @@ pub fn world(plan: impl Fn(&Encoder, &Task) -> f64) -> Vec<Score> {
         (state >> 33) as f64 / f64::from(1u32 << 31) - 0.5
     };
     let mut out = Vec::new();
-    for task in Suite::Paper.tasks() {
-        for encoder in Suite::Paper.encoders(&[]) {
-            let good = 0.02 * noise() + plan(encoder, task);
+    let catalogue = Catalogue::builtin();
+    for task in catalogue.tasks_of("paper") {
+        for encoder in catalogue.encoders_of("paper", &[], |_| false) {
+            let good = 0.02 * noise() + plan(&encoder, &task);
             let score = if task.metric.higher_is_better() { 0.5 + good } else { 0.5 - good };
-            out.push(result(encoder.key, task.key, score));
+            out.push(result(&encoder.key, &task.key, score));
         }
     }
     out

@@ -153,7 +153,8 @@ fn spec(kind: OutputKind, architecture: Architecture, seed: usize, outputs: usiz
 /// A linear head that has not been trained.
 fn member(seed: usize, classes: usize) -> Result<Member, Failure> {
     let spec = spec(OutputKind::Classification, Architecture::Linear { input: 2048 }, seed, classes);
-    let task = virboard_core::catalogue::task("CIFAR-100").ok_or("the task is in the catalogue")?;
+    let catalogue = virboard_core::catalogue::Catalogue::builtin();
+    let task = catalogue.task("CIFAR-100").ok_or("the task is in the catalogue")?;
     let configuration = Configuration::published(task, seed as u64, Protocol::Standard);
     Ok(Member::new(configuration, Head::new(spec, &Device::Cpu)?))
 }

@@ -1,7 +1,7 @@
 //! How a head is trained.
 
 use serde::{Deserialize, Serialize};
-use virboard_core::catalogue::task::{Task, TaskRole};
+use virboard_core::catalogue::task::{Decay, Task};
 use virboard_core::protocol::Protocol;
 use virboard_nn::encoder::Precision;
 use virboard_nn::optimiser::Kind;
@@ -80,18 +80,16 @@ impl Configuration {
         else {
             return Self::untrained(format!("test of {}", task.key), seed, protocol);
         };
-        let sample = task.role == TaskRole::Sample;
-        let poly = task.key == "CityscapesSemanticSegmentation";
         Self {
             epochs,
             batch_size: batch_size as usize,
             learning_rate,
-            schedule: match (sample, poly) {
-                (true, _) => Schedule::Cosine,
-                (_, true) => Schedule::Poly { exponent: 0.9 },
-                _ => Schedule::Constant,
+            schedule: match task.schedule {
+                Decay::Cosine => Schedule::Cosine,
+                Decay::Poly => Schedule::Poly { exponent: 0.9 },
+                Decay::Constant => Schedule::Constant,
             },
-            standardise: sample,
+            standardise: task.standardise,
             ..Self::untrained(format!("adam-{learning_rate}"), seed, protocol)
         }
     }

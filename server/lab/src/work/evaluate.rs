@@ -1,6 +1,6 @@
 //! Training heads for a task on a frozen encoder, and scoring them.
 
-use crate::data::{self, Broken, Dataset, Split, scenes};
+use crate::data::{self, Broken, Dataset, Split};
 use crate::features::{Kind, Request};
 use crate::head::{Head, HeadSpec, Label};
 use crate::progress::Progress;
@@ -15,9 +15,10 @@ use crate::train::{Aim, BATCH, Configuration, Keep, Member, Parts, Selection, Te
 use crate::work::{Lab, Record, Work, key};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use virboard_core::catalogue;
-use virboard_core::catalogue::task::{OutputKind, Task, TaskRole};
+use virboard_core::catalogue::Unknown;
+use virboard_core::catalogue::task::Task;
 use virboard_core::protocol::Protocol;
 use virboard_core::run::{Evidence, Origin, Probe, Run, Score};
 use virboard_nn::encoder::Precision;
@@ -85,10 +86,10 @@ struct TestOnly {
 struct Bench<'a> {
     lab: &'a Lab,
     work: &'a Evaluate,
-    task: &'static Task,
+    task: Arc<Task>,
     recipe: Recipe,
     dataset: Box<dyn Dataset>,
-    encoder: std::sync::Arc<LoadedEncoder>,
+    encoder: Arc<LoadedEncoder>,
     started: Instant,
 }
 
@@ -98,10 +99,11 @@ impl<'a> Bench<'a> {
         let protocol = work.protocol();
         let broken = if work.skip_broken { Broken::Skip } else { Broken::Refuse };
         let dataset = data::open(&work.task, &lab.folders.places, protocol, broken, progress)?;
-        let task = catalogue::task(&work.task)
-            .ok_or_else(|| Error::Unsupported(format!("{} is not in the catalogue", work.task)))?;
+        let catalogue = lab.registry.catalogue();
+        let task = catalogue.task(&work.task).ok_or_else(|| Unknown::task(&catalogue, &work.task))?.clone();
         let encoder = lab.registry.get(&work.encoder)?;
-        Ok(Self { lab, work, task, recipe: recipe(task, protocol), dataset, encoder, started })
+        let recipe = recipe(&task, protocol);
+        Ok(Self { lab, work, task, recipe, dataset, encoder, started })
     }
 
     fn device(&self) -> &candle_core::Device {
@@ -139,7 +141,7 @@ impl<'a> Bench<'a> {
         let maps = self.augments();
         let request = Request {
             encoder: &self.encoder,
-            task: self.task.key,
+            task: &self.task.key,
             dataset: &*self.dataset,
             split,
             kind: if maps { Kind::Maps } else { Kind::Embedding },
@@ -234,7 +236,7 @@ impl<'a> Bench<'a> {
         let metric = self.task.metric;
         let best = (0..members.len()).reduce(|a, b| if metric.is_better(key(b), key(a)) { b } else { a });
         if let Some(best) = best {
-            let path = self.lab.folders.head(&self.encoder.key, self.task.key);
+            let path = self.lab.folders.head(&self.encoder.key, &self.task.key);
             members[best].head.save(&path)?;
             runs[best].score.head = self.lab.folders.below(&path);
             runs[best].score.evidence.selected = true;
@@ -293,7 +295,9 @@ impl<'a> Bench<'a> {
 
     /// The head that another task trained, and what is known of its score before the test.
     fn test_only_evidence(&self) -> Result<(Head, Evidence)> {
-        let of = crate::head::OWN_TASK;
+        let of = self.task.head_of.as_deref().ok_or_else(|| {
+            Error::Unsupported(format!("{} says neither how its head is trained nor whose it tests", self.task.key))
+        })?;
         let path = self.lab.folders.head(&self.encoder.key, of);
         if !path.is_file() {
             return Err(Error::Unsupported(format!(
@@ -340,11 +344,11 @@ impl<'a> Bench<'a> {
                 task: self.task.key.to_owned(),
             });
         }
-        let folder = self.lab.folders.predictions().join(&self.encoder.key).join(self.task.key);
+        let folder = self.lab.folders.predictions().join(&self.encoder.key).join(&self.task.key);
         let path = folder.join(format!("{name}.json.zst"));
         let predictions = Predictions {
             encoder: self.encoder.key.clone(),
-            task: self.task.key.to_owned(),
+            task: self.task.key.clone(),
             labels: self.dataset.labels().into_iter().map(|l: Label| l.name).collect(),
             names: (0..samples.len()).map(|i| self.dataset.name(Split::Test, i)).collect(),
             samples,
@@ -372,19 +376,18 @@ impl<'a> Bench<'a> {
     fn spec(&self, seed: u64) -> Result<HeadSpec> {
         let images = self.dataset.images();
         Ok(HeadSpec {
-            task: self.task.key.to_owned(),
+            task: self.task.key.clone(),
             encoder: self.encoder.key.clone(),
             encoder_sha256: self.encoder.provenance.sha256.clone(),
             kind: self.task.kind,
             architecture: self.recipe.architecture(&self.encoder, images, self.work.protocol())?,
             labels: self.dataset.labels(),
-            unit: self.task.unit.to_owned(),
+            unit: self.task.unit.clone(),
             scale: self.recipe.scale,
             seed,
             images,
             channels: self.recipe.channels,
-            reference: (self.task.kind == OutputKind::Flow && self.task.role == TaskRole::Sample)
-                .then_some(scenes::SIZE),
+            reference: self.task.reference,
         })
     }
 }

@@ -1,8 +1,8 @@
 //! From what is asked to who computes it: names, weights and heads, looked up before any work.
 
 use crate::service::{Result, ServiceError, Virboard};
-use virboard_core::catalogue::{self, encoder::Encoder};
-use virboard_nn::load::describe;
+use std::sync::Arc;
+use virboard_core::catalogue::encoder::Encoder;
 
 /// What is asked about a photo.
 #[derive(Debug, Clone, Default)]
@@ -17,7 +17,7 @@ pub struct Question {
 }
 
 /// Encoders, each with the tasks that it is asked for and the versions of their heads.
-pub type Plan = Vec<(&'static Encoder, Vec<Asked>)>;
+pub type Plan = Vec<(Arc<Encoder>, Vec<Asked>)>;
 
 /// A task that is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +43,9 @@ impl Virboard {
         if encoders.is_empty() {
             return Err(ServiceError::Request("Name at least one encoder in the field `encoder`.".to_owned()));
         }
+        let catalogue = self.catalogue();
         for task in tasks {
-            let entry = catalogue::task(task).ok_or_else(|| ServiceError::UnknownTask(task.clone()))?;
+            let entry = catalogue.task(task).ok_or_else(|| ServiceError::UnknownTask(task.clone()))?;
             match (entry.images, second.as_deref()) {
                 (1, _) | (2, Some(_)) => {}
                 (2, None) => {
@@ -63,27 +64,26 @@ impl Virboard {
         }
         let mut plan: Plan = Vec::new();
         for key in encoders {
-            let encoder = catalogue::encoder(key).ok_or_else(|| ServiceError::UnknownEncoder(key.clone()))?;
+            let encoder = catalogue.encoder(key).ok_or_else(|| ServiceError::UnknownEncoder(key.clone()))?;
             if plan.iter().any(|(e, _)| e.key == encoder.key) {
                 continue;
             }
             if !self.registry.available(key) {
-                return Err(ServiceError::NoWeights(encoder.name.to_owned()));
+                return Err(ServiceError::NoWeights(encoder.name.clone()));
             }
-            let images = |task: &str| catalogue::task(task).map_or(1, |t| t.images);
+            let images = |task: &str| catalogue.task(task).map_or(1, |t| t.images);
             let most = if second.is_some() { 2 } else { 1 };
-            let mut wanted = if tasks.is_empty() { self.heads.tasks(encoder) } else { tasks.clone() };
+            let mut wanted = if tasks.is_empty() { self.heads.tasks(encoder, &catalogue) } else { tasks.clone() };
             wanted.retain(|t| images(t) <= most);
             let mut versioned: Vec<Asked> = Vec::new();
             for task in wanted {
                 let head = self
                     .heads
-                    .version(encoder, &task)
+                    .version(&encoder.key, &task)
                     .ok_or_else(|| ServiceError::NoHead { encoder: key.clone(), task: task.clone() })?;
                 let images = images(&task);
                 // Answers in another precision are other answers.
-                let network = describe(encoder.architecture).map_err(virboard_lab::Error::from)?;
-                let precision = network.precision(self.registry.precision());
+                let precision = self.registry.precision_of(encoder)?;
                 let head = if precision.is_default() { head } else { format!("{head}{}", precision.name()) };
                 let version = match second {
                     Some(sha256) if images == 2 => format!("{head}{}", sha256.get(..16).unwrap_or_default()),
@@ -93,7 +93,7 @@ impl Virboard {
                     versioned.push(Asked { task, images, version });
                 }
             }
-            plan.push((encoder, versioned));
+            plan.push((encoder.clone(), versioned));
         }
         Ok(plan)
     }

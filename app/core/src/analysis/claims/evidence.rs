@@ -57,7 +57,7 @@ pub fn negative(m: &Matrix) -> Outcome {
         .tasks
         .iter()
         .filter(|t| t.key != "Imagenet")
-        .filter_map(|t| with_imagenet(m, t.key, 10).map(|(r, p)| (t.name, r, p)))
+        .filter_map(|t| with_imagenet(m, &t.key, 10).map(|(r, p)| (&*t.name, r, p)))
         .collect();
     let lowest = all.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
     let found = all.iter().filter(|c| c.1 < 0.0 && c.2 < 0.05).count();
@@ -74,8 +74,8 @@ pub fn negative(m: &Matrix) -> Outcome {
 }
 
 /// Mean normalised score of the comparable encoders with this training data on tasks that pass.
-fn mean_score(m: &Matrix, p: Pretraining, pass: impl Fn(Category) -> bool) -> Option<f64> {
-    let rows = (0..m.encoders.len()).filter(|e| comparable(m.encoders[*e]) && m.encoders[*e].pretraining == p);
+fn mean_score(m: &Matrix, p: &Pretraining, pass: impl Fn(Category) -> bool) -> Option<f64> {
+    let rows = (0..m.encoders.len()).filter(|e| comparable(&m.encoders[*e]) && m.encoders[*e].pretraining == *p);
     let all: Vec<f64> = rows
         .flat_map(|e| (0..m.tasks.len()).map(move |t| (e, t)))
         .filter(|(_, t)| pass(m.tasks[*t].category))
@@ -93,8 +93,8 @@ pub fn semantic_structural(m: &Matrix) -> Outcome {
         Pretraining::Combination,
     ];
     let best = |pass: fn(Category) -> bool| {
-        let all: Vec<_> = SETS.into_iter().filter_map(|p| Some((p, mean_score(m, p, pass)?))).collect();
-        let has = |p| all.iter().any(|a| a.0 == p);
+        let all: Vec<_> = SETS.into_iter().filter_map(|p| mean_score(m, &p, pass).map(|s| (p, s))).collect();
+        let has = |p: Pretraining| all.iter().any(|a: &(Pretraining, f64)| a.0 == p);
         if !(has(Pretraining::ImageNet) && has(Pretraining::Places)) {
             return None;
         }
@@ -119,11 +119,11 @@ pub fn similar(m: &Matrix) -> Outcome {
     for (key, own) in SIMILAR {
         let Some(t) = m.task(key) else { continue };
         let rows: Vec<usize> =
-            (0..m.encoders.len()).filter(|e| comparable(m.encoders[*e]) && m.good(*e, t).is_some()).collect();
+            (0..m.encoders.len()).filter(|e| comparable(&m.encoders[*e]) && m.good(*e, t).is_some()).collect();
         let has = rows.iter().any(|e| m.encoders[*e].pretraining == own);
         let others = rows.iter().any(|e| m.encoders[*e].pretraining != own);
         if let (true, Some(best)) = (has && others, m.best(t, comparable)) {
-            sides.push((m.tasks[t].name, m.encoders[best].pretraining == own));
+            sides.push((&*m.tasks[t].name, m.encoders[best].pretraining == own));
         }
     }
     let won: Vec<&str> = sides.iter().filter(|s| s.1).map(|s| s.0).collect();
@@ -145,7 +145,7 @@ pub fn combination(m: &Matrix) -> Outcome {
         .filter(|t| {
             let of = |combined: bool| {
                 (0..m.encoders.len()).any(|e| {
-                    let x = m.encoders[e];
+                    let x = &m.encoders[e];
                     comparable(x) && (x.pretraining == Pretraining::Combination) == combined && m.good(e, *t).is_some()
                 })
             };
@@ -158,9 +158,9 @@ pub fn combination(m: &Matrix) -> Outcome {
         .count();
     let all = |_| true;
     let (own, imagenet, places) = (
-        mean_score(m, Pretraining::Combination, all)?,
-        mean_score(m, Pretraining::ImageNet, all)?,
-        mean_score(m, Pretraining::Places, all)?,
+        mean_score(m, &Pretraining::Combination, all)?,
+        mean_score(m, &Pretraining::ImageNet, all)?,
+        mean_score(m, &Pretraining::Places, all)?,
     );
     (tasks.len() >= 3).then(|| {
         let ok = best == 0 && imagenet > own && places > own;
@@ -169,7 +169,7 @@ pub fn combination(m: &Matrix) -> Outcome {
 }
 
 pub fn imbalance(m: &Matrix) -> Outcome {
-    let (all, ..) = changes(m, Pretraining::QuarterImageNet, Pretraining::LogImageNet);
+    let (all, ..) = changes(m, &Pretraining::QuarterImageNet, &Pretraining::LogImageNet);
     let values: Vec<f64> = all.iter().map(|c| c.1).collect();
     let (average, signs) = (mean(&values)?, sign_test(&values)?);
     let harm = average < -0.01 && sign_test(&values.iter().map(|v| -v).collect::<Vec<_>>())?.greater < 0.05;
@@ -220,8 +220,8 @@ pub fn methods(m: &Matrix) -> Outcome {
 pub fn best(m: &Matrix) -> Outcome {
     const EXPECTED: [&str; 3] = ["Imagenet", "Imagenetv2", "Pets"];
     let all = best_against_supervised(m);
-    let lost: Vec<&str> = all.iter().filter(|f| f.2 <= 0.0).map(|f| m.tasks[f.0].key).collect();
-    let expected: Vec<&str> = all.iter().map(|f| m.tasks[f.0].key).filter(|k| EXPECTED.contains(k)).collect();
+    let lost: Vec<&str> = all.iter().filter(|f| f.2 <= 0.0).map(|f| &*m.tasks[f.0].key).collect();
+    let expected: Vec<&str> = all.iter().map(|f| &*m.tasks[f.0].key).filter(|k| EXPECTED.contains(k)).collect();
     (all.len() >= 5 && !expected.is_empty()).then(|| {
         let said = if lost.is_empty() { "none".to_owned() } else { lost.join(", ") };
         (
@@ -234,7 +234,7 @@ pub fn best(m: &Matrix) -> Outcome {
 pub fn structural(m: &Matrix) -> Outcome {
     let share = |pass: &dyn Fn(Category) -> bool| {
         let all: Vec<f64> = (0..m.encoders.len())
-            .filter(|e| self_supervised(m.encoders[*e]))
+            .filter(|e| self_supervised(&m.encoders[*e]))
             .flat_map(|e| (0..m.tasks.len()).map(move |t| (e, t)))
             .filter(|(_, t)| pass(m.tasks[*t].category))
             .filter_map(|(e, t)| m.relative(e, t))
@@ -274,15 +274,16 @@ pub fn swav(m: &Matrix) -> Outcome {
 
 pub fn winners(m: &Matrix) -> Outcome {
     let contested = (0..m.tasks.len()).filter(|t| m.covered(*t) >= 2);
-    let best: Vec<&Encoder> = contested.filter_map(|t| m.best(t, self_supervised)).map(|e| m.encoders[e]).collect();
+    let best: Vec<&Encoder> = contested.filter_map(|t| m.best(t, self_supervised)).map(|e| &*m.encoders[e]).collect();
     let sets = (0..m.encoders.len())
-        .filter(|e| self_supervised(m.encoders[*e]) && (0..m.tasks.len()).any(|t| m.score(*e, t).is_some()));
+        .filter(|e| self_supervised(&m.encoders[*e]) && (0..m.tasks.len()).any(|t| m.score(*e, t).is_some()));
     let several = sets
-        .map(|e| m.encoders[e].pretraining)
-        .filter(|p| ![Pretraining::ImageNet, Pretraining::Places].contains(p))
+        .map(|e| &m.encoders[e].pretraining)
+        .filter(|p| !matches!(p, Pretraining::ImageNet | Pretraining::Places))
         .count();
     let own = |e: &&&Encoder| {
-        !matches!(e.pretraining, Pretraining::Kinetics | Pretraining::Taskonomy | Pretraining::Combination)
+        use Pretraining::{Combination, Kinetics, Other, Taskonomy, Unknown};
+        !matches!(e.pretraining, Kinetics | Taskonomy | Combination | Other(_) | Unknown)
     };
     let won = best.iter().filter(own).count();
     (best.len() >= 5 && several > 0).then(|| {
@@ -296,12 +297,9 @@ pub fn advice(m: &Matrix) -> Outcome {
     let structural: Vec<usize> = (0..m.tasks.len()).filter(|t| is_structural(m.tasks[*t].category)).collect();
     let own = crate::analysis::standing::standings(&m.only_tasks(&structural));
     let best = own.places.first().filter(|_| own.places.len() >= 3)?;
-    let best = crate::catalogue::encoder(&best.encoder)?;
-    let places = own
-        .places
-        .iter()
-        .filter_map(|s| crate::catalogue::encoder(&s.encoder))
-        .any(|e| e.pretraining == Pretraining::Places);
+    let encoder = |key: &str| m.encoder(key).map(|e| &m.encoders[e]);
+    let best = encoder(&best.encoder)?;
+    let places = own.places.iter().filter_map(|s| encoder(&s.encoder)).any(|e| e.pretraining == Pretraining::Places);
     (places && all.places.len() >= 3).then(|| {
         let ok = first.group == 1 && best.pretraining == Pretraining::Places;
         (

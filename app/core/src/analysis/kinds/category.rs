@@ -4,7 +4,6 @@ use crate::analysis::Matrix;
 use crate::analysis::effects::comparable;
 use crate::analysis::options::Options;
 use crate::analysis::report::{Analysis, Marks, Panel, Sample, Table};
-use crate::catalogue::encoder::Pretraining;
 use crate::catalogue::task::Category;
 use crate::statistics::mean;
 
@@ -18,7 +17,7 @@ fn values(matrix: &Matrix) -> (Vec<(usize, usize, f64)>, bool) {
             .filter_map(|(e, t)| Some((e, t, value(e, t)?)))
             .collect()
     };
-    let paper = all(&|e| comparable(matrix.encoders[e]), &|e, t| matrix.normalised(e, t));
+    let paper = all(&|e| comparable(&matrix.encoders[e]), &|e, t| matrix.normalised(e, t));
     if paper.is_empty() { (all(&|_| true, &|e, t| matrix.standardised(e, t)), false) } else { (paper, true) }
 }
 
@@ -72,15 +71,16 @@ pub fn by_dataset(matrix: &Matrix, _: &Options) -> Analysis {
     if values.is_empty() {
         return Analysis::not_enough(NOTHING);
     }
+    let data = matrix.data();
     let mut table = Table::new(&["category", "training data", "values", "mean"]);
     let (mut panels, mut findings) = (Vec::new(), Vec::new());
     for category in Category::ALL {
         let mut samples = Vec::new();
         let mut best: Option<(f64, &str)> = None;
-        for p in Pretraining::ALL {
+        for p in &data {
             let own: Vec<_> = values
                 .iter()
-                .filter(|(e, t, _)| matrix.tasks[*t].category == category && matrix.encoders[*e].pretraining == p)
+                .filter(|(e, t, _)| matrix.tasks[*t].category == category && matrix.encoders[*e].pretraining == *p)
                 .collect();
             let Some(m) = mean(&own.iter().map(|v| v.2).collect::<Vec<_>>()) else { continue };
             table.row([category.name().to_owned(), p.name().to_owned(), own.len().to_string(), format!("{m:.4}")]);

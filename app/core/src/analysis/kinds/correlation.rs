@@ -1,8 +1,8 @@
 //! Tasks against a task, and all against all.
 
+use crate::analysis::Matrix;
 use crate::analysis::options::Options;
 use crate::analysis::report::{Analysis, Dot, Marks, Panel, Series, Table, probability};
-use crate::analysis::{Matrix, Suite};
 use crate::catalogue::published::published;
 use crate::catalogue::task::{Category, Task};
 use crate::statistics::{Correlation, line, mean, pearson, spearman};
@@ -23,19 +23,19 @@ fn axis(matrix: &Matrix, options: &Options) -> Option<usize> {
 /// Points of the published figure as (better x, better y).
 fn reference(task: &Task) -> Vec<(f64, f64)> {
     let sign = task.metric.sign();
-    published(task.key).map_or_else(Vec::new, |p| p.points.iter().map(|(v, x)| (*x, sign * v)).collect())
+    published(&task.key).map_or_else(Vec::new, |p| p.points.iter().map(|(v, x)| (*x, sign * v)).collect())
 }
 
 /// Supervised's point among them.
 fn supervised(task: &Task) -> Option<(f64, f64)> {
     let sign = task.metric.sign();
-    published(task.key)?.supervised_point().map(|(v, x)| (x, sign * v))
+    published(&task.key)?.supervised_point().map(|(v, x)| (x, sign * v))
 }
 
 /// Every task against one.
 pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
     let Some(x) = axis(matrix, options) else {
-        let paper = matrix.tasks.iter().any(|t| Suite::Paper.tasks().iter().any(|p| p.key == t.key));
+        let paper = matrix.tasks.iter().any(|t| published(&t.key).is_some());
         return if options.reference && paper {
             published_only(matrix)
         } else {
@@ -55,16 +55,16 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
             let kept: Vec<usize> = (0..rows.len()).filter(|i| !imagenet || xs[*i] > LEAST_IMAGENET).collect();
             let pick = |v: &[f64]| kept.iter().map(|i| v[*i]).collect::<Vec<f64>>();
             let (xs, ys) = (pick(&xs), pick(&ys));
-            let task = matrix.tasks[t];
+            let task = &matrix.tasks[t];
             let dots = kept.iter().zip(xs.iter().zip(&ys)).map(|(i, (x, y))| {
-                let encoder = matrix.encoders[rows[*i]];
-                Dot { key: encoder.key, label: encoder.name.to_owned(), x: *x, y: *y }
+                let encoder = &matrix.encoders[rows[*i]];
+                Dot { key: encoder.key.clone(), label: encoder.name.clone(), x: *x, y: *y }
             });
             let (p, s) = (pearson(&xs, &ys), spearman(&xs, &ys));
             let fitted = line(&xs, &ys);
             let cell = |c: Option<f64>| c.map_or_else(String::new, |v| format!("{v:.4}"));
             table.row([
-                task.name.to_owned(),
+                task.name.clone(),
                 category.name().to_owned(),
                 xs.len().to_string(),
                 cell(fitted.map(|l| l.slope)),
@@ -74,12 +74,10 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
                 cell(s.map(|c| c.p)),
             ]);
             if let Some(c) = p {
-                strong.push((category, task.name, c));
+                strong.push((category, &*task.name, c));
             }
-            let name = p.map_or_else(
-                || task.name.to_owned(),
-                |c| format!("{}: r = {:.2}, {}", task.name, c.r, probability(c.p)),
-            );
+            let name =
+                p.map_or_else(|| task.name.clone(), |c| format!("{}: r = {:.2}, {}", task.name, c.r, probability(c.p)));
             let reference = if options.reference && imagenet { reference(task) } else { Vec::new() };
             let supervised = supervised(task).filter(|_| !reference.is_empty());
             series.push(Series { name, dots: dots.collect(), line: fitted, reference, supervised });
@@ -87,7 +85,7 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
         for one in series {
             panels.push(Panel::new(
                 format!("{} · {}", category.name(), one.name),
-                matrix.tasks[x].name,
+                &*matrix.tasks[x].name,
                 "better →",
                 Marks::Scatter(vec![one]),
             ));
@@ -122,16 +120,16 @@ fn published_only(matrix: &Matrix) -> Analysis {
         let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
         let Some(c) = pearson(&x, &y).filter(|_| task.key != "Imagenet") else { continue };
         table.row([
-            task.name.to_owned(),
+            task.name.clone(),
             task.category.name().to_owned(),
             points.len().to_string(),
-            published(task.key).map_or_else(String::new, |p| p.quality.to_string()),
+            published(&task.key).map_or_else(String::new, |p| p.quality.to_string()),
             format!("{:.4}", c.r),
             format!("{:.4}", c.p),
         ]);
         let title = format!("{} · {}: r = {:.2} of published points", task.category.name(), task.name, c.r);
         let one = Series {
-            name: task.name.to_owned(),
+            name: task.name.clone(),
             dots: Vec::new(),
             line: None,
             reference: points,
@@ -165,13 +163,13 @@ pub fn heat(scores: &Matrix, options: &Options) -> Analysis {
     }
     let r = |a: usize, b: usize| values[a][b].map(|c| c.r);
     let order = clustered(tasks.len(), |a, b| 1.0 - r(a, b).unwrap_or(0.0));
-    let names: Vec<String> = order.iter().map(|i| scores.tasks[tasks[*i]].name.to_owned()).collect();
+    let names: Vec<String> = order.iter().map(|i| scores.tasks[tasks[*i]].name.clone()).collect();
     let cells = order.iter().flat_map(|a| order.iter().map(move |b| (*a, *b))).map(|(a, b)| r(a, b)).collect();
     let mut table = Table::new(&["task", "task", "encoders", "r", "p"]);
     let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
     for (i, a) in order.iter().enumerate() {
         for b in &order[i + 1..] {
-            let (x, y) = (scores.tasks[tasks[*a]].name, scores.tasks[tasks[*b]].name);
+            let (x, y) = (&scores.tasks[tasks[*a]].name, &scores.tasks[tasks[*b]].name);
             if let Some(c) = values[*a][*b] {
                 table.row([x.to_owned(), y.to_owned(), c.n.to_string(), format!("{:.4}", c.r), format!("{:.4}", c.p)]);
                 pairs.push((c.r, *a, *b));

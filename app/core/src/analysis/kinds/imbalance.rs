@@ -15,36 +15,36 @@ pub fn similar(matrix: &Matrix, _: &Options) -> Analysis {
     for (key, own) in SIMILAR {
         let Some(t) = matrix.task(key) else { continue };
         let mut rows: Vec<(usize, f64)> = (0..matrix.encoders.len())
-            .filter(|e| comparable(matrix.encoders[*e]))
+            .filter(|e| comparable(&matrix.encoders[*e]))
             .filter_map(|e| Some((e, matrix.good(e, t)?)))
             .collect();
         if rows.len() < 2 {
             continue;
         }
         rows.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let task = matrix.tasks[t];
+        let task = &matrix.tasks[t];
         let bars = rows.iter().enumerate().map(|(place, (e, good))| {
-            let encoder = matrix.encoders[*e];
+            let encoder = &matrix.encoders[*e];
             let score = matrix.score(*e, t).map_or_else(String::new, |s| task.metric.format(s));
             let same = encoder.pretraining == own;
             table.row([
-                task.name.to_owned(),
-                encoder.name.to_owned(),
+                task.name.clone(),
+                encoder.name.clone(),
                 encoder.pretraining.name().to_owned(),
                 score.clone(),
                 (place + 1).to_string(),
                 if same { "yes" } else { "" }.to_owned(),
             ]);
             Bar {
-                key: encoder.key.to_owned(),
-                label: encoder.name.to_owned(),
+                key: encoder.key.clone(),
+                label: encoder.name.clone(),
                 value: good.abs(),
                 interval: None,
                 text: score,
-                colour: colour(encoder.pretraining),
+                colour: colour(&encoder.pretraining),
             }
         });
-        let unit = if task.metric.is_share() { "share" } else { task.unit };
+        let unit = if task.metric.is_share() { "share" } else { &task.unit };
         let mut panel = Panel::new(
             format!("{}: like {}", task.name, own.name()),
             format!("{}, {unit}", task.metric.name()),
@@ -53,7 +53,7 @@ pub fn similar(matrix: &Matrix, _: &Options) -> Analysis {
         );
         panel.legend = DATASETS.iter().map(|d| (*d).to_owned()).collect();
         panels.push(panel);
-        let best = matrix.encoders[rows[0].0];
+        let best = &matrix.encoders[rows[0].0];
         findings.push(format!(
             "{}: the best is {}, {} on {}.",
             task.name,
@@ -81,16 +81,16 @@ pub fn balance(matrix: &Matrix, _: &Options) -> Analysis {
     let mut table = Table::new(&["imbalance", "task", "change"]);
     let (mut panels, mut findings) = (Vec::new(), Vec::new());
     for (name, balanced, unbalanced) in BALANCE {
-        let (all, before, after) = changes(matrix, balanced, unbalanced);
+        let (all, before, after) = changes(matrix, &balanced, &unbalanced);
         if all.is_empty() {
             continue;
         }
         let bars = all.iter().map(|(t, c)| {
-            let task = matrix.tasks[*t];
-            table.row([name.to_owned(), task.name.to_owned(), percent(*c)]);
+            let task = &matrix.tasks[*t];
+            table.row([name.to_owned(), task.name.clone(), percent(*c)]);
             Bar {
-                key: task.key.to_owned(),
-                label: task.name.to_owned(),
+                key: task.key.clone(),
+                label: task.name.clone(),
                 value: 100.0 * c,
                 interval: None,
                 text: percent(*c),

@@ -6,23 +6,28 @@ use crate::analysis::options::Options;
 use crate::analysis::report::{Analysis, Bar, Marks, Panel, Table, percent};
 use crate::catalogue::encoder::Pretraining;
 use crate::catalogue::published::published;
-use crate::catalogue::task::Category;
+use crate::catalogue::task::{Category, Task};
 use crate::statistics::mean;
 
 /// Number of a data set's colour.
-pub(super) fn colour(p: Pretraining) -> usize {
+pub(super) const fn colour(p: &Pretraining) -> usize {
     match p {
+        Pretraining::ImageNet
+        | Pretraining::HalfImageNet
+        | Pretraining::QuarterImageNet
+        | Pretraining::LinearImageNet
+        | Pretraining::LogImageNet => 0,
         Pretraining::Places => 1,
         Pretraining::Kinetics => 2,
         Pretraining::Taskonomy => 3,
         Pretraining::Combination => 4,
-        Pretraining::Proprietary | Pretraining::Nothing => 7,
-        _ => 0,
+        Pretraining::Other(_) => 5,
+        Pretraining::Proprietary | Pretraining::Nothing | Pretraining::Unknown => 7,
     }
 }
 
 /// Names of [`colour`]'s numbers.
-pub(super) const DATASETS: [&str; 5] = ["ImageNet", "Places", "Kinetics", "Taskonomy", "Combination"];
+pub(super) const DATASETS: [&str; 6] = ["ImageNet", "Places", "Kinetics", "Taskonomy", "Combination", "other data"];
 
 /// The best encoder against Supervised.
 pub fn against_supervised(matrix: &Matrix, options: &Options) -> Analysis {
@@ -41,30 +46,30 @@ pub fn against_supervised(matrix: &Matrix, options: &Options) -> Analysis {
     ]);
     let mut bars = Vec::new();
     for (t, best, improvement) in &found {
-        let (task, encoder) = (matrix.tasks[*t], matrix.encoders[*best]);
+        let (task, encoder) = (&matrix.tasks[*t], &matrix.encoders[*best]);
         let supervised = matrix.encoder("Supervised").and_then(|s| matrix.score(s, *t));
         table.row([
-            task.name.to_owned(),
-            encoder.name.to_owned(),
+            task.name.clone(),
+            encoder.name.clone(),
             encoder.pretraining.name().to_owned(),
             matrix.score(*best, *t).map_or_else(String::new, |s| task.metric.format(s)),
             supervised.map_or_else(String::new, |s| task.metric.format(s)),
             percent(*improvement),
-            published_improvement(task.key).map_or_else(String::new, percent),
+            published_improvement(task).map_or_else(String::new, percent),
         ]);
         bars.push(Bar {
-            key: task.key.to_owned(),
-            label: task.name.to_owned(),
+            key: task.key.clone(),
+            label: task.name.clone(),
             value: 100.0 * improvement,
             interval: None,
             text: format!("{} {}", percent(*improvement), encoder.name),
-            colour: colour(encoder.pretraining),
+            colour: colour(&encoder.pretraining),
         });
     }
     let better = found.iter().filter(|f| f.2 > 0.0).count();
     let mut findings = Vec::new();
     if !found.is_empty() {
-        let lost: Vec<&str> = found.iter().filter(|f| f.2 <= 0.0).map(|f| matrix.tasks[f.0].name).collect();
+        let lost: Vec<&str> = found.iter().filter(|f| f.2 <= 0.0).map(|f| &*matrix.tasks[f.0].name).collect();
         let lost = if lost.is_empty() { String::new() } else { format!(" Not on {}.", lost.join(", ")) };
         findings.push(format!(
             "The best self-supervised encoder beats Supervised on {better} of {} tasks.{lost}",
@@ -80,10 +85,10 @@ pub fn against_supervised(matrix: &Matrix, options: &Options) -> Analysis {
             .tasks
             .iter()
             .filter_map(|task| {
-                let value = published_improvement(task.key)?;
+                let value = published_improvement(task)?;
                 Some(Bar {
-                    key: task.key.to_owned(),
-                    label: task.name.to_owned(),
+                    key: task.key.clone(),
+                    label: task.name.clone(),
                     value: 100.0 * value,
                     interval: None,
                     text: percent(value),
@@ -107,9 +112,9 @@ pub fn against_supervised(matrix: &Matrix, options: &Options) -> Analysis {
 }
 
 /// Of the published points, in which all encoders but Supervised are anonymous.
-fn published_improvement(task: &str) -> Option<f64> {
-    let sign = crate::catalogue::task(task)?.metric.sign();
-    let p = published(task)?;
+fn published_improvement(task: &Task) -> Option<f64> {
+    let sign = task.metric.sign();
+    let p = published(&task.key)?;
     let supervised = p.supervised?;
     // Supervised's own point is one of them.
     let others = p.points.iter().map(|(v, _)| *v).filter(|v| *v != supervised);
@@ -130,11 +135,11 @@ pub fn methods(matrix: &Matrix, _: &Options) -> Analysis {
     }
     let mut table = Table::new(&["task", "category", "MoCo v2 over SwAV"]);
     let bars = changes.iter().map(|(t, c)| {
-        let task = matrix.tasks[*t];
-        table.row([task.name.to_owned(), task.category.name().to_owned(), percent(*c)]);
+        let task = &matrix.tasks[*t];
+        table.row([task.name.clone(), task.category.name().to_owned(), percent(*c)]);
         Bar {
-            key: task.key.to_owned(),
-            label: task.name.to_owned(),
+            key: task.key.clone(),
+            label: task.name.clone(),
             value: 100.0 * c,
             interval: None,
             text: percent(*c),
@@ -169,7 +174,7 @@ pub fn first(matrix: &Matrix, _: &Options) -> Analysis {
         let best = (0..matrix.encoders.len()).filter_map(|e| matrix.good(e, *t)).fold(f64::NEG_INFINITY, f64::max);
         for (e, won) in counts.iter_mut().enumerate() {
             if matrix.good(e, *t) == Some(best) {
-                won.push(matrix.tasks[*t].name);
+                won.push(&*matrix.tasks[*t].name);
             }
         }
     }
@@ -180,20 +185,20 @@ pub fn first(matrix: &Matrix, _: &Options) -> Analysis {
     winners.sort_by_key(|e| std::cmp::Reverse(counts[*e].len()));
     let mut table = Table::new(&["encoder", "training data", "first places", "tasks"]);
     let bars = winners.iter().map(|e| {
-        let encoder = matrix.encoders[*e];
+        let encoder = &matrix.encoders[*e];
         table.row([
-            encoder.name.to_owned(),
+            encoder.name.clone(),
             encoder.pretraining.name().to_owned(),
             counts[*e].len().to_string(),
             counts[*e].join("; "),
         ]);
         Bar {
-            key: encoder.key.to_owned(),
-            label: encoder.name.to_owned(),
+            key: encoder.key.clone(),
+            label: encoder.name.clone(),
             value: counts[*e].len() as f64,
             interval: None,
             text: format!("{}: {}", counts[*e].len(), counts[*e].join(", ")),
-            colour: colour(encoder.pretraining),
+            colour: colour(&encoder.pretraining),
         }
     });
     let mut panel = Panel::new("First places", "tasks", "", Marks::Bars(bars.collect()));

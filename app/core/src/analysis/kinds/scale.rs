@@ -22,7 +22,7 @@ fn images(e: &Encoder) -> Option<f64> {
     let balanced =
         matches!(e.pretraining, Pretraining::ImageNet | Pretraining::HalfImageNet | Pretraining::QuarterImageNet);
     (method(e) && e.epochs == Some(200) && balanced).then_some(())?;
-    e.images.map(f64::from)
+    e.images.map(|n| n as f64)
 }
 
 /// Correlation of each task with epochs and with size.
@@ -31,7 +31,7 @@ pub fn training(matrix: &Matrix, options: &Options) -> Analysis {
     let (mut panels, mut findings) = (Vec::new(), Vec::new());
     for (name, of) in [("Epochs", epochs as fn(&Encoder) -> Option<f64>), ("Size of the data set", images)] {
         let correlated = |t: usize| -> Option<(usize, Correlation)> {
-            let pairs = (0..matrix.encoders.len()).filter_map(|e| Some((of(matrix.encoders[e])?, matrix.good(e, t)?)));
+            let pairs = (0..matrix.encoders.len()).filter_map(|e| Some((of(&matrix.encoders[e])?, matrix.good(e, t)?)));
             let (x, y): (Vec<f64>, Vec<f64>) = pairs.unzip();
             Some((t, if options.ranks { spearman(&x, &y) } else { pearson(&x, &y) }?))
         };
@@ -40,17 +40,17 @@ pub fn training(matrix: &Matrix, options: &Options) -> Analysis {
             continue;
         }
         let bars = all.iter().map(|(t, c)| {
-            let task = matrix.tasks[*t];
+            let task = &matrix.tasks[*t];
             table.row([
                 name.to_owned(),
-                task.name.to_owned(),
+                task.name.clone(),
                 c.n.to_string(),
                 format!("{:.4}", c.r),
                 format!("{:.4}", c.p),
             ]);
             Bar {
-                key: task.key.to_owned(),
-                label: task.name.to_owned(),
+                key: task.key.clone(),
+                label: task.name.clone(),
                 value: c.r,
                 interval: None,
                 text: format!("{:+.2}, {}", c.r, probability(c.p)),
@@ -95,9 +95,9 @@ pub fn versions(matrix: &Matrix, options: &Options) -> Analysis {
     }
     let mut table = Table::new(&["encoder", "ImageNet", "ImageNet v2", "change in points"]);
     let dots = rows.iter().zip(x.iter().zip(&y)).map(|(e, (x, y))| {
-        let encoder = matrix.encoders[*e];
-        table.row([encoder.name.to_owned(), format!("{x:.4}"), format!("{y:.4}"), format!("{:+.2}", 100.0 * (y - x))]);
-        Dot { key: encoder.key, label: encoder.name.to_owned(), x: *x, y: *y }
+        let encoder = &matrix.encoders[*e];
+        table.row([encoder.name.clone(), format!("{x:.4}"), format!("{y:.4}"), format!("{:+.2}", 100.0 * (y - x))]);
+        Dot { key: encoder.key.clone(), label: encoder.name.clone(), x: *x, y: *y }
     });
     let dots: Vec<Dot> = dots.collect();
     let drop: Vec<f64> = x.iter().zip(&y).map(|(a, b)| b - a).collect();

@@ -4,7 +4,7 @@
 mod common;
 
 use candle_core::{Device, Tensor};
-use common::program::{fails, works};
+use common::program::{config, fails, miniatures, works};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use virboard_nn::seeded::Stream;
@@ -56,5 +56,22 @@ fn maps_and_embeddings_of_any_known_network_are_written() {
         assert!(tensors.values().all(finite), "{stem}");
         let wrong = ["encode", "--checkpoint", &checkpoint, "--images", &images, "--out", &out, "--layers", "block7"];
         assert!(fails(data.path(), &wrong).contains("block7"), "{stem}");
+    }
+}
+
+#[test]
+fn todays_encoders_are_evaluated_for_classes_and_pixels() {
+    let data = miniatures(&["thor_num_steps", "nyu"]);
+    write("vit_s16", &data.path().join("checkpoints/ViT_S16.safetensors"));
+    write("resnet18", &data.path().join("checkpoints/ResNet18.safetensors"));
+    let config = config(data.path(), &[("THORNumSteps", 1), ("NYUDepth", 1)]);
+    let arguments = ["evaluate", "--config", &config, "--encoders", "ViT_S16,ResNet18", "--no-probes", "--json"];
+    let results: Vec<serde_json::Value> = serde_json::from_str(&works(data.path(), &arguments)).expect("JSON");
+    for encoder in ["ViT_S16", "ResNet18"] {
+        for task in ["THORNumSteps", "NYUDepth"] {
+            let found = |r: &&serde_json::Value| r["encoder"] == encoder && r["task"] == task;
+            let value = results.iter().find(found).and_then(|r| r["value"].as_f64());
+            assert!(value.is_some_and(f64::is_finite), "{encoder} on {task}: {value:?}");
+        }
     }
 }

@@ -11,8 +11,7 @@ import { arrows, circles, isInside, levels, modules, sources } from "./structure
 const LINES = 400;
 
 /** Files that may be longer, and why. */
-const TABLES = {
-};
+const TABLES = {};
 
 /** The crates from the bottom up, and which of ours each may use. */
 const FLOORS = {

@@ -3,7 +3,7 @@
 pub mod bars;
 pub mod cache;
 pub mod cka;
-pub mod datasets;
+pub mod dataset;
 pub mod encode;
 pub mod encoder;
 pub mod evaluate;
@@ -87,10 +87,11 @@ enum Command {
     Encode(encode::Encode),
     /// Train heads on frozen encoders and score them
     Evaluate(evaluate::Evaluate),
-    /// List data sets: what is here, how many samples, and what is wrong
-    Datasets(datasets::Datasets),
     /// Declare encoders of your own, list all, or take a declaration back
     Encoder(encoder::EncoderCommand),
+    /// Add your own data sets, and list, check or remove data sets
+    #[command(alias = "datasets")]
+    Dataset(dataset::Dataset),
     /// Fetch checkpoints and open data sets from their authors
     Fetch(fetch::Fetch),
     /// Take over ViRB's out folder (scores and heads) or a CSV table of scores
@@ -120,8 +121,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run(settings).await,
         Command::Encode(encode) => encode.run(settings).await,
         Command::Evaluate(evaluate) => evaluate.run(settings).await,
-        Command::Datasets(datasets) => datasets.run(settings).await,
         Command::Encoder(encoder) => encoder.run(settings).await,
+        Command::Dataset(dataset) => dataset.run(settings).await,
         Command::Fetch(fetch) => fetch.run(settings).await,
         Command::Import(import) => import.run(settings).await,
         Command::Export(export) => export.run(settings).await,

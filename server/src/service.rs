@@ -17,6 +17,7 @@ pub mod heads;
 pub mod import;
 pub mod metrics;
 pub mod open_data;
+pub mod own_data;
 pub mod pictures;
 pub mod plan;
 pub mod predictions;
@@ -88,11 +89,23 @@ impl Settings {
     /// the log.
     #[must_use]
     pub fn catalogue(&self) -> Arc<Catalogue> {
-        let declared = declared::read(&self.data);
+        let declared = self.declared();
         for refused in &declared.refused {
             tracing::warn!("left out: {}", refused.reason);
         }
         declared.catalogue
+    }
+
+    /// Everything that files declare, and what is wrong with some.
+    pub(crate) fn declared(&self) -> declared::Declared {
+        self.declared_without(None)
+    }
+
+    /// The same as it is beside one of the data sets.
+    pub(crate) fn declared_without(&self, dataset: Option<&str>) -> declared::Declared {
+        let mut declared = declared::read(&self.data);
+        own_data::join(&mut declared, &self.folders().places, dataset);
+        declared
     }
 
     /// Checkpoints and sample encoders, ready to be loaded.
@@ -158,8 +171,8 @@ pub struct Virboard {
     photos: Arc<Vec<SamplePhoto>>,
     contents: Arc<contents::Contents>,
     alignments: PathBuf,
-    /// The data folder, whose files declare encoders.
-    data: PathBuf,
+    /// Where files declare encoders and data sets.
+    settings: Settings,
 }
 
 impl Virboard {
@@ -184,7 +197,7 @@ impl Virboard {
             photos: Arc::default(),
             contents: Arc::default(),
             alignments: alignments::folder(&settings.data),
-            data: settings.data.clone(),
+            settings: settings.clone(),
         };
         samples::import_scores(&app.store, &settings.samples).await;
         app.photos = Arc::new(app.import_sample_photos(&settings.public.join("samples")).await);
@@ -255,8 +268,8 @@ impl Virboard {
 
     /// Reads again what files declare, and takes it over if it is another.
     async fn reread(&self) -> Result<()> {
-        let data = self.data.clone();
-        let declared = tokio::task::spawn_blocking(move || declared::read(&data)).await?;
+        let settings = self.settings.clone();
+        let declared = tokio::task::spawn_blocking(move || settings.declared()).await?;
         if declared.catalogue == self.catalogue() {
             return Ok(());
         }

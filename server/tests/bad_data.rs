@@ -164,7 +164,7 @@ fn a_full_disk_during_caching() {
 fn a_missing_data_set_says_where_it_comes_from() {
     let data = miniatures(&[]);
     let said = fails(data.path(), &["evaluate", "--encoders", "EfficientNetLite0", "--tasks", "NYUDepth"]);
-    assert!(said.contains("datasets/nyu") && said.contains("virboard datasets NYUDepth"), "{said}");
+    assert!(said.contains("datasets/nyu") && said.contains("virboard dataset list NYUDepth"), "{said}");
     let plan =
         common::program::run(data.path(), &["evaluate", "--encoders", "EfficientNetLite0", "--tasks", "all", "--plan"]);
     let said = String::from_utf8_lossy(&plan.stderr).into_owned();

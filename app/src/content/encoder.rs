@@ -169,7 +169,7 @@ fn scores(e: &Encoder, facts: &Facts) -> Markup {
         }
         section {
             h2 { "Not measured yet" }
-            p.note { "With the weights and the data here, the command fills the cell. " code { "virboard datasets" } " says which data are missing." }
+            p.note { "With the weights and the data here, the command fills the cell. " code { "virboard dataset list" } " says which data are missing." }
             ul.missing {
                 @for t in samples.into_iter().chain(others) {
                     li id=(t.key) { a href={ "/tasks/" (t.key) } { (t.name) } code { "virboard evaluate --encoders " (e.key) " --tasks " (t.key) } }

@@ -211,7 +211,7 @@ fn data(t: &Task) -> Markup {
                 (_, Some(url)) => {
                     p { "Its data lives with its authors, under their terms: " a href=(url) rel="external noreferrer" { (url) } }
                     p { "Put it into the data folder in the layout of ViRB’s README. The first command says where it belongs and what is missing, the second measures:" }
-                    pre { (format!("virboard datasets {0}\nvirboard evaluate --encoders all --tasks {0}", t.key)) }
+                    pre { (format!("virboard dataset list {0}\nvirboard evaluate --encoders all --tasks {0}", t.key)) }
                 },
                 _ => {},
             }

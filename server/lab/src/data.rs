@@ -4,24 +4,22 @@ pub mod caltech;
 pub mod cifar;
 pub mod cityscapes;
 pub mod clevr;
-pub mod dtd;
+pub mod declared;
 pub mod egohands;
-pub mod eurosat;
 mod hashes;
-pub mod imagenet;
 pub mod imagenet_v2;
 pub mod kinetics;
 pub mod kitti;
 pub mod listing;
 pub mod nuscenes;
 pub mod nyu;
-pub mod pets;
 pub mod pets_detection;
 mod raster;
 pub mod sample_photos;
 pub mod scenes;
+pub mod sets;
 mod skipping;
-pub mod sun397;
+mod sort;
 pub mod taskonomy;
 pub mod thor_action;
 pub mod thor_depth;
@@ -32,8 +30,12 @@ use crate::progress::Progress;
 use crate::{Error, Result};
 use image::RgbImage;
 use listing::Listing;
+use sets::Layout;
 use std::path::{Path, PathBuf};
 use virboard_core::protocol::Protocol;
+
+/// A number in a [`Target::Mask`] that stands for "not labelled".
+pub const UNLABELLED: u8 = 255;
 
 /// Which part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,6 +86,15 @@ pub enum Target {
 }
 
 impl Target {
+    /// Width and height of a truth about pixels.
+    #[must_use]
+    pub const fn size(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::Class(_) => None,
+            Self::Mask { width, height, .. } | Self::Values { width, height, .. } => Some((*width, *height)),
+        }
+    }
+
     /// The same truth at another width and height, by nearest-neighbour sampling.
     #[must_use]
     pub fn resized(self, size: (u32, u32)) -> Self {
@@ -129,23 +140,15 @@ pub trait Dataset: Send + Sync {
     }
     /// Classes in label order; empty for numbers.
     fn labels(&self) -> Vec<Label>;
+    /// How large values are in the middle (the median of their sizes over some training samples), where heads have
+    /// to know it: outputs are learned as multiples of it.
+    fn typical_value(&self) -> Option<f32> {
+        None
+    }
     /// SHA-256 over everything that decides the pictures; equal for tasks on the same pictures.
     fn pictures_sha256(&self) -> &str;
     /// SHA-256 over pictures and truth.
     fn sha256(&self) -> String;
-}
-
-/// Where a public data set comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Source {
-    /// Its folder among the data sets.
-    pub folder: &'static str,
-    /// Its home or archive.
-    pub url: &'static str,
-    /// Under which terms it is given.
-    pub licence: &'static str,
-    /// What to download and how it should lie.
-    pub note: &'static str,
 }
 
 /// Where data sets are looked for.
@@ -168,63 +171,32 @@ pub enum Broken {
     Skip,
 }
 
-/// Where the data of a task comes from; `None` for samples and unknown tasks.
-#[must_use]
-pub fn source(task: &str) -> Option<Source> {
-    Some(match task {
-        "Imagenet" => imagenet::SOURCE,
-        "Imagenetv2" => imagenet_v2::SOURCE,
-        "Pets" | "Pets-Deeplabv3" => pets::SOURCE,
-        "CalTech-101" => caltech::SOURCE,
-        "CIFAR-100" => cifar::SOURCE,
-        "SUN397" => sun397::SOURCE,
-        "Eurosat" => eurosat::SOURCE,
-        "dtd" | "dtd-Deeplabv3" => dtd::SOURCE,
-        "KineticsActionPrediction" => kinetics::SOURCE,
-        "CLEVRNumObjects" => clevr::SOURCE,
-        "THORNumSteps" => thor_num_steps::SOURCE,
-        "THORActionPrediction" => thor_action::SOURCE,
-        "nuScenesActionPrediction" => nuscenes::SOURCE,
-        "PetsDetection" => pets_detection::SOURCE,
-        "CityscapesSemanticSegmentation" => cityscapes::SOURCE,
-        "EgoHands" => egohands::SOURCE,
-        "NYUDepth" | "NYUWalkable" => nyu::SOURCE,
-        "THORDepth" => thor_depth::SOURCE,
-        "TaskonomyDepth" => taskonomy::SOURCE,
-        "KITTI" => kitti::SOURCE,
-        _ => return None,
-    })
-}
-
 /// Lists the folder of a task whose data are files, with everything that is wrong in it;
-/// `None` for samples and CIFAR-100.
+/// `None` for samples, CIFAR-100 and tasks that are only shown.
 ///
 /// # Errors
 /// [`Error::Dataset`] without the folder or with a list in it that cannot be read.
-pub fn list(task: &str, datasets: &Path, protocol: Protocol) -> Result<Option<Listing>> {
-    Ok(Some(match task {
-        "Imagenet" => imagenet::list(datasets)?,
-        "Imagenetv2" => imagenet_v2::list(datasets)?,
-        "Pets" => pets::list(datasets)?,
-        "CalTech-101" => caltech::list(datasets)?,
-        "SUN397" => sun397::list(datasets)?,
-        "Eurosat" => eurosat::list(datasets)?,
-        "dtd" => dtd::list(datasets)?,
-        "KineticsActionPrediction" => kinetics::list(datasets)?,
-        "CLEVRNumObjects" => clevr::list(datasets)?,
-        "THORNumSteps" => thor_num_steps::list(datasets)?,
-        "THORActionPrediction" => thor_action::list(datasets)?,
-        "nuScenesActionPrediction" => nuscenes::list(datasets)?,
-        "PetsDetection" => pets_detection::list(datasets, protocol)?,
-        "CityscapesSemanticSegmentation" => cityscapes::list(datasets)?,
-        "EgoHands" => egohands::list(datasets)?,
-        "NYUDepth" => nyu::depth(datasets, protocol)?,
-        "NYUWalkable" => nyu::walkable_area(datasets, protocol)?,
-        "THORDepth" => thor_depth::list(datasets, protocol)?,
-        "TaskonomyDepth" => taskonomy::list(datasets, protocol)?,
-        "KITTI" => kitti::list(datasets, protocol)?,
-        _ => return Ok(None),
-    }))
+pub fn list(task: &str, places: &Places, protocol: Protocol) -> Result<Option<Listing>> {
+    let Some((set, layout)) = sets::set_of(task) else {
+        return match declared::find_task(places, task)? {
+            Some((set, form)) => set.listing(&form).map(Some),
+            None => Ok(None),
+        };
+    };
+    let mut listing = Listing::new(task, places.datasets.join(set.folder))?;
+    if declared::is_declared(&listing.root, places) {
+        return Err(listing.bad(format!(
+            "{} holds a data set with a description of its own, not the one of this task; remove it with `virboard dataset remove {}` and add it again under another --name",
+            listing.root.display(),
+            set.folder
+        )));
+    }
+    match layout {
+        Layout::Classes { train, test, endings } => listing.class_folders(train, test, endings),
+        Layout::Files(list) => list(&mut listing, protocol)?,
+        Layout::Whole(_) | Layout::Shown => return Ok(None),
+    }
+    Ok(Some(listing))
 }
 
 /// Opens the data set of a task.
@@ -241,14 +213,17 @@ pub fn open(
     if let Some(scenes) = scenes::Scenes::of(task) {
         return Ok(Box::new(scenes));
     }
-    let dataset: Box<dyn Dataset> = match task {
-        "SamplePhotos" => Box::new(sample_photos::SamplePhotos::open(&places.samples.join("photos"))?),
-        "CIFAR-100" => Box::new(cifar::Cifar100::open(&places.datasets)?),
-        _ => match list(task, &places.datasets, protocol)? {
+    let dataset: Box<dyn Dataset> = match (task, sets::set_of(task)) {
+        ("SamplePhotos", _) => Box::new(sample_photos::SamplePhotos::open(&places.samples.join("photos"))?),
+        (_, Some((set, Layout::Whole(open)))) => open(&Listing::new(task, places.datasets.join(set.folder))?.root)?,
+        (_, Some((_, Layout::Shown))) => {
+            return Err(Error::Unsupported(format!("{task} is shown for comparison and cannot be run")));
+        }
+        _ => match list(task, places, protocol)? {
             Some(listing) => Box::new(listing.open(broken, &places.hashes)?),
             None => {
                 return Err(Error::Unsupported(format!(
-                    "there is no reader for the data of {task}: it is shown for comparison and cannot be run"
+                    "there is no reader for the data of {task}; `virboard dataset list` shows what is here"
                 )));
             }
         },

@@ -147,6 +147,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A truth says something that its data set does not know.
+    #[error("{path}: {reason}")]
+    Truth {
+        /// The file.
+        path: PathBuf,
+        /// What it says, and how to allow it.
+        reason: String,
+    },
     /// Something that is sent or kept as JSON is not as it should be.
     #[error("{what} cannot be written or read as JSON: {source}")]
     Json {

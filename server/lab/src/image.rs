@@ -44,12 +44,25 @@ const FORMATS: [(ImageFormat, &str); 6] = [
     (ImageFormat::Tiff, "TIFF"),
 ];
 
-/// Decodes a picture (the first frame of an animation) to 8-bit RGB, upright.
+/// Decodes a picture that somebody sent (the first frame of an animation) to 8-bit RGB, upright.
 ///
 /// The format is told from the bytes, never from a name. Size limits are checked on
 /// the header before any pixel is decoded. Transparency is dropped and 16-bit samples
 /// are reduced, as Pillow's `convert("RGB")` does.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
+    let (mut picture, orientation) = read(bytes)?;
+    picture.apply_orientation(orientation);
+    Ok(picture.into_rgb8())
+}
+
+/// Decodes a picture of a data set to 8-bit RGB, as large a file as it may be, with its pixels as they are stored:
+/// masks are drawn on those, and Pillow's `convert("RGB")`, torchvision and ViRB do not turn them either.
+pub fn decode_stored(bytes: &[u8]) -> Result<RgbImage, ImageError> {
+    Ok(read(bytes)?.0.into_rgb8())
+}
+
+/// A picture as it is stored, and how it is to be turned to be upright.
+fn read(bytes: &[u8]) -> Result<(DynamicImage, Orientation), ImageError> {
     if bytes.is_empty() {
         return Err(ImageError::Empty);
     }
@@ -74,13 +87,12 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let plain = matches!(decoder.color_type(), ColorType::Rgb8 | ColorType::L8);
-    let mut picture = if *name == "JPEG" && plain && !is_cmyk(bytes) {
+    let picture = if *name == "JPEG" && plain && !is_cmyk(bytes) {
         DynamicImage::from(jpeg(bytes).ok_or(ImageError::Damaged { format: name })?)
     } else {
         DynamicImage::from_decoder(decoder).map_err(|e| damaged(&e))?
     };
-    picture.apply_orientation(orientation);
-    Ok(picture.into_rgb8())
+    Ok((picture, orientation))
 }
 
 /// Whether a JPEG is meant for printing; libjpeg does not turn those to RGB.
@@ -201,5 +213,10 @@ mod tests {
         assert_eq!(picture.dimensions(), (20, 60));
         assert!(picture.get_pixel(10, 5).0[0] > 200, "red is at the top");
         assert!(picture.get_pixel(10, 55).0[2] > 200, "blue is at the bottom");
+        assert_eq!(
+            decode_stored(&out).expect("decoded").dimensions(),
+            (60, 20),
+            "masks lie on pixels as they are stored"
+        );
     }
 }

@@ -1,13 +1,14 @@
 //! What a task trains and measures: head, loss, metric and view of the pictures (paper,
 //! sections 3.2 and 3.3; ViRB's runner).
 
+use crate::data::{Dataset, Split};
 use crate::head::Architecture;
 use crate::score::metric::{Scoring, rules};
 use crate::train::augment::{Extra, View};
 use crate::train::loss::Loss;
 use crate::{Error, Result};
 pub use virboard_core::catalogue::task::HeadKind;
-use virboard_core::catalogue::task::{Augmentation, OutputKind, Task};
+use virboard_core::catalogue::task::{Augmentation, OutputKind, Task, TaskRole};
 use virboard_core::protocol::Protocol;
 use virboard_nn::load::LoadedEncoder;
 use virboard_nn::network::deeplab::Shape;
@@ -69,7 +70,26 @@ pub fn recipe(task: &Task, protocol: Protocol) -> Recipe {
     }
 }
 
+/// The size in whose pixels motion is learned, so that a photo of another size gets motion in its own pixels: what the
+/// task says, or for a declared task the size of the first training picture.
+///
+/// # Errors
+/// Where that picture cannot be read.
+pub fn reference(task: &Task, dataset: &dyn Dataset) -> Result<Option<(u32, u32)>> {
+    let is_open = task.kind == OutputKind::Flow && task.role == TaskRole::Declared && task.reference.is_none();
+    if !is_open || dataset.len(Split::Train) == 0 {
+        return Ok(task.reference);
+    }
+    Ok(Some(dataset.sample(Split::Train, 0)?.pictures[0].dimensions()))
+}
+
 impl Recipe {
+    /// The same with the scale that fits a data set whose values have a typical size.
+    #[must_use]
+    pub fn fitted(self, dataset: &dyn Dataset) -> Self {
+        Self { scale: dataset.typical_value().unwrap_or(self.scale), ..self }
+    }
+
     /// The head's architecture over an encoder.
     ///
     /// # Errors

@@ -5,6 +5,9 @@ use serde::Serialize;
 use std::path::PathBuf;
 use virboard_core::catalogue::task::Task;
 use virboard_core::protocol::Protocol;
+use virboard_lab::data::declared::description::Description;
+use virboard_lab::data::declared::find_task;
+use virboard_lab::data::sets::set_of;
 use virboard_lab::data::{self, Broken, Dataset, Split};
 use virboard_lab::progress::Progress;
 
@@ -22,28 +25,36 @@ pub struct Report {
     /// What is wrong, a sentence each.
     pub problems: Vec<String>,
     /// Where the data comes from.
-    pub url: Option<&'static str>,
+    pub url: Option<String>,
     /// Under which terms.
-    pub licence: Option<&'static str>,
+    pub licence: Option<String>,
     /// What to download and how it should lie.
-    pub note: Option<&'static str>,
+    pub note: Option<String>,
 }
 
 /// Looks at a task's data; with `check` every sample is read.
 pub fn report(settings: &Settings, task: &Task, protocol: Protocol, check: bool, progress: &dyn Progress) -> Report {
     let places = settings.folders().places;
-    let source = data::source(&task.key);
     let mut report = Report {
         task: task.key.clone(),
-        folder: source.map(|s| places.datasets.join(s.folder)),
+        folder: None,
         train: 0,
         test: 0,
         problems: Vec::new(),
-        url: source.map(|s| s.url),
-        licence: source.map(|s| s.licence),
-        note: source.map(|s| s.note),
+        url: None,
+        licence: None,
+        note: None,
     };
-    match data::list(&task.key, &places.datasets, protocol) {
+    if let Some((set, _)) = set_of(&task.key) {
+        report.folder = Some(places.datasets.join(set.folder));
+        (report.url, report.licence, report.note) =
+            (Some(set.url.to_owned()), Some(set.licence.to_owned()), Some(set.note.to_owned()));
+    } else if let Ok(Some((set, _))) = find_task(&places, &task.key) {
+        report.folder = Some(set.folder);
+        let Description { source, licence, note, .. } = set.description;
+        (report.url, report.licence, report.note) = (Some(source), Some(licence), Some(note));
+    }
+    match data::list(&task.key, &places, protocol) {
         Ok(Some(listing)) => {
             (report.train, report.test) = (listing.train.len(), listing.test.len());
             report.problems.clone_from(&listing.problems);

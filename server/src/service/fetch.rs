@@ -46,6 +46,9 @@ pub enum FetchError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What was unpacked cannot be sorted.
+    #[error(transparent)]
+    Data(#[from] virboard_lab::Error),
     /// Nothing can be fetched for this key.
     #[error("{0}")]
     Unknown(String),

@@ -138,10 +138,10 @@ fn sizes(
     protocol: Protocol,
     skip_broken: bool,
 ) -> Result<(usize, usize), virboard_lab::Error> {
-    if let Some(listing) = data::list(key, &folders.places.datasets, protocol)? {
+    if let Some(listing) = data::list(key, &folders.places, protocol)? {
         if let Some(problem) = listing.problems.first().filter(|_| !skip_broken) {
             return Err(listing.bad(format!(
-                "{problem} ({} problems; `virboard datasets {key}` lists them)",
+                "{problem} ({} problems; `virboard dataset list {key}` lists them)",
                 listing.problems.len()
             )));
         }

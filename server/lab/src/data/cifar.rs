@@ -1,21 +1,13 @@
 //! CIFAR-100: `cifar-100/{train,test}`, Python 2 pickles of 32 x 32 pictures.
 
-use super::listing::{self, Listing};
-use super::{Dataset, Sample, Source, Split, Target};
+use super::listing;
+use super::{Dataset, Sample, Split, Target};
 use crate::head::Label;
 use crate::{Error, Result};
 use image::{Rgb, RgbImage};
 use std::path::Path;
 use virboard_nn::checkpoint::pickle::{ARRAY_STATE, Pickle, Refusal, Value};
 use virboard_nn::files::sha256;
-
-/// Where it comes from.
-pub const SOURCE: Source = Source {
-    folder: "cifar-100",
-    url: "https://www.cs.toronto.edu/~kriz/cifar.html",
-    licence: "free for research",
-    note: "cifar-100-python.tar.gz (0.17 GB); its folder renamed to cifar-100, with the files train, test and meta.",
-};
 
 /// Pixels of a picture: three planes of 32 x 32.
 const PIXELS: usize = 3 * 32 * 32;
@@ -34,11 +26,18 @@ pub struct Cifar100 {
     sha256: String,
 }
 
+/// Reads the folder.
+///
+/// # Errors
+/// [`Error::Dataset`] for files that are not as they should be.
+pub fn open(root: &Path) -> Result<Box<dyn Dataset>> {
+    Ok(Box::new(Cifar100::open(root)?))
+}
+
 impl Cifar100 {
     /// Reads the pickles without executing anything in them. Labels are taken by their name,
     /// `fine_labels`, not by their place.
-    pub fn open(datasets: &Path) -> Result<Self> {
-        let root = Listing::new("CIFAR-100", datasets.join(SOURCE.folder))?.root;
+    pub fn open(root: &Path) -> Result<Self> {
         let (train, train_sha) = part(&root.join("train"))?;
         let (test, test_sha) = part(&root.join("test"))?;
         let classes = train.labels.iter().chain(&test.labels).max().map_or(0, |c| c + 1);

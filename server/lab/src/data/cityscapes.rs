@@ -1,17 +1,10 @@
 //! Cityscapes fine: 19 classes of streets, and 0 for everything else.
 
 use super::listing::{Entry, Listing, Truth, parent_name, stem};
-use super::{Source, Split, Target, coloured, raster};
+use super::{Split, Target, coloured, raster};
 use crate::Result;
 use std::path::Path;
-
-/// Where it comes from.
-pub const SOURCE: Source = Source {
-    folder: "cityscapes",
-    url: "https://www.cityscapes-dataset.com/downloads/",
-    licence: "Cityscapes licence: non-commercial, with a registration",
-    note: "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip as they unpack: leftImg8bit/{train,val}/CITY/*_leftImg8bit.png and gtFine/{train,val}/CITY/*_gtFine_labelIds.png. The val split is the test.",
-};
+use virboard_core::protocol::Protocol;
 
 /// The classes that are trained, by their Cityscapes id, name and colour.
 const CLASSES: [(u8, &str, &str); 19] = [
@@ -42,17 +35,17 @@ fn read(path: &Path) -> Result<Target> {
 }
 
 /// Lists the folder.
-pub fn list(datasets: &Path) -> Result<Listing> {
-    let mut listing = Listing::new("CityscapesSemanticSegmentation", datasets.join(SOURCE.folder))?;
+pub fn list(listing: &mut Listing, _protocol: Protocol) -> Result<()> {
+    listing.read = read.into();
     for (split, name) in [(Split::Train, "train"), (Split::Test, "val")] {
         for file in listing.files(&format!("leftImg8bit/{name}"), 1, &["_leftImg8bit.png"]) {
             let city = parent_name(&file).unwrap_or_default();
             let frame = stem(&file).trim_end_matches("_leftImg8bit").to_owned();
             let label = listing.root.join(format!("gtFine/{name}/{city}/{frame}_gtFine_labelIds.png"));
-            listing.add(split, Entry { pictures: vec![file], truth: Truth::File(label, read) }, None);
+            listing.add(split, Entry { pictures: vec![file], truth: Truth::File(label) }, None);
         }
     }
     let named: Vec<(&str, &str)> = CLASSES.iter().map(|(_, name, colour)| (*name, *colour)).collect();
     listing.labels = coloured(&[&[("void", "#000000")], named.as_slice()].concat());
-    Ok(listing)
+    Ok(())
 }

@@ -1,18 +1,10 @@
 //! CLEVR v1.0: how many objects a rendered scene holds.
 
 use super::listing::{Entry, Listing, Truth, labels};
-use super::{Source, Split, json};
+use super::{Split, json};
 use crate::Result;
 use serde::Deserialize;
-use std::path::Path;
-
-/// Where it comes from.
-pub const SOURCE: Source = Source {
-    folder: "CLEVR",
-    url: "https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip",
-    licence: "CC BY 4.0",
-    note: "CLEVR_v1.0.zip (20 GB) as it unpacks: images/{train,val}/*.png and scenes/CLEVR_{train,val}_scenes.json. The val split is the test.",
-};
+use virboard_core::protocol::Protocol;
 
 #[derive(Deserialize)]
 struct Scenes {
@@ -26,8 +18,7 @@ struct Scene {
 }
 
 /// Lists the folder. The class is the number of objects, from 0 to the largest that occurs.
-pub fn list(datasets: &Path) -> Result<Listing> {
-    let mut listing = Listing::new("CLEVRNumObjects", datasets.join(SOURCE.folder))?;
+pub fn list(listing: &mut Listing, _protocol: Protocol) -> Result<()> {
     let mut most = 0;
     for (split, name) in [(Split::Train, "train"), (Split::Test, "val")] {
         let path = listing.root.join(format!("scenes/CLEVR_{name}_scenes.json"));
@@ -41,5 +32,5 @@ pub fn list(datasets: &Path) -> Result<Listing> {
         listing.lists.push(path);
     }
     listing.labels = labels(&(0..=most).map(|n| n.to_string()).collect::<Vec<_>>());
-    Ok(listing)
+    Ok(())
 }

@@ -1,17 +1,10 @@
 //! EgoHands: whose hands are where, in pictures of two people from one's own eyes.
 
 use super::listing::{Entry, Listing, Truth, parent_name, stem};
-use super::{Source, Split, Target, coloured, raster};
+use super::{Split, Target, coloured, raster};
 use crate::{Error, Result};
 use std::path::Path;
-
-/// Where it comes from.
-pub const SOURCE: Source = Source {
-    folder: "egohands",
-    url: "http://vision.soic.indiana.edu/projects/egohands/",
-    licence: "research only",
-    note: "egohands_data.zip (1.3 GB); pictures as images/VIDEO/*.jpg and masks of class numbers drawn from its polygons as labels/VIDEO/*.png, 48 videos of 100 frames.",
-};
+use virboard_core::protocol::Protocol;
 
 /// The videos, in the order of their names, that the data set's paper (ICCV 2015) tests on.
 const TEST: [usize; 8] = [0, 10, 12, 19, 30, 33, 37, 43];
@@ -30,8 +23,8 @@ fn read(path: &Path) -> Result<Target> {
 }
 
 /// Lists the folder.
-pub fn list(datasets: &Path) -> Result<Listing> {
-    let mut listing = Listing::new("EgoHands", datasets.join(SOURCE.folder))?;
+pub fn list(listing: &mut Listing, _protocol: Protocol) -> Result<()> {
+    listing.read = read.into();
     let files = listing.files("images", 1, &[".jpg"]);
     let mut videos: Vec<String> = files.iter().filter_map(|f| parent_name(f)).collect();
     videos.dedup();
@@ -46,7 +39,7 @@ pub fn list(datasets: &Path) -> Result<Listing> {
         }
         let split = if TEST.contains(&number) { Split::Test } else { Split::Train };
         let label = listing.root.join(format!("labels/{video}/{}.png", stem(&file)));
-        listing.add(split, Entry { pictures: vec![file], truth: Truth::File(label, read) }, None);
+        listing.add(split, Entry { pictures: vec![file], truth: Truth::File(label) }, None);
     }
     listing.labels = coloured(&[
         ("background", "#4b5563"),
@@ -55,5 +48,5 @@ pub fn list(datasets: &Path) -> Result<Listing> {
         ("my left hand", "#3b82f6"),
         ("my right hand", "#10b981"),
     ]);
-    Ok(listing)
+    Ok(())
 }

@@ -1,19 +1,12 @@
 //! Kinetics-400: the action in a clip, from six of its frames.
 
 use super::listing::{Entry, Listing, Truth, labels, stem};
-use super::{Source, Split, json};
+use super::{Split, json};
 use crate::Result;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-/// Where it comes from.
-pub const SOURCE: Source = Source {
-    folder: "kinetics400",
-    url: "https://github.com/cvdfoundation/kinetics-dataset",
-    licence: "annotations CC BY 4.0; videos: YouTube terms",
-    note: "annotations/{train,validate}.json, and six frames a clip as {train,validate}/AB/ABCDEFGHIJK_*.jpg, AB being the first two letters of the clip's name. ViRB uses 50,000 training clips.",
-};
+use std::path::PathBuf;
+use virboard_core::protocol::Protocol;
 
 /// Frames of a sample.
 const FRAMES: usize = 6;
@@ -30,8 +23,7 @@ struct Annotation {
 
 /// Lists the folder. Clips with fewer than six frames are left out, as ViRB does; of more the
 /// first six by name are taken.
-pub fn list(datasets: &Path) -> Result<Listing> {
-    let mut listing = Listing::new("KineticsActionPrediction", datasets.join(SOURCE.folder))?;
+pub fn list(listing: &mut Listing, _protocol: Protocol) -> Result<()> {
     let mut actions: Vec<String> = Vec::new();
     for (split, name) in [(Split::Train, "train"), (Split::Test, "validate")] {
         let path = listing.root.join(format!("annotations/{name}.json"));
@@ -64,5 +56,5 @@ pub fn list(datasets: &Path) -> Result<Listing> {
         listing.lists.push(path);
     }
     listing.labels = labels(&actions);
-    Ok(listing)
+    Ok(())
 }

@@ -1,23 +1,15 @@
 //! KITTI scene flow 2015: how pixels move between two frames of a driving car.
 
 use super::listing::{Entry, Listing, Truth, stem};
-use super::{Source, Split, Target, raster};
+use super::{Split, Target, raster};
 use crate::{Error, Result};
 use image::DynamicImage;
 use std::path::Path;
 use virboard_core::protocol::Protocol;
 
-/// Where it comes from.
-pub const SOURCE: Source = Source {
-    folder: "KITTI",
-    url: "https://www.cvlibs.net/datasets/kitti/eval_scene_flow.php",
-    licence: "CC BY-NC-SA 3.0",
-    note: "data_scene_flow.zip (1.7 GB) as it unpacks: training/image_2/*_10.png and *_11.png with training/flow_occ/*_10.png (standard) and training/viz_flow_occ/*_10.png (ViRB). The first 90 % train, the last 10 % test.",
-};
-
 /// Displacements of a 16-bit picture: (red - 2^15) / 64 to the right, (green - 2^15) / 64
 /// down, in pixels, where blue is not 0.
-fn flow(path: &Path) -> Result<Target> {
+pub(super) fn flow(path: &Path) -> Result<Target> {
     let DynamicImage::ImageRgb16(picture) = raster::decode(path)? else {
         return Err(Error::Damaged { path: path.to_path_buf(), reason: "flow should be 16-bit RGB".to_owned() });
     };
@@ -37,12 +29,12 @@ fn shown(path: &Path) -> Result<Target> {
 }
 
 /// Lists the folder.
-pub fn list(datasets: &Path, protocol: Protocol) -> Result<Listing> {
-    let mut listing = Listing::new("KITTI", datasets.join(SOURCE.folder))?;
+pub fn list(listing: &mut Listing, protocol: Protocol) -> Result<()> {
     let (folder, read): (_, fn(&Path) -> Result<Target>) = match protocol {
         Protocol::Standard => ("flow_occ", flow),
         Protocol::Virb => ("viz_flow_occ", shown),
     };
+    listing.read = read.into();
     let files = listing.files("training/image_2", 0, &["_10.png"]);
     let trained = files.len() * 9 / 10;
     for (i, first) in files.into_iter().enumerate() {
@@ -50,7 +42,7 @@ pub fn list(datasets: &Path, protocol: Protocol) -> Result<Listing> {
         let second = first.with_file_name(format!("{}_11.png", name.trim_end_matches("_10")));
         let truth = listing.root.join(format!("training/{folder}/{name}.png"));
         let split = if i < trained { Split::Train } else { Split::Test };
-        listing.add(split, Entry { pictures: vec![first, second], truth: Truth::File(truth, read) }, None);
+        listing.add(split, Entry { pictures: vec![first, second], truth: Truth::File(truth) }, None);
     }
-    Ok(listing)
+    Ok(())
 }

@@ -4,6 +4,7 @@ use super::{Broken, Dataset, Sample, Split, Target, hashes};
 use crate::head::Label;
 use crate::{Error, Result, image};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use virboard_nn::files;
 
 /// Where the truth of an entry comes from.
@@ -11,8 +12,33 @@ use virboard_nn::files;
 pub enum Truth {
     /// It is known.
     Class(usize),
-    /// It is read from a file.
-    File(PathBuf, fn(&Path) -> Result<Target>),
+    /// It is read from a file, by [`Listing::read`].
+    File(PathBuf),
+}
+
+/// How a file becomes a truth.
+#[derive(Clone)]
+pub struct Reader(Arc<dyn Fn(&Path) -> Result<Target> + Send + Sync>);
+
+impl<F: Fn(&Path) -> Result<Target> + Send + Sync + 'static> From<F> for Reader {
+    fn from(read: F) -> Self {
+        Self(Arc::new(read))
+    }
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        let refuse = |path: &Path| -> Result<Target> {
+            Err(Error::Damaged { path: path.to_path_buf(), reason: "this data set has no truths in files".to_owned() })
+        };
+        refuse.into()
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reader")
+    }
 }
 
 /// Pictures with their truth.
@@ -28,7 +54,7 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Listing {
     /// Key of the task.
-    pub task: &'static str,
+    pub task: String,
     /// The data set's folder.
     pub root: PathBuf,
     /// Classes in label order.
@@ -41,6 +67,12 @@ pub struct Listing {
     pub problems: Vec<String>,
     /// Files beside pictures and truths that decide something: lists of labels.
     pub lists: Vec<PathBuf>,
+    /// What else decides what truths say; empty where nothing does.
+    pub decides: String,
+    /// Whether values are so unlike from one data set to the next that heads need to know their size.
+    pub scaled: bool,
+    /// How truths in files are read.
+    pub read: Reader,
     /// What becomes of every truth that was read from a file.
     pub after: Option<fn(Target) -> Target>,
 }
@@ -50,29 +82,29 @@ impl Listing {
     ///
     /// # Errors
     /// [`Error::Dataset`] without the folder.
-    pub fn new(task: &'static str, root: PathBuf) -> Result<Self> {
+    pub fn new(task: &str, root: PathBuf) -> Result<Self> {
         if !root.is_dir() {
             return Err(Error::Dataset {
                 dataset: task.to_owned(),
                 reason: format!(
-                    "the folder {} is not there; `virboard datasets {task}` says where the data comes from",
+                    "the folder {} is not there; `virboard dataset list {task}` says where the data comes from",
                     root.display()
                 ),
             });
         }
-        Ok(Self { task, root, ..Self::default() })
+        Ok(Self { task: task.to_owned(), root, ..Self::default() })
     }
 
     /// An error about this data set.
     #[must_use]
     pub fn bad(&self, reason: String) -> Error {
-        Error::Dataset { dataset: self.task.to_owned(), reason }
+        Error::Dataset { dataset: self.task.clone(), reason }
     }
 
     /// Adds an entry, or a problem for each of its files that is not there.
     pub fn add(&mut self, split: Split, entry: Entry, named_by: Option<&str>) {
         let truth = match &entry.truth {
-            Truth::File(path, _) => Some(path),
+            Truth::File(path) => Some(path),
             Truth::Class(_) => None,
         };
         let missing: Vec<&PathBuf> = entry.pictures.iter().chain(truth).filter(|p| !p.is_file()).collect();
@@ -139,13 +171,13 @@ impl Listing {
         {
             let more = match self.problems.len() - 1 {
                 0 => String::new(),
-                n => format!(" (and {n} more problems; `virboard datasets {}` lists them)", self.task),
+                n => format!(" (and {n} more problems; `virboard dataset list {}` lists them)", self.task),
             };
             return Err(self.bad(format!("{first}{more}")));
         }
         if self.test.is_empty() {
             return Err(self.bad(format!(
-                "no usable test samples are in {}; `virboard datasets {}` says how it should look",
+                "no usable test samples are in {}; `virboard dataset list {}` says how it should look",
                 self.root.display(),
                 self.task
             )));
@@ -154,7 +186,7 @@ impl Listing {
         let pictures: Vec<&Path> = all.iter().flat_map(|e| &e.pictures).map(PathBuf::as_path).collect();
         let truths: Vec<&Path> = all
             .iter()
-            .filter_map(|e| if let Truth::File(path, _) = &e.truth { Some(path.as_path()) } else { None })
+            .filter_map(|e| if let Truth::File(path) = &e.truth { Some(path.as_path()) } else { None })
             .chain(self.lists.iter().map(PathBuf::as_path))
             .collect();
         let (pictures, truths) =
@@ -165,9 +197,12 @@ impl Listing {
             .map(|e| if let Truth::Class(class) = e.truth { class.to_string() } else { String::new() })
             .collect();
         let pictures_sha256 = files::sha256(format!("{splits} {}", pictures.join(" ")).as_bytes());
-        let sha256 = files::sha256(
-            format!("{} {pictures_sha256} {} {}", self.task, truths.join(" "), classes.join(" ")).as_bytes(),
-        );
+        let mut all = format!("{} {pictures_sha256} {} {}", self.task, truths.join(" "), classes.join(" "));
+        if !self.decides.is_empty() {
+            all.push(' ');
+            all.push_str(&self.decides);
+        }
+        let sha256 = files::sha256(all.as_bytes());
         Ok(Listed { listing: self, pictures_sha256, sha256 })
     }
 }
@@ -175,6 +210,11 @@ impl Listing {
 fn walk(folder: &Path, depth: usize, endings: &[&str], into: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
+        // What programs keep for themselves (`.ipynb_checkpoints`, `._picture.jpg`) is no class and no
+        // picture; Python's `glob`, which ViRB uses, leaves it out too.
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
         if depth > 0 {
             if path.is_dir() {
                 walk(&path, depth - 1, endings, into);
@@ -203,6 +243,9 @@ pub fn stem(file: &Path) -> String {
     file.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned())
 }
 
+/// Training samples that a typical value is taken from.
+const SOME: usize = 32;
+
 /// A data set of files.
 #[derive(Debug)]
 pub struct Listed {
@@ -222,8 +265,8 @@ impl Listed {
     fn truth(&self, entry: &Entry, size: Option<(u32, u32)>) -> Result<Target> {
         match &entry.truth {
             Truth::Class(class) => Ok(Target::Class(*class)),
-            Truth::File(path, read) => {
-                let target = read(path).map_err(|e| self.named(path, e))?;
+            Truth::File(path) => {
+                let target = (self.listing.read.0)(path).map_err(|e| self.named(path, e))?;
                 if let (Some((w, h)), Target::Mask { width, height, .. } | Target::Values { width, height, .. }) =
                     (size, &target)
                     && (w, h) != (*width, *height)
@@ -266,7 +309,7 @@ impl Dataset for Listed {
             .iter()
             .map(|path| {
                 let bytes = std::fs::read(path).map_err(Error::io(path))?;
-                image::decode(&bytes).map_err(|e| {
+                image::decode_stored(&bytes).map_err(|e| {
                     self.listing.bad(format!("{}: {e} Or leave such samples out with --skip-broken", path.display()))
                 })
             })
@@ -286,6 +329,22 @@ impl Dataset for Listed {
 
     fn labels(&self) -> Vec<Label> {
         self.listing.labels.clone()
+    }
+
+    fn typical_value(&self) -> Option<f32> {
+        if !self.listing.scaled {
+            return None;
+        }
+        let step = self.listing.train.len().div_ceil(SOME).max(1);
+        let mut sizes: Vec<f32> = Vec::new();
+        for entry in self.listing.train.iter().step_by(step) {
+            // One that cannot be read is refused or reported where samples are read.
+            if let Ok(Target::Values { values, .. }) = self.truth(entry, None) {
+                sizes.extend(values.iter().map(|v| v.abs()).filter(|v| v.is_finite() && *v > 0.0));
+            }
+        }
+        let middle = sizes.len() / 2;
+        (!sizes.is_empty()).then(|| *sizes.select_nth_unstable_by(middle, f32::total_cmp).1)
     }
 
     fn pictures_sha256(&self) -> &str {

@@ -1,18 +1,10 @@
 //! nuScenes: which action a car takes between two views.
 
 use super::listing::{Entry, Listing, Truth, labels};
-use super::{Source, Split, json};
+use super::{Split, json};
 use crate::Result;
 use serde::Deserialize;
-use std::path::Path;
-
-/// Where it comes from.
-pub const SOURCE: Source = Source {
-    folder: "nuScenes",
-    url: "https://www.nuscenes.org/nuscenes",
-    licence: "CC BY-NC-SA 4.0, with a registration",
-    note: "samples and sweeps of the full set (53 GB), and nuScenes_train.json and nuScenes_test.json from https://prior-datasets.s3.us-east-2.amazonaws.com/ViRB/ beside them.",
-};
+use virboard_core::protocol::Protocol;
 
 #[derive(Deserialize)]
 struct Pair {
@@ -28,8 +20,7 @@ impl Pair {
 }
 
 /// Lists the folder. Classes are the labels of the training list in the order of their names.
-pub fn list(datasets: &Path) -> Result<Listing> {
-    let mut listing = Listing::new("nuScenesActionPrediction", datasets.join(SOURCE.folder))?;
+pub fn list(listing: &mut Listing, _protocol: Protocol) -> Result<()> {
     let mut actions: Vec<String> = Vec::new();
     for (split, name) in [(Split::Train, "nuScenes_train.json"), (Split::Test, "nuScenes_test.json")] {
         let path = listing.root.join(name);
@@ -53,5 +44,5 @@ pub fn list(datasets: &Path) -> Result<Listing> {
         listing.lists.push(path);
     }
     listing.labels = labels(&actions);
-    Ok(listing)
+    Ok(())
 }

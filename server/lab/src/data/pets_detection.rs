@@ -1,18 +1,10 @@
 //! Oxford-IIIT Pet masks: `pets/{train,test}/BREED/*.jpg` with `pets/annotations/trimaps/*.png`.
 
 use super::listing::{Entry, Listing, Truth, stem};
-use super::{Source, Split, Target, coloured, raster};
+use super::{Split, Target, coloured, raster};
 use crate::Result;
 use std::path::Path;
 use virboard_core::protocol::Protocol;
-
-/// Where it comes from.
-pub const SOURCE: Source = Source {
-    folder: "pets",
-    url: "https://www.robots.ox.ac.uk/~vgg/data/pets/",
-    licence: "CC BY-SA 4.0",
-    note: "As for Pets, with annotations.tar.gz unpacked into pets/annotations/.",
-};
 
 /// Trimaps hold 1 for the animal, 2 for the background and 3 for the border. The animal is
 /// class 1 here; border pixels are not the animal.
@@ -36,8 +28,7 @@ fn everything_else(target: Target) -> Target {
 }
 
 /// Lists the folder.
-pub fn list(datasets: &Path, protocol: Protocol) -> Result<Listing> {
-    let mut listing = Listing::new("PetsDetection", datasets.join(SOURCE.folder))?;
+pub fn list(listing: &mut Listing, protocol: Protocol) -> Result<()> {
     let (read, positive): (fn(&Path) -> Result<Target>, _) = match protocol {
         Protocol::Standard => (animal, ["background", "animal"]),
         Protocol::Virb => {
@@ -45,12 +36,13 @@ pub fn list(datasets: &Path, protocol: Protocol) -> Result<Listing> {
             (trimap, ["animal", "background and border"])
         }
     };
+    listing.read = read.into();
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
         for file in listing.files(name, 1, &[".jpg"]) {
             let trimap = listing.root.join(format!("annotations/trimaps/{}.png", stem(&file)));
-            listing.add(split, Entry { pictures: vec![file], truth: Truth::File(trimap, read) }, None);
+            listing.add(split, Entry { pictures: vec![file], truth: Truth::File(trimap) }, None);
         }
     }
     listing.labels = coloured(&[(positive[0], "#4b5563"), (positive[1], "#f59e0b")]);
-    Ok(listing)
+    Ok(())
 }

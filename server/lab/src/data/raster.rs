@@ -37,7 +37,7 @@ pub fn classes(path: &Path) -> Result<GrayImage> {
 /// Pillow's `convert("L")`: the grey value of a picture of any kind.
 pub fn grey(path: &Path) -> Result<GrayImage> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let rgb = crate::image::decode(&bytes).map_err(|e: ImageError| damaged(path, &e))?;
+    let rgb = crate::image::decode_stored(&bytes).map_err(|e: ImageError| damaged(path, &e))?;
     let luma = |p: &Rgb<u8>| {
         let [r, g, b] = p.0.map(u32::from);
         image::Luma([((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8])

@@ -88,6 +88,10 @@ impl Dataset for Skipping {
         self.inner.labels()
     }
 
+    fn typical_value(&self) -> Option<f32> {
+        self.inner.typical_value()
+    }
+
     fn pictures_sha256(&self) -> &str {
         &self.pictures_sha256
     }

@@ -1,18 +1,9 @@
 //! Taskonomy depth: `taskonomy/{train,test}/rgb/BUILDING/*.png` with 16-bit `depth_zbuffer/BUILDING/*.png`.
 
 use super::listing::{Entry, Listing, Truth, parent_name, stem};
-use super::{Source, Split, Target, raster};
+use super::{Split, Target, raster};
 use crate::Result;
-use std::path::Path;
 use virboard_core::protocol::Protocol;
-
-/// Where it comes from.
-pub const SOURCE: Source = Source {
-    folder: "taskonomy",
-    url: "http://taskonomy.stanford.edu/",
-    licence: "Taskonomy licence: research only, with a registration",
-    note: "rgb and depth_zbuffer of the buildings that https://prior-datasets.s3.us-east-2.amazonaws.com/ViRB/taskonomy_scenes.txt lists (48 GB), in {train,test}/{rgb,depth_zbuffer}/BUILDING/.",
-};
 
 /// Clipped at 10000, divided by the picture's largest value, minus its smallest.
 fn normalised(target: Target) -> Target {
@@ -36,8 +27,8 @@ fn virb(target: Target) -> Target {
 }
 
 /// Lists the folder.
-pub fn list(datasets: &Path, protocol: Protocol) -> Result<Listing> {
-    let mut listing = Listing::new("TaskonomyDepth", datasets.join(SOURCE.folder))?;
+pub fn list(listing: &mut Listing, protocol: Protocol) -> Result<()> {
+    listing.read = raster::sixteen_bit.into();
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
         for file in listing.files(&format!("{name}/rgb"), 1, &[".png"]) {
             let building = parent_name(&file).unwrap_or_default();
@@ -49,9 +40,9 @@ pub fn list(datasets: &Path, protocol: Protocol) -> Result<Listing> {
                 .into_iter()
                 .find(|p| p.is_file())
                 .unwrap_or_else(|| folder.join(format!("{view}_depth_zbuffer.png")));
-            listing.add(split, Entry { pictures: vec![file], truth: Truth::File(depth, raster::sixteen_bit) }, None);
+            listing.add(split, Entry { pictures: vec![file], truth: Truth::File(depth) }, None);
         }
     }
     listing.after = Some(if protocol == Protocol::Virb { virb } else { normalised });
-    Ok(listing)
+    Ok(())
 }

@@ -1,24 +1,15 @@
 //! AI2-THOR: which action leads from one view to the next.
 
 use super::listing::{Entry, Listing, Truth, labels};
-use super::{Source, Split, lines};
+use super::{Split, lines};
 use crate::Result;
-use std::path::Path;
-
-/// Where it comes from.
-pub const SOURCE: Source = Source {
-    folder: "thor_action_prediction",
-    url: "https://prior-datasets.s3.us-east-2.amazonaws.com/ViRB/thor_egomotion.zip",
-    licence: "AI2-THOR: Apache-2.0",
-    note: "thor_egomotion.zip (1.3 GB) as it unpacks, renamed to thor_action_prediction: {train,val}_labels.txt with lines of a path and an action, and PATH_rgb_a.jpg, PATH_rgb_b.jpg.",
-};
+use virboard_core::protocol::Protocol;
 
 /// The actions in label order.
 const ACTIONS: [&str; 5] = ["MoveAhead", "RotateLeft", "RotateRight", "LookUp", "LookDown"];
 
 /// Lists the folder.
-pub fn list(datasets: &Path) -> Result<Listing> {
-    let mut listing = Listing::new("THORActionPrediction", datasets.join(SOURCE.folder))?;
+pub fn list(listing: &mut Listing, _protocol: Protocol) -> Result<()> {
     for (split, name) in [(Split::Train, "train"), (Split::Test, "val")] {
         let path = listing.root.join(format!("{name}_labels.txt"));
         for (number, [pair, action]) in lines(&path)? {
@@ -33,5 +24,5 @@ pub fn list(datasets: &Path) -> Result<Listing> {
         listing.lists.push(path);
     }
     listing.labels = labels(&ACTIONS);
-    Ok(listing)
+    Ok(())
 }

@@ -1,20 +1,12 @@
 //! AI2-THOR depth: `thor_depth_prediction/{train,test}/SCENE/*rgb.jpg` with `*depth.jpg`.
 
 use super::listing::{Entry, Listing, Truth, stem};
-use super::{Source, Split, Target, raster};
+use super::{Split, Target, raster};
 use crate::Result;
 use image::{Rgb, RgbImage};
 use std::path::Path;
 use virboard_core::protocol::Protocol;
 use virboard_nn::preprocess::{Filter, resize};
-
-/// Where it comes from.
-pub const SOURCE: Source = Source {
-    folder: "thor_depth_prediction",
-    url: "https://prior-datasets.s3.us-east-2.amazonaws.com/ViRB/thor_depth.zip",
-    licence: "AI2-THOR: Apache-2.0",
-    note: "thor_depth.zip (0.25 GB) as it unpacks, renamed to thor_depth_prediction.",
-};
 
 /// Grey values / 255, minus 0.5, over 0.25: ViRB's normalised depth.
 fn read(path: &Path) -> Result<Target> {
@@ -34,14 +26,14 @@ fn virb(target: Target) -> Target {
 }
 
 /// Lists the folder.
-pub fn list(datasets: &Path, protocol: Protocol) -> Result<Listing> {
-    let mut listing = Listing::new("THORDepth", datasets.join(SOURCE.folder))?;
+pub fn list(listing: &mut Listing, protocol: Protocol) -> Result<()> {
+    listing.read = read.into();
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
         for file in listing.files(name, 1, &["rgb.jpg"]) {
             let depth = file.with_file_name(format!("{}depth.jpg", stem(&file).trim_end_matches("rgb")));
-            listing.add(split, Entry { pictures: vec![file], truth: Truth::File(depth, read) }, None);
+            listing.add(split, Entry { pictures: vec![file], truth: Truth::File(depth) }, None);
         }
     }
     listing.after = (protocol == Protocol::Virb).then_some(virb);
-    Ok(listing)
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! From raw outputs to what is kept of each sample.
 
-use super::loss::UNLABELLED;
 use super::truth::Truth;
+use crate::data::UNLABELLED;
 use crate::score::metric::{Confusion, SampleScore, rules, top_classes};
 use crate::{Error, Result};
 use candle_core::{D, DType, Tensor};

@@ -1,10 +1,10 @@
 //! What the best constant answer reaches: the yardstick below which nothing was learned.
 
 use super::answer::{numbers, pixels};
-use super::loss::UNLABELLED;
 use super::source::Source;
 use super::truth::Truth;
 use crate::Result;
+use crate::data::UNLABELLED;
 use crate::score::metric::{SampleScore, Scoring, rules};
 use virboard_core::catalogue::task::Metric;
 use virboard_core::protocol::Protocol;

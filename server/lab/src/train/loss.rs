@@ -1,11 +1,9 @@
 //! Training losses, each the mean over the batch that PyTorch's namesake gives.
 
 use super::truth::Truth;
+use crate::data::UNLABELLED;
 use crate::{Error, Result};
 use candle_core::{D, DType, Device, Tensor};
-
-/// A mask value that stands for "not labelled".
-pub const UNLABELLED: u8 = 255;
 
 /// Which loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,8 +40,14 @@ impl Loss {
                 cross_entropy(&flat, &mask.iter().map(|c| u32::from(*c)).collect::<Vec<_>>(), first)
             }
             (Self::BinaryCrossEntropy, Truth::Mask(mask)) => {
-                let x = out.flatten_all()?;
-                let y: Vec<f32> = mask.iter().map(|c| f32::from(u8::from(*c == 1))).collect();
+                let mut x = out.flatten_all()?;
+                if mask.contains(&UNLABELLED) {
+                    let labelled = mask.iter().enumerate().filter(|(_, c)| **c != UNLABELLED);
+                    let at: Vec<u32> = labelled.map(|(i, _)| i as u32).collect();
+                    x = x.index_select(&Tensor::new(at, device)?, 0)?;
+                }
+                let labelled = mask.iter().filter(|c| **c != UNLABELLED);
+                let y: Vec<f32> = labelled.map(|c| f32::from(u8::from(*c == 1))).collect();
                 // max(x, 0) - x y + ln(1 + exp(-|x|)), as PyTorch, so that nothing overflows.
                 let softplus = (x.abs()?.neg()?.exp()? + 1.0)?.log()?;
                 Ok(((x.relu()? - (&x * Tensor::new(y, device)?)?)? + softplus)?.mean_all()?)

@@ -4,7 +4,7 @@ use crate::data::{self, Broken, Dataset, Split};
 use crate::features::{Kind, Request};
 use crate::head::{Head, HeadSpec, Label};
 use crate::progress::Progress;
-use crate::recipe::{HeadKind, Recipe, recipe};
+use crate::recipe::{HeadKind, Recipe, recipe, reference};
 use crate::score::metric::{SampleScore, interval, score};
 use crate::score::samples::Predictions;
 use crate::score::{knn, logistic};
@@ -102,7 +102,7 @@ impl<'a> Bench<'a> {
         let catalogue = lab.registry.catalogue();
         let task = catalogue.task(&work.task).ok_or_else(|| Unknown::task(&catalogue, &work.task))?.clone();
         let encoder = lab.registry.get(&work.encoder)?;
-        let recipe = recipe(&task, protocol);
+        let recipe = recipe(&task, protocol).fitted(&*dataset);
         Ok(Self { lab, work, task, recipe, dataset, encoder, started })
     }
 
@@ -387,7 +387,7 @@ impl<'a> Bench<'a> {
             seed,
             images,
             channels: self.recipe.channels,
-            reference: self.task.reference,
+            reference: reference(&self.task, &*self.dataset)?,
         })
     }
 }

@@ -1,16 +1,17 @@
-//! `virboard datasets`: what is here of each data set, and what is wrong with it.
+//! `virboard dataset list`: what is here of each data set, and what is wrong with it.
 
-use super::Failure;
-use super::bars::Bars;
-use super::evaluate::ProtocolName;
+use crate::cli::Failure;
+use crate::cli::bars::Bars;
+use crate::cli::evaluate::ProtocolName;
 use crate::service::Settings;
 use crate::service::datasets::{Report, report};
+use crate::service::own_data::added;
 use clap::Args;
 
 /// Options of the listing.
 #[derive(Debug, Args)]
-pub struct Datasets {
-    /// Keys of tasks; without any, all
+pub struct List {
+    /// Keys of tasks or names of data sets that were added; without any, all
     tasks: Vec<String>,
     /// Read every sample, which finds damaged pictures and truths of another size
     #[arg(long)]
@@ -26,13 +27,25 @@ pub struct Datasets {
 /// Problems that are printed of one data set.
 const SHOWN: usize = 20;
 
-impl Datasets {
+impl List {
+    /// Reads every sample of one task.
+    pub fn checking(task: String, json: bool) -> Self {
+        Self { tasks: vec![task], check: true, protocol: ProtocolName::Standard, json }
+    }
+
     /// Prints the reports; fails if a data set that was named is not usable.
     pub async fn run(self, settings: Settings) -> Result<(), Failure> {
         let named = !self.tasks.is_empty();
         let catalogue = settings.catalogue();
         let tasks = if named {
-            self.tasks.iter().map(|name| catalogue.task_named(name).cloned()).collect::<Result<Vec<_>, _>>()?
+            let mut tasks = Vec::new();
+            for name in &self.tasks {
+                match added(&settings, name) {
+                    Some(set) => tasks.extend(set.keys().filter_map(|key| catalogue.task(key).cloned())),
+                    None => tasks.push(catalogue.task_named(name)?.clone()),
+                }
+            }
+            tasks
         } else {
             catalogue.tasks().to_vec()
         };
@@ -71,11 +84,13 @@ fn print(report: &Report, named: bool) {
     if !named {
         return;
     }
-    if let (Some(folder), Some(url)) = (&report.folder, report.url) {
+    if let Some(folder) = &report.folder {
         println!("  folder   {}", folder.display());
-        println!("  source   {url}");
-        println!("  licence  {}", report.licence.unwrap_or_default());
-        println!("  note     {}", report.note.unwrap_or_default());
+    }
+    for (what, text) in [("source", &report.url), ("licence", &report.licence), ("note", &report.note)] {
+        if let Some(text) = text.as_ref().filter(|t| !t.is_empty()) {
+            println!("  {what:7}  {text}");
+        }
     }
     for problem in report.problems.iter().take(SHOWN) {
         println!("  problem  {problem}");

@@ -40,14 +40,16 @@ def seeded_weight(name, shape):
     return u.astype(np.float32).reshape(shape)
 
 
-def seed(net, prefix=""):
+def seed(net, prefix="", published=()):
     """Gives a network its weights; the names, which begin with `prefix`, and shapes of what a
-    checkpoint holds."""
+    checkpoint holds. `published` says what in files is called otherwise than in memory."""
     names = {}
     for name, tensor in net.state_dict().items():
         if name.endswith(("num_batches_tracked", "position_ids")):
             continue
         name = prefix + name
+        for ours, theirs in published:
+            name = name.replace(ours, theirs)
         names[name] = list(tensor.shape)
         tensor.copy_(torch.from_numpy(seeded_weight(name, tuple(tensor.shape))))
     return net.eval(), names
@@ -154,15 +156,22 @@ def timm_vit(name, **settings):
     return vit(net.blocks, patch, run, names)
 
 
+# transformers 5 renamed these in memory; files on the hub keep the names.
+ATTENTION = [(f"attention.{short}_proj", f"attention.attention.{long}")
+             for short, long in (("q", "query"), ("k", "key"), ("v", "value"))]
+ATTENTION += [("attention.o_proj", "attention.output.dense")]
+VIT = [("layers.", "encoder.layer."), ("mlp.fc1", "intermediate.dense"), ("mlp.fc2", "output.dense"), *ATTENTION]
+
+
 def hf_vit():
     config = transformers.ViTConfig(layer_norm_eps=1e-6)
     return hugging_face(transformers.ViTModel(config, add_pooling_layer=False), 16,
-                        lambda out: out.last_hidden_state[:, 0], interpolate_pos_encoding=True)
+                        lambda out: out.last_hidden_state[:, 0], published=VIT, interpolate_pos_encoding=True)
 
 
 def dinov2_small():
     config = transformers.Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518)
-    return hugging_face(transformers.Dinov2Model(config), 14, lambda out: out.pooler_output)
+    return hugging_face(transformers.Dinov2Model(config), 14, lambda out: out.pooler_output, published=ATTENTION)
 
 
 def tower(net):
@@ -185,10 +194,10 @@ def siglip():
                         tower(net), beside, interpolate_pos_encoding=True)
 
 
-def hugging_face(net, patch, embedding, prefix="", beside=None, **settings):
+def hugging_face(net, patch, embedding, prefix="", beside=None, published=(), **settings):
     """A network of transformers', its blocks found by their number. `beside` is what else its
     checkpoints hold."""
-    net, names = seed(net, prefix)
+    net, names = seed(net, prefix, published)
     blocks = next(m for m in net.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == 12)
     names, run, other = vit(blocks, patch, lambda x: embedding(net(x, **settings)), names)
     return {**names, **(beside or {})}, run, other

@@ -70,7 +70,7 @@ fn todays_encoders_are_evaluated_for_classes_and_pixels() {
     for encoder in ["ViT_S16", "ResNet18"] {
         for task in ["THORNumSteps", "NYUDepth"] {
             let found = |r: &&serde_json::Value| r["encoder"] == encoder && r["task"] == task;
-            let value = results.iter().find(found).and_then(|r| r["value"].as_f64());
+            let value = results.iter().find(found).and_then(|r| r["score"].as_f64());
             assert!(value.is_some_and(f64::is_finite), "{encoder} on {task}: {value:?}");
         }
     }

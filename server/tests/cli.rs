@@ -31,8 +31,8 @@ fn refuses(data: &Path, arguments: &[&str], code: i32, text: &str) {
 fn failures_are_one_sentence_and_exit_with_one() {
     let data = tempfile::tempdir().expect("a folder");
     let evaluate = |encoder, task| ["evaluate", "--encoders", encoder, "--tasks", task];
-    refuses(data.path(), &evaluate("Nobody", "SamplePhotos"), 1, "no encoder called `Nobody`; known are SWAV_100");
-    refuses(data.path(), &evaluate("Random", "Chess"), 1, "no task called `Chess`");
+    refuses(data.path(), &evaluate("Nobody", "SamplePhotos"), 1, "no encoder `Nobody`; known are SWAV_100");
+    refuses(data.path(), &evaluate("Random", "Chess"), 1, "no task `Chess`");
     refuses(data.path(), &evaluate("Random", "Pets"), 1, "datasets/pets is not there");
     refuses(data.path(), &evaluate("SWAV_800", "SamplePhotos"), 1, "checkpoints/SWAV_800.safetensors");
     refuses(

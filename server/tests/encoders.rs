@@ -122,7 +122,7 @@ fn mistakes_are_one_sentence_and_nothing_is_half_added() {
         (&["encoder", "remove", "SWAV_800"], "is built in"),
         (&["encoder", "remove", "Nobody"], "virboard encoder list"),
         (&["evaluate", "--encoders", "all", "--tasks", "Petz"], "did you mean `Pets`?"),
-        (&["evaluate", "--encoders", "SWAV_80", "--tasks", "Pets"], "did you mean `SWAV_800`?"),
+        (&["evaluate", "--encoders", "SWAV_8000", "--tasks", "Pets"], "did you mean `SWAV_800`?"),
     ] {
         let said = fails(data.path(), arguments);
         assert!(said.contains(says), "{arguments:?}: {said}");

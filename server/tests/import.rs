@@ -15,7 +15,7 @@ use virboard_nn::seeded::Stream;
 
 /// An `out/` folder as ViRB leaves it, with a linear head that PyTorch saved.
 fn out(folder: &Path) {
-    let head = root().join("server/engine/tests/vectors/checkpoints/virb_head.pt");
+    let head = root().join("server/lab/tests/vectors/checkpoints/virb_head.pt");
     for (run, score) in [("Eurosat-adam-0.0001", 0.91), ("Eurosat-sgd-0.01-StepLR", 0.87)] {
         let run = folder.join("SWAV_800").join(run);
         std::fs::create_dir_all(&run).expect("made");

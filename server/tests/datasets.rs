@@ -6,6 +6,7 @@ mod common;
 use axum::http::StatusCode;
 use common::program::{fails, run, works};
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
+use std::fmt::Write;
 use std::path::Path;
 use virboard::service::Virboard;
 use virboard_nn::seeded::Stream;
@@ -79,7 +80,8 @@ fn index(root: &Path) {
         } else {
             "spare"
         };
-        table += &format!("images/{i}.png,masks/{i}.png,depths/{i}.png,{split},{split}-{}\r\n", i / 3);
+        let group = i / 3;
+        write!(table, "images/{i}.png,masks/{i}.png,depths/{i}.png,{split},{split}-{group}\r\n").expect("written");
     }
     std::fs::write(root.join("index.csv"), table).expect("written");
     std::fs::write(root.join("dataset.toml"), DESCRIPTION).expect("written");

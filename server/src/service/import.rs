@@ -233,7 +233,7 @@ pub async fn table(store: &Store, catalogue: &Catalogue, path: &Path) -> Result<
             evidence.protocol = Protocol::of(&line.protocol)
                 .ok_or_else(|| bad(format!("line {number}: the protocol is `standard` or `virb`")))?;
         }
-        let (encoder, task) = (encoder.key.to_owned(), task.key.to_owned());
+        let (encoder, task) = (encoder.key.clone(), task.key.clone());
         let score = Score { encoder, task, value: line.score, evidence, ..Score::default() };
         rows.push(Run { score, epochs: Vec::new() });
     }

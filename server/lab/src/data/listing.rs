@@ -16,9 +16,12 @@ pub enum Truth {
     File(PathBuf),
 }
 
+/// Reads the truth in a file.
+pub type ReadTruth = dyn Fn(&Path) -> Result<Target> + Send + Sync;
+
 /// How a file becomes a truth.
 #[derive(Clone)]
-pub struct Reader(Arc<dyn Fn(&Path) -> Result<Target> + Send + Sync>);
+pub struct Reader(Arc<ReadTruth>);
 
 impl<F: Fn(&Path) -> Result<Target> + Send + Sync + 'static> From<F> for Reader {
     fn from(read: F) -> Self {

@@ -341,7 +341,7 @@ impl<'a> Bench<'a> {
             return Err(Error::NoValue {
                 metric: self.task.metric.name(),
                 encoder: self.encoder.key.clone(),
-                task: self.task.key.to_owned(),
+                task: self.task.key.clone(),
             });
         }
         let folder = self.lab.folders.predictions().join(&self.encoder.key).join(&self.task.key);
@@ -358,7 +358,7 @@ impl<'a> Bench<'a> {
         Ok(Score {
             run: None,
             encoder: self.encoder.key.clone(),
-            task: self.task.key.to_owned(),
+            task: self.task.key.clone(),
             value,
             interval,
             constant,

@@ -143,7 +143,9 @@ fn read_sample(set: &Declared, sample: &Found, reader: &dyn Fn(&Path) -> crate::
                 }
                 if let Target::Mask { classes: mask, .. } = target {
                     let mut there = [false; 256];
-                    mask.iter().for_each(|class| there[usize::from(*class)] = true);
+                    for class in &mask {
+                        there[usize::from(*class)] = true;
+                    }
                     classes = (0..255).filter(|class| there[usize::from(*class)]).collect();
                 }
             }

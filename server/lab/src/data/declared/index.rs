@@ -36,7 +36,7 @@ pub fn read(path: &Path) -> Result<Vec<Row>, Vec<String>> {
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|e| vec![format!("{shown} cannot be read: {e}")])?;
     let text = std::str::from_utf8(&bytes).map_err(|e| {
-        let line = bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+        let line = bytes[..e.valid_up_to()].split(|b| *b == b'\n').count();
         vec![format!("{shown} line {line}: this is not UTF-8; save the table as UTF-8")]
     })?;
     let mut reader = csv::ReaderBuilder::new()

@@ -52,7 +52,7 @@ impl TaskForm {
                 "a mask has two classes; `classes` names what is not it and what is, or nothing".to_owned(),
             ),
             Kind::Depth | Kind::Flow => {
-                when(!names.is_empty(), "it has numbers and no classes; leave `classes` out".to_owned())
+                when(!names.is_empty(), "it has numbers and no classes; leave `classes` out".to_owned());
             }
             Kind::Classification => {}
         }

@@ -1,6 +1,7 @@
 //! Reading the truths of declared data sets: classes by index, distances, motion.
 
 use super::description::{Kind, TaskForm};
+use crate::data::listing::ReadTruth;
 use crate::data::{Target, UNLABELLED, kitti, raster};
 use crate::image::MAX_PIXELS;
 use crate::{Error, Result};
@@ -11,7 +12,7 @@ use std::path::Path;
 type Table = [Option<u8>; 256];
 
 /// How the truths of a task are read; distances in the task's unit, motion in pixels.
-pub fn reader(form: &TaskForm) -> Box<dyn Fn(&Path) -> Result<Target> + Send + Sync> {
+pub fn reader(form: &TaskForm) -> Box<ReadTruth> {
     match form.kind {
         Kind::Segmentation | Kind::Mask => {
             let table = table(form);

@@ -31,6 +31,24 @@ pub struct Row {
     pub group: String,
 }
 
+/// Numbers of lines. The reader's own are one too small behind `\r\n`, since it ends a record at the first of the two.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line, from 1, on which the record begins that the reader takes to begin at `byte`; in the order of the file.
+    fn of(&mut self, byte: usize) -> u64 {
+        let ends = self.text[byte..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        let passed = self.text[self.at..byte + ends].split(|b| *b == b'\n').count() - 1;
+        self.at = byte + ends;
+        self.line += passed as u64;
+        self.line
+    }
+}
+
 /// Reads an index, or says everything that is wrong with its form, a sentence each.
 pub fn read(path: &Path) -> Result<Vec<Row>, Vec<String>> {
     let shown = path.display();
@@ -39,10 +57,9 @@ pub fn read(path: &Path) -> Result<Vec<Row>, Vec<String>> {
         let line = bytes[..e.valid_up_to()].split(|b| *b == b'\n').count();
         vec![format!("{shown} line {line}: this is not UTF-8; save the table as UTF-8")]
     })?;
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    let text = text.trim_start_matches('\u{feff}').as_bytes();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
+    let mut lines = Lines { text, at: 0, line: 1 };
     let mut records = reader.records();
     let header = match records.next() {
         Some(Ok(header)) => header,
@@ -79,7 +96,7 @@ pub fn read(path: &Path) -> Result<Vec<Row>, Vec<String>> {
                 continue;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |p| lines.of(p.byte() as usize));
         if record.len() != header.len() {
             problems.push(format!(
                 "{shown} line {line}: it has {} fields and the first line has {}; put a name with a comma into quotes",

@@ -209,22 +209,22 @@ fn colour(class: usize, kind: Kind) -> String {
     format!("#{:02x}{:02x}{:02x}", channel(0.0), channel(4.0), channel(2.0))
 }
 
-/// Compares names as people order them: runs of digits by their value.
+/// Compares names as people order them: runs of digits by their value, and before letters.
 fn natural(a: &str, b: &str) -> Ordering {
     if let (Ok(a), Ok(b)) = (a.parse::<f64>(), b.parse::<f64>()) {
         return a.total_cmp(&b);
     }
-    let parts = |text: &str| -> Vec<(Option<u64>, String)> {
-        let mut parts: Vec<(Option<u64>, String)> = Vec::new();
+    let parts = |text: &str| -> Vec<(u64, String)> {
+        let mut parts: Vec<String> = Vec::new();
         let mut digits = None;
         for c in text.chars() {
             match parts.last_mut() {
-                Some((_, part)) if digits == Some(c.is_ascii_digit()) => part.push(c),
-                _ => parts.push((None, c.to_string())),
+                Some(part) if digits == Some(c.is_ascii_digit()) => part.push(c),
+                _ => parts.push(c.to_string()),
             }
             digits = Some(c.is_ascii_digit());
         }
-        parts.into_iter().map(|(_, part)| (part.parse().ok(), part)).collect()
+        parts.into_iter().map(|part| (part.parse().unwrap_or(u64::MAX), part)).collect()
     };
     parts(a).cmp(&parts(b))
 }

@@ -13,3 +13,4 @@ pub mod prediction;
 pub mod protocol;
 pub mod run;
 pub mod statistics;
+pub mod unread;

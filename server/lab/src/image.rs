@@ -1,8 +1,19 @@
 //! Decoding pictures: of data sets, and those that strangers hand in.
 
+mod jpeg;
+mod png;
+mod structure;
+mod supply;
+#[cfg(test)]
+mod tests;
+
+use image::codecs::tiff::TiffDecoder;
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
-use std::io::Cursor;
+use image::{DynamicImage, ImageDecoder, ImageError as Fault, ImageFormat, ImageReader, Limits, RgbImage};
+use std::time::{Duration, Instant};
+use structure::Structure;
+use supply::{Supply, is_over};
+use virboard_core::unread::Unread;
 
 /// Largest picture that is decoded, in pixels (40 megapixels); checked before decoding.
 pub const MAX_PIXELS: u64 = 40_000_000;
@@ -21,12 +32,42 @@ pub enum ImageError {
         /// Height in pixels.
         height: u32,
     },
+    /// Decoding would take more memory than is allowed.
+    #[error(
+        "Decoding the picture would take more than {megabytes} MB. Save it with 8 bits a channel, or make it smaller."
+    )]
+    TooMuchMemory {
+        /// What is allowed, in millions of bytes.
+        megabytes: u64,
+    },
+    /// A progressive file of very many passes.
+    #[error(
+        "The JPEG file draws its picture in {scans} passes, more than are read. Save it again, without “progressive”."
+    )]
+    TooManyScans {
+        /// Passes over the picture.
+        scans: u64,
+    },
+    /// Decoding took longer than is allowed and was stopped.
+    #[error("Decoding the picture took too long and was stopped. Save it again as an ordinary JPEG or PNG.")]
+    TooSlow,
     /// A drawing, not a picture.
     #[error("SVG drawings are not read. Export the drawing as PNG.")]
     Svg,
+    /// A kind of file that is known by name and not read.
+    #[error("{0}")]
+    Unread(&'static Unread),
     /// Not one of the formats that are read.
     #[error("This is not a picture that can be read. Use JPEG, PNG, WebP, GIF, BMP or TIFF.")]
     Unsupported,
+    /// A sound file of a format that is read, but of a kind that is not.
+    #[error("This kind of {format} file is not read ({kind}). Save the picture as an ordinary PNG or JPEG.")]
+    Kind {
+        /// Name of the format.
+        format: &'static str,
+        /// What is unusual about it.
+        kind: String,
+    },
     /// The file starts like a picture but cannot be decoded.
     #[error("The {format} file is damaged or incomplete. Try to open and save it again.")]
     Damaged {
@@ -34,6 +75,9 @@ pub enum ImageError {
         format: &'static str,
     },
 }
+
+/// Bytes that a decoder may take beside its picture.
+const STRIP: u64 = 32_000_000;
 
 const FORMATS: [(ImageFormat, &str); 6] = [
     (ImageFormat::Jpeg, "JPEG"),
@@ -44,179 +88,183 @@ const FORMATS: [(ImageFormat, &str); 6] = [
     (ImageFormat::Tiff, "TIFF"),
 ];
 
-/// Decodes a picture that somebody sent (the first frame of an animation) to 8-bit RGB, upright.
+/// What decoding a picture may take.
+#[derive(Debug)]
+struct Budget {
+    /// Bytes of its pixels as they are stored, or of what a JPEG's passes leave; as RGB it takes up to 120 MB beside them.
+    bytes: u64,
+    /// Time until it is stopped; `None` for ever.
+    time: Option<Duration>,
+    /// Whether a JPEG that has its end but lacks rows before it is refused. Pillow and torchvision take such pictures
+    /// of data sets.
+    strict: bool,
+}
+
+impl Budget {
+    /// Of pictures that lie on this machine.
+    const OWN: Self = Self { bytes: 24 * MAX_PIXELS, time: None, strict: false };
+    /// Of pictures that strangers hand in: 40 megapixels with 8 bits and transparency.
+    const STRANGERS: Self = Self { bytes: 4 * MAX_PIXELS, time: Some(Duration::from_secs(10)), strict: true };
+
+    fn until(&self) -> Option<Instant> {
+        self.time.map(|time| Instant::now() + time)
+    }
+
+    /// Bytes of pixels of a format. Two decoders hold the picture twice.
+    fn bytes_of(&self, format: ImageFormat) -> u64 {
+        if matches!(format, ImageFormat::Tiff | ImageFormat::Gif) { self.bytes / 4 * 3 } else { self.bytes }
+    }
+
+    fn too_much(bytes: u64) -> ImageError {
+        ImageError::TooMuchMemory { megabytes: bytes / 1_000_000 }
+    }
+}
+
+/// A picture as it is stored, and how it is to be turned to be upright.
+#[derive(Debug)]
+struct Upright {
+    picture: DynamicImage,
+    orientation: Orientation,
+}
+
+impl Upright {
+    fn turned(self) -> RgbImage {
+        // Reduced first: turning holds the picture twice.
+        let mut picture = DynamicImage::from(self.picture.into_rgb8());
+        picture.apply_orientation(self.orientation);
+        picture.into_rgb8()
+    }
+}
+
+/// Decodes a picture of this machine (the first frame of an animation) to 8-bit RGB, upright.
 ///
 /// The format is told from the bytes, never from a name. Size limits are checked on
 /// the header before any pixel is decoded. Transparency is dropped and 16-bit samples
 /// are reduced, as Pillow's `convert("RGB")` does.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
-    let (mut picture, orientation) = read(bytes)?;
-    picture.apply_orientation(orientation);
-    Ok(picture.into_rgb8())
+    read(bytes, &Budget::OWN).map(Upright::turned)
+}
+
+/// The same for a picture that a stranger handed in: within 10 seconds and 300 MB, or refused.
+pub fn decode_upload(bytes: &[u8]) -> Result<RgbImage, ImageError> {
+    read(bytes, &Budget::STRANGERS).map(Upright::turned)
 }
 
 /// Decodes a picture of a data set to 8-bit RGB, as large a file as it may be, with its pixels as they are stored:
 /// masks are drawn on those, and Pillow's `convert("RGB")`, torchvision and ViRB do not turn them either.
 pub fn decode_stored(bytes: &[u8]) -> Result<RgbImage, ImageError> {
-    Ok(read(bytes)?.0.into_rgb8())
+    Ok(read(bytes, &Budget::OWN)?.picture.into_rgb8())
 }
 
-/// A picture as it is stored, and how it is to be turned to be upright.
-fn read(bytes: &[u8]) -> Result<(DynamicImage, Orientation), ImageError> {
+/// How much work it is to decode what a stranger handed in: its pixels, times the passes over them. Nothing is decoded
+/// for it, and what would be refused by its header is refused.
+pub fn work(bytes: &[u8]) -> Result<u64, ImageError> {
+    let budget = &Budget::STRANGERS;
+    match format(bytes)? {
+        (ImageFormat::Jpeg, _) => jpeg::check(&Structure::of(bytes), budget),
+        (format, name) => {
+            let bytes = needed(format, bytes);
+            let (width, height) = open((format, name), &bytes, budget, budget.until())?.0.dimensions();
+            count_pixels(width, height)
+        }
+    }
+}
+
+fn read(bytes: &[u8], budget: &Budget) -> Result<Upright, ImageError> {
+    match format(bytes)? {
+        (ImageFormat::Jpeg, _) => {
+            let structure = Structure::of(bytes);
+            jpeg::check(&structure, budget)?;
+            jpeg::decode(bytes, &structure, budget)
+        }
+        (format, name) => {
+            let bytes = needed(format, bytes);
+            let until = budget.until();
+            let (decoder, orientation) = open((format, name), &bytes, budget, until)?;
+            let allowed = budget.bytes_of(format);
+            let picture =
+                DynamicImage::from_decoder(decoder).map_err(|e| refusal(&e, name, allowed, is_over(until)))?;
+            Ok(Upright { picture, orientation })
+        }
+    }
+}
+
+/// The format of a picture, if it is one that is read.
+fn format(bytes: &[u8]) -> Result<(ImageFormat, &'static str), ImageError> {
     if bytes.is_empty() {
         return Err(ImageError::Empty);
     }
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| ImageError::Unsupported)?;
-    let Some((_, name)) = reader.format().and_then(|f| FORMATS.iter().find(|(known, _)| *known == f)) else {
-        return Err(if looks_like_svg(bytes) { ImageError::Svg } else { ImageError::Unsupported });
-    };
-    let damaged = |e: &image::ImageError| {
-        tracing::debug!(error = %e, format = name, "picture refused");
-        ImageError::Damaged { format: name }
-    };
-    if *name == "JPEG" && is_cut_off(bytes) {
-        return Err(ImageError::Damaged { format: name });
-    }
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(16 * MAX_PIXELS);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|e| damaged(&e))?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(ImageError::TooManyPixels { width, height });
-    }
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let plain = matches!(decoder.color_type(), ColorType::Rgb8 | ColorType::L8);
-    let picture = if *name == "JPEG" && plain && !is_cmyk(bytes) {
-        DynamicImage::from(jpeg(bytes).ok_or(ImageError::Damaged { format: name })?)
-    } else {
-        DynamicImage::from_decoder(decoder).map_err(|e| damaged(&e))?
-    };
-    Ok((picture, orientation))
-}
-
-/// Whether a JPEG is meant for printing; libjpeg does not turn those to RGB.
-fn is_cmyk(bytes: &[u8]) -> bool {
-    use mozjpeg::ColorSpace::{JCS_CMYK, JCS_YCCK};
-    let space = std::panic::catch_unwind(|| mozjpeg::Decompress::new_mem(bytes).map(|d| d.color_space()));
-    matches!(space, Ok(Ok(JCS_CMYK | JCS_YCCK)))
-}
-
-/// Decodes a JPEG as Pillow and torchvision do, to the bit: decoders differ by up to 4 of
-/// 255 in how they enlarge colour, which moves embeddings by a thousandth. `None` if it is
-/// damaged; libjpeg reports that by unwinding.
-fn jpeg(bytes: &[u8]) -> Option<RgbImage> {
-    std::panic::catch_unwind(|| {
-        let mut decoder = mozjpeg::Decompress::new_mem(bytes).ok()?.rgb().ok()?;
-        let (width, height) = (decoder.width() as u32, decoder.height() as u32);
-        let pixels: Vec<u8> = decoder.read_scanlines().ok()?;
-        decoder.finish().ok()?;
-        RgbImage::from_raw(width, height, pixels)
+    let known = image::guess_format(bytes).ok().and_then(|f| FORMATS.iter().find(|(known, _)| *known == f));
+    known.copied().ok_or_else(|| match Unread::recognise(bytes) {
+        Some(kind) => ImageError::Unread(kind),
+        None if looks_like_svg(bytes) => ImageError::Svg,
+        None => ImageError::Unsupported,
     })
-    .ok()
-    .flatten()
 }
 
-/// Whether a JPEG's last scan has no end. Decoders paint what is missing grey, and a head
-/// would then answer about the grey. Inside a scan no marker can occur by chance; an
-/// embedded preview has its end before the picture's scan begins.
-fn is_cut_off(jpeg: &[u8]) -> bool {
-    let last = |marker: u8| jpeg.windows(2).rposition(|w| w == [0xFF, marker]);
-    match (last(0xDA), last(0xD9)) {
-        (Some(scan), Some(end)) => end < scan,
-        _ => true,
+/// What of a file its pixels need.
+fn needed(format: ImageFormat, bytes: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    if format == ImageFormat::Png { png::without_needless(bytes) } else { bytes.into() }
+}
+
+/// A decoder that has read its header, within a budget.
+fn open<'a>(
+    (format, name): (ImageFormat, &'static str),
+    bytes: &'a [u8],
+    budget: &Budget,
+    until: Option<Instant>,
+) -> Result<(Box<dyn ImageDecoder + 'a>, Orientation), ImageError> {
+    let allowed = budget.bytes_of(format);
+    let refused = |e: Fault| refusal(&e, name, allowed, is_over(until));
+    let supply = Supply::new(bytes, until);
+    let mut limits = Limits::default();
+    // A strip or tile of a TIFF is unpacked beside the picture.
+    limits.max_alloc = Some(allowed + STRIP);
+    let mut decoder: Box<dyn ImageDecoder + 'a> = if format == ImageFormat::Tiff {
+        // Its own limits on tags hold until ours, which are meant for pixels, are set.
+        Box::new(TiffDecoder::new(supply).map_err(refused)?)
+    } else {
+        let mut reader = ImageReader::with_format(supply, format);
+        reader.limits(limits.clone());
+        Box::new(reader.into_decoder().map_err(refused)?)
+    };
+    let (width, height) = decoder.dimensions();
+    count_pixels(width, height)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    if decoder.total_bytes() > allowed {
+        return Err(Budget::too_much(allowed));
+    }
+    decoder.set_limits(limits).map_err(refused)?;
+    Ok((decoder, orientation))
+}
+
+/// The pixels of a picture, unless they are too many.
+fn count_pixels(width: u32, height: u32) -> Result<u64, ImageError> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MAX_PIXELS { Err(ImageError::TooManyPixels { width, height }) } else { Ok(pixels) }
+}
+
+/// What a decoder's fault means for whoever has sent the picture.
+fn refusal(fault: &Fault, format: &'static str, allowed: u64, late: bool) -> ImageError {
+    tracing::debug!(error = %fault, format, "picture refused");
+    match fault {
+        _ if late => ImageError::TooSlow,
+        Fault::Unsupported(kind) => ImageError::Kind { format, kind: what_is_unread(&kind.kind()) },
+        Fault::Limits(_) => Budget::too_much(allowed),
+        _ => ImageError::Damaged { format },
+    }
+}
+
+fn what_is_unread(kind: &image::error::UnsupportedErrorKind) -> String {
+    use image::error::UnsupportedErrorKind::{Color, GenericFeature};
+    match kind {
+        Color(_) => "unusual colours or bits a sample".to_owned(),
+        GenericFeature(feature) => feature.clone(),
+        _ => "an unusual form".to_owned(),
     }
 }
 
 fn looks_like_svg(bytes: &[u8]) -> bool {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).to_ascii_lowercase();
     head.contains("<svg")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use image::{ImageEncoder, Rgb, Rgba};
-
-    fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
-        let mut out = Cursor::new(Vec::new());
-        picture.write_to(&mut out, format).expect("the picture is encoded");
-        out.into_inner()
-    }
-
-    fn gradient(w: u32, h: u32) -> DynamicImage {
-        RgbImage::from_fn(w, h, |x, y| Rgb([(x * 255 / w) as u8, (y * 255 / h) as u8, 90])).into()
-    }
-
-    #[test]
-    fn every_format_is_read() {
-        for (format, name) in FORMATS {
-            let bytes = encoded(&gradient(40, 30), format);
-            let picture = decode(&bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
-            assert_eq!(picture.dimensions(), (40, 30), "{name}");
-        }
-    }
-
-    #[test]
-    fn refusals_have_their_own_sentence() {
-        let jpeg = encoded(&gradient(64, 64), ImageFormat::Jpeg);
-        assert_eq!(decode(b""), Err(ImageError::Empty));
-        assert_eq!(decode(b"just some text"), Err(ImageError::Unsupported));
-        assert_eq!(decode(b"<?xml version='1.0'?><svg/>"), Err(ImageError::Svg));
-        assert_eq!(decode(&jpeg[..jpeg.len() / 3]), Err(ImageError::Damaged { format: "JPEG" }));
-        assert_eq!(decode(&jpeg[..jpeg.len() - 30]), Err(ImageError::Damaged { format: "JPEG" }), "cut in its scan");
-    }
-
-    #[test]
-    fn a_bomb_is_refused_by_its_header() {
-        // A PNG header that promises 30,000 x 30,000 pixels, with no pixels behind it.
-        let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-        let mut header = b"IHDR".to_vec();
-        header.extend(30_000u32.to_be_bytes());
-        header.extend(30_000u32.to_be_bytes());
-        header.extend([8, 2, 0, 0, 0]);
-        png.extend(13u32.to_be_bytes());
-        png.extend(&header);
-        png.extend(crc32(&header).to_be_bytes());
-        png.extend(0u32.to_be_bytes());
-        png.extend(b"IDAT");
-        png.extend(crc32(b"IDAT").to_be_bytes());
-        assert_eq!(decode(&png), Err(ImageError::TooManyPixels { width: 30_000, height: 30_000 }));
-    }
-
-    fn crc32(bytes: &[u8]) -> u32 {
-        !bytes.iter().fold(!0u32, |crc, b| {
-            (0..8).fold(crc ^ u32::from(*b), |c, _| if c & 1 == 1 { (c >> 1) ^ 0xEDB8_8320 } else { c >> 1 })
-        })
-    }
-
-    #[test]
-    fn sixteen_bits_and_transparency_are_reduced() {
-        let deep = image::ImageBuffer::from_fn(8, 8, |x, _| Rgb([(x * 8000) as u16, 65535, 0]));
-        let picture = decode(&encoded(&DynamicImage::ImageRgb16(deep), ImageFormat::Png)).expect("16-bit PNG");
-        assert_eq!(picture.get_pixel(7, 0).0[1], 255);
-        let clear = image::RgbaImage::from_pixel(4, 4, Rgba([10, 20, 30, 0]));
-        let picture = decode(&encoded(&clear.into(), ImageFormat::Png)).expect("transparent PNG");
-        assert_eq!(picture.get_pixel(0, 0).0, [10, 20, 30]);
-    }
-
-    #[test]
-    fn exif_orientation_turns_the_picture_upright() {
-        // Orientation 6: turn by 90 degrees clockwise to show.
-        let exif = [b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".as_slice()].concat();
-        let mut out = Vec::new();
-        let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut out, 95);
-        encoder.set_exif_metadata(exif).expect("JPEG holds EXIF");
-        let lying = RgbImage::from_fn(60, 20, |x, _| if x < 30 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
-        encoder.encode_image(&lying).expect("encoded");
-        let picture = decode(&out).expect("decoded");
-        assert_eq!(picture.dimensions(), (20, 60));
-        assert!(picture.get_pixel(10, 5).0[0] > 200, "red is at the top");
-        assert!(picture.get_pixel(10, 55).0[2] > 200, "blue is at the bottom");
-        assert_eq!(
-            decode_stored(&out).expect("decoded").dimensions(),
-            (60, 20),
-            "masks lie on pixels as they are stored"
-        );
-    }
 }

@@ -122,7 +122,7 @@ impl Virboard {
         let permit = self.decoders.clone().acquire_owned().await.map_err(ServiceError::internal)?;
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let pixels = virboard_lab::image::decode(&bytes)?;
+            let pixels = virboard_lab::image::decode_upload(&bytes)?;
             Ok((Arc::new(pixels), bytes))
         })
         .await?

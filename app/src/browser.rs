@@ -1,5 +1,6 @@
 //! What only runs in the browser: sending forms and reading grids.
 
+pub mod handed;
 pub mod live;
 mod picture;
 #[cfg(feature = "hydrate")]

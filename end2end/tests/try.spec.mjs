@@ -104,6 +104,55 @@ test("a photo can be dropped and pasted", async ({ page }) => {
   }
 });
 
+test("what is dropped or pasted and is no photo is named", async ({ page }) => {
+  await open(page, "/try");
+  const posts = [];
+  page.on("request", (r) => r.method() === "POST" && posts.push(r.url()));
+  const bytes = [...readFileSync(sample("coffee.png"))];
+  const hand = (kind, what) =>
+    page.evaluate(
+      ([kind, what, bytes]) => {
+        const data = new DataTransfer();
+        const file = (name) => data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+        if (what === "address") {
+          data.setData("text/uri-list", "https://example.org/cat.jpg");
+          data.setData("text/html", '<img src="https://example.org/cat.jpg">');
+        } else if (what === "text") data.setData("text/plain", "a cat");
+        else if (what === "files") ["a.png", "b.png"].forEach(file);
+        const options = { bubbles: true, cancelable: true };
+        const event =
+          kind === "paste"
+            ? new ClipboardEvent("paste", { clipboardData: data, ...options })
+            : new DragEvent("drop", { dataTransfer: data, ...options });
+        document.querySelector(kind === "drop" ? ".drop" : "body").dispatchEvent(event);
+      },
+      [kind, what, bytes],
+    );
+  const sentences = { address: "address of a picture", text: "That is text", files: "One photo at a time", nothing: "no picture in that" };
+  for (const kind of ["drop", "beside", "paste"]) {
+    for (const [what, sentence] of Object.entries(sentences)) {
+      await open(page, "/try");
+      await hand(kind, what);
+      await expect(page.getByRole("alert"), `${kind} of ${what}`).toContainText(sentence);
+      await expect(page.locator(".drop.busy")).toHaveCount(0);
+    }
+  }
+  expect(posts).toEqual([]);
+  // The next one works, wherever it is dropped.
+  await hand("beside", "files");
+  await page.setInputFiles('input[type="file"]', sample("coffee.png"));
+  await expect(card(page, "Imagenet")).toContainText("espresso");
+  await expect(page.locator(".problem")).toBeHidden();
+});
+
+test("a photo behind which a phone has put a video is read like the photo", async ({ page }) => {
+  const video = Buffer.concat([Buffer.from("MotionPhoto_Data\0\0\0\x18ftypmp42"), Buffer.alloc(200, 17), Buffer.from([255, 218]), Buffer.alloc(200, 17)]);
+  await open(page, "/try");
+  const buffer = Buffer.concat([readFileSync(sample("rocket.jpg")), video]);
+  await page.setInputFiles('input[type="file"]', { name: "PXL_MP.jpg", mimeType: "image/jpeg", buffer });
+  await expect(card(page, "Imagenet")).toContainText("missile");
+});
+
 test.describe("bad files", () => {
   test.beforeEach(() => {
     // The browser itself logs answers of 4xx.
@@ -113,6 +162,9 @@ test.describe("bad files", () => {
     await open(page, "/try");
     await page.setInputFiles('input[type="file"]', { name: "photo.jpg", mimeType: "image/jpeg", buffer: Buffer.from("no photo") });
     await expect(page.getByRole("alert")).toContainText("This is not a picture that can be read");
+    const heic = Buffer.from("\0\0\0\x18ftypheic\0\0\0\0mif1heic");
+    await page.setInputFiles('input[type="file"]', { name: "IMG_0001.HEIC", mimeType: "image/heic", buffer: heic });
+    await expect(page.getByRole("alert")).toContainText("This is a HEIC photo");
     await page.setInputFiles('input[type="file"]', sample("rocket.jpg"));
     await expect(card(page, "Imagenet")).toContainText("missile");
     await expect(page.locator(".problem")).toBeHidden();

@@ -1,11 +1,15 @@
 //! Handing in a photo: choose, drop or paste. Without WebAssembly it is a plain form.
 
-use crate::browser::{TOO_LARGE, send_photo};
+use crate::browser::{TOO_LARGE, handed, send_photo};
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use virboard_core::prediction::Predictions;
+use wasm_bindgen::JsCast;
 use web_sys::{DataTransfer, File, FormData};
+
+/// Said of a photo that comes while another one is looked at.
+const BUSY: &str = "Another photo is being looked at. Wait until it is done, then hand this one in again.";
 
 /// The drop zone. The form around it holds the encoder's field.
 #[component]
@@ -21,6 +25,7 @@ pub fn Upload(
     let over = RwSignal::new(false);
     let send = move |file: File| {
         if busy.get_untracked() {
+            problem.set(Some(BUSY.to_owned()));
             return;
         }
         busy.set(true);
@@ -41,28 +46,39 @@ pub fn Upload(
             input.set_value("");
         }
     };
-    let dropped = move |event: web_sys::DragEvent| {
+    let take = move |data: Option<DataTransfer>| match handed::photo(data) {
+        Ok(file) => send(file),
+        Err(sentence) => problem.set(Some(sentence.to_owned())),
+    };
+    // Beside the zone, too: the browser would leave the page and show what was dropped.
+    let drop = window_event_listener(ev::drop, move |event: web_sys::DragEvent| {
         event.prevent_default();
         over.set(false);
-        if let Some(file) = event.data_transfer().and_then(|d| first_file(&d)) {
-            send(file);
-        }
-    };
+        take(event.data_transfer());
+    });
+    let drag = window_event_listener(ev::dragover, |event: web_sys::DragEvent| event.prevent_default());
     let paste = window_event_listener(ev::paste, move |event: web_sys::ClipboardEvent| {
-        if let Some(file) = event.clipboard_data().and_then(|d| first_file(&d)) {
+        // Text that is pasted into a field is for the field.
+        let field = event.target().is_some_and(|t| t.has_type::<web_sys::HtmlInputElement>());
+        let data = event.clipboard_data();
+        let files = data.as_ref().and_then(DataTransfer::files).map_or(0, |f| f.length());
+        if files > 0 || !field {
             event.prevent_default();
-            send(file);
+            take(data);
         }
     });
-    on_cleanup(move || paste.remove());
+    on_cleanup(move || {
+        drop.remove();
+        drag.remove();
+        paste.remove();
+    });
     view! {
         <div
             class="drop"
             class:over=move || over.get()
             class:busy=move || busy.get()
-            on:dragover=move |e: web_sys::DragEvent| { e.prevent_default(); over.set(true); }
+            on:dragover=move |_| over.set(true)
             on:dragleave=move |_| over.set(false)
-            on:drop=dropped
         >
             <label class="choose">
                 <input type="file" name="image" accept="image/jpeg,image/png,image/webp,image/gif,image/bmp,image/tiff" required on:change=chosen/>
@@ -74,10 +90,6 @@ pub fn Upload(
             <p class="working" role="status">{move || busy.get().then_some("Looking at your photo…")}</p>
         </div>
     }
-}
-
-fn first_file(data: &DataTransfer) -> Option<File> {
-    data.files()?.get(0)
 }
 
 /// Sends a photo to the encoders and gives their outputs, or a sentence.

@@ -12,23 +12,38 @@ use leptos::server::codee::string::FromToStringCodec;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_navigate, use_query_map};
 use virboard_core::prediction::Predictions;
+use virboard_core::unread::Unread;
 
 /// The encoder that answers first: it has an ImageNet head of its own.
 const DEFAULT: &str = "EfficientNetLite0";
 
 /// The sentence for a problem that the plain form came back with.
-fn told(kind: &str) -> &'static str {
-    match kind {
+fn told(kind: &str) -> String {
+    if let Some(unread) = Unread::by_key(kind) {
+        return unread.to_string();
+    }
+    let sentence = match kind {
         "empty-file" => "The file is empty. Choose a photo to upload.",
         "file-too-large" => TOO_LARGE,
         "picture-too-large" => "The picture has more than 40 megapixels. Make it smaller first.",
         "svg" => "SVG drawings are not read. Export the drawing as PNG and upload that.",
         "not-a-picture" => "This is not a picture that can be read. Use JPEG, PNG, WebP, GIF, BMP or TIFF.",
+        "unread-kind" => "Files of this kind are not read. Save the picture as an ordinary PNG or JPEG.",
+        "picture-too-deep" => {
+            "Decoding the picture would take too much memory. Save it with 8 bits a channel, or make it smaller."
+        }
+        "too-many-passes" | "picture-too-slow" => {
+            "Decoding the picture takes too long. Save it again as an ordinary JPEG or PNG."
+        }
+        "stalled" => "The upload stood still for too long. Check the connection and send it again.",
+        "disk-full" => "The disk of the server is full, so that nothing new can be kept.",
+        "read-only" => "The data folder of this server is read-only, so that nothing new can be kept.",
         "damaged-picture" => "The file is damaged or incomplete. Try to open and save it again.",
         "busy" | "timeout" => "Virboard is busy. Try again in a few seconds.",
         "unknown-encoder" | "no-weights" => "This encoder is not here. Choose another one.",
         _ => "The photo could not be used. Try again.",
-    }
+    };
+    sentence.to_owned()
 }
 
 /// The address of a result.
@@ -53,7 +68,7 @@ pub fn TryPage() -> impl IntoView {
     let chosen =
         Memo::new(move |_| Some(known("encoder")).filter(|k| !k.is_empty()).unwrap_or_else(|| DEFAULT.to_owned()));
     let with = Memo::new(move |_| Some(known("with")).filter(|k| *k != chosen.get()).unwrap_or_default());
-    let problem = RwSignal::new(Some(get("problem")).filter(|p| !p.is_empty()).map(|p| told(&p).to_owned()));
+    let problem = RwSignal::new(Some(get("problem")).filter(|p| !p.is_empty()).map(|p| told(&p)));
     let board = overview_resource();
     let photos = Resource::new_str(|| (), |()| async { carried(load_samples().await) });
     let navigate = use_navigate();

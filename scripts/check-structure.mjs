@@ -28,7 +28,7 @@ const PLAIN = { of: "virboard-core", to: "virboard-nn", names: ["Architecture", 
 /** Where crates that decide a layer may be used: anywhere below these places. */
 const HOMES = [
   { crates: ["sqlx"], places: ["server/src/store"] },
-  { crates: ["axum", "axum_extra", "tower", "tower_http", "utoipa", "utoipa_axum"], places: ["server/src/http", "server/src/cli/serve.rs"] },
+  { crates: ["axum", "axum_extra", "tower", "tower_http", "utoipa", "utoipa_axum", "hyper", "hyper_util"], places: ["server/src/http", "server/src/cli/serve.rs"] },
   { crates: ["candle_core", "candle_nn", "candle_transformers"], places: ["server/nn", "server/lab"] },
   { crates: ["leptos", "leptos_axum", "leptos_meta", "leptos_router", "maud"], places: ["app/src", "server/src/http"] },
   { crates: ["clap", "indicatif"], places: ["server/src/cli", "server/src/main.rs"] },

@@ -2,6 +2,7 @@
 
 pub mod analyses;
 pub mod api;
+pub mod connections;
 pub mod middleware;
 pub mod pages;
 pub mod problem;
@@ -111,12 +112,12 @@ pub fn router(app: Virboard, site: &std::path::Path, public: PathBuf) -> Router 
         .nest_service("/icons", ServeDir::new(public.join("icons")))
         .fallback(pages::not_found)
         .with_state(state)
-        .layer(axum::middleware::from_fn(middleware::security_headers))
         .layer(CompressionLayer::new().quality(tower_http::CompressionLevel::Fastest).compress_when(compressible))
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(MAX_REQUEST))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(axum::middleware::from_fn(middleware::explain))
+        .layer(axum::middleware::from_fn(middleware::security_headers))
         .layer(axum::middleware::from_fn(middleware::measure))
         .layer(CatchPanicLayer::custom(|_| problem::Problem::internal().into_response()))
         .layer(PropagateRequestIdLayer::x_request_id())
@@ -124,9 +125,48 @@ pub fn router(app: Virboard, site: &std::path::Path, public: PathBuf) -> Router 
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
 }
 
-async fn ready(axum::extract::State(app): axum::extract::State<Virboard>) -> Result<&'static str, StatusCode> {
-    app.ready().await.map(|()| "ready").map_err(|error| {
+async fn ready(axum::extract::State(app): axum::extract::State<Virboard>) -> Result<&'static str, problem::Problem> {
+    app.ready().await.map_err(|error| {
         tracing::error!(%error, "not ready");
-        StatusCode::SERVICE_UNAVAILABLE
+        problem::Problem { status: 503, ..problem::Problem::from(&error) }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::extract::Request;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn readiness_turns_red_when_the_devices_thread_has_ended() {
+        let data = tempfile::tempdir().expect("a folder");
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let settings = crate::service::Settings {
+            data: data.path().to_path_buf(),
+            samples: root.join("server/samples"),
+            public: data.path().to_path_buf(),
+            device: "cpu".to_owned(),
+            precision: virboard_nn::encoder::Precision::F32,
+            memory: 1 << 30,
+            queue: 4,
+            cache_limit: u64::MAX,
+            checkpoints: Vec::new(),
+        };
+        let mut app = Virboard::open(&settings).await.expect("it opens");
+        let ask = async |app: &Virboard| {
+            let router = router(app.clone(), std::path::Path::new("no-site"), data.path().to_path_buf());
+            let request = Request::get("/readyz").body(Body::empty()).expect("a request");
+            let response = router.oneshot(request).await.expect("answered");
+            let status = response.status().as_u16();
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+            (status, String::from_utf8_lossy(&body).into_owned())
+        };
+        assert_eq!(ask(&app).await, (200, "ready".to_owned()));
+        app.end_device().await;
+        let (status, body) = ask(&app).await;
+        assert_eq!(status, 503, "{body}");
+        assert!(body.contains("\"type\":\"stopped\""), "{body}");
+    }
 }

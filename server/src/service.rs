@@ -8,6 +8,7 @@ pub mod contents;
 pub mod cost;
 pub mod datasets;
 pub mod declared;
+pub mod decoders;
 pub mod error;
 pub mod estimate;
 pub mod export;
@@ -19,20 +20,24 @@ pub mod metrics;
 pub mod open_data;
 pub mod own_data;
 pub mod pictures;
+pub mod places;
 pub mod plan;
 pub mod predictions;
 pub mod samples;
+pub mod uploads;
 pub mod virb_config;
 pub mod worker;
 
 use crate::store::{Store, StoreError};
 use batcher::Batcher;
 use blobs::Blobs;
+use decoders::Decoders;
 pub use error::{Result, ServiceError};
 use heads::Heads;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use uploads::{Upload, Uploads};
 use virboard_app::api::{EncoderState, SamplePhoto};
 use virboard_core::catalogue::Catalogue;
 use virboard_lab::data::Places;
@@ -155,9 +160,6 @@ impl From<virboard_nn::Error> for OpenError {
     }
 }
 
-/// Uploads at a time; each may hold 20 MB and its decoded picture.
-const UPLOADS: usize = 64;
-
 /// The application: cheap to clone, shared by all requests.
 #[derive(Clone)]
 pub struct Virboard {
@@ -166,8 +168,8 @@ pub struct Virboard {
     registry: Arc<Registry>,
     heads: Arc<Heads>,
     batcher: Batcher,
-    decoders: Arc<tokio::sync::Semaphore>,
-    uploads: Arc<tokio::sync::Semaphore>,
+    decoders: Decoders,
+    uploads: Uploads,
     photos: Arc<Vec<SamplePhoto>>,
     contents: Arc<contents::Contents>,
     alignments: PathBuf,
@@ -179,8 +181,10 @@ impl Virboard {
     /// Opens the data folder, cleans up after killed processes and starts the device's thread.
     pub async fn open(settings: &Settings) -> std::result::Result<Self, OpenError> {
         let store = settings.store().await?;
-        worker::clean_up(settings, &store).await?;
-        let blobs = Blobs::open(&settings.data.join("uploads"))?;
+        if !store.is_read_only() {
+            worker::clean_up(settings, &store).await?;
+        }
+        let blobs = Blobs::open(&settings.data.join("uploads"), store.is_read_only())?;
         let registry = Arc::new(settings.registry()?);
         let folders = vec![settings.data.join("heads"), settings.samples.join("heads")];
         let heads = Arc::new(Heads::new(folders, registry.clone()));
@@ -192,35 +196,50 @@ impl Virboard {
             registry,
             heads,
             batcher,
-            decoders: Arc::new(tokio::sync::Semaphore::new(cores)),
-            uploads: Arc::new(tokio::sync::Semaphore::new(UPLOADS)),
+            decoders: Decoders::new(cores),
+            uploads: Uploads::default(),
             photos: Arc::default(),
             contents: Arc::default(),
             alignments: alignments::folder(&settings.data),
             settings: settings.clone(),
         };
-        samples::import_scores(&app.store, &settings.samples).await;
+        if !app.store.is_read_only() {
+            samples::import_scores(&app.store, &settings.samples).await;
+        }
         app.photos = Arc::new(app.import_sample_photos(&settings.public.join("samples")).await);
         Ok(app)
     }
 
-    /// Whether the server can answer: the database does, and the device's thread is there.
-    pub async fn ready(&self) -> Result<()> {
+    /// Whether the server can answer, in a word: the database does, the device's thread is there, and there is room for
+    /// photos.
+    pub async fn ready(&self) -> Result<&'static str> {
         self.store.ping().await?;
-        if self.batcher.is_alive() { Ok(()) } else { Err(ServiceError::Stopped) }
+        if !self.batcher.is_alive() {
+            return Err(ServiceError::Stopped);
+        }
+        if self.store.is_read_only() {
+            return Ok("ready, read-only");
+        }
+        self.blobs.probe().await?;
+        Ok("ready")
     }
 
-    /// Lets a request begin its upload, or refuses it at once: photos wait in memory.
-    pub fn admit(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
-        self.uploads.clone().try_acquire_owned().map_err(|_| ServiceError::Busy)
+    /// Ends the device's thread by a defect, as tests need it.
+    #[cfg(test)]
+    pub(crate) async fn end_device(&mut self) {
+        self.batcher = Batcher::ended().await;
+    }
+
+    /// Begins an upload, which takes room as its bytes arrive.
+    pub fn admit(&self) -> Upload {
+        self.uploads.begin()
     }
 
     /// What the server measures of itself, in Prometheus' text format.
     #[must_use]
     pub fn metrics(&self) -> String {
         let computed = self.batcher.computed();
-        let uploads = UPLOADS - self.uploads.available_permits();
-        metrics::render(computed.batches.load(Relaxed), computed.pictures.load(Relaxed), uploads)
+        metrics::render(computed.batches.load(Relaxed), computed.pictures.load(Relaxed), self.uploads.count())
     }
 
     /// Loads up to `most` encoders that have heads, with their heads, and runs each once, so

@@ -23,6 +23,11 @@ pub enum StoreError {
     /// The lock beside the database could not be taken.
     #[error("the database could not be locked while it is brought up to date: {0}")]
     Lock(String),
+    /// The database has another shape than this program, and its folder cannot be written.
+    #[error(
+        "the data folder is read-only and its database was written by another version; open it once with this one where it can be written"
+    )]
+    Outdated,
     /// A column of a score holds something that this program does not understand.
     #[error("the database holds a score whose `{0}` cannot be read. Was it written by a newer Virboard?")]
     Column(&'static str),
@@ -36,12 +41,42 @@ pub enum StoreError {
     },
 }
 
+/// Why a disk does not take what is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It is full.
+    Full,
+    /// It may only be read.
+    ReadOnly,
+}
+
+impl StoreError {
+    /// Whether the disk refuses to be written.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        let Self::Sql(sqlx::Error::Database(error)) = self else { return None };
+        // SQLite's code is the lowest byte of its extended one.
+        match error.code()?.parse::<i32>().ok()? & 0xFF {
+            13 => Some(Refused::Full),
+            8 => Some(Refused::ReadOnly),
+            _ => None,
+        }
+    }
+}
+
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: SqlitePool,
+    /// Whether the data folder can only be read.
+    read_only: bool,
+}
+
+fn is_read_only(error: &virboard_nn::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error, virboard_nn::Error::Io { source, .. } if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))
 }
 
 /// Seconds since 1970, UTC.
@@ -64,10 +99,14 @@ impl Store {
     pub async fn open(path: &Path, catalogue: &Catalogue) -> Result<Self> {
         // Two processes that bring a database up to date at once would both do the same step.
         let lock = path.with_extension("lock");
-        let _lock = tokio::task::spawn_blocking(move || virboard_nn::files::lock(&lock))
+        let lock = tokio::task::spawn_blocking(move || virboard_nn::files::lock(&lock))
             .await
-            .map_err(|e| StoreError::Lock(e.to_string()))?
             .map_err(|e| StoreError::Lock(e.to_string()))?;
+        let _lock = match lock {
+            Ok(lock) => lock,
+            Err(error) if is_read_only(&error) && path.is_file() => return Self::open_read_only(path).await,
+            Err(error) => return Err(StoreError::Lock(error.to_string())),
+        };
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -77,15 +116,42 @@ impl Store {
             .busy_timeout(Duration::from_secs(10));
         let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
         sqlx::migrate!("../migrations").run(&pool).await?;
-        let store = Self { pool };
+        let store = Self { pool, read_only: false };
         store.fill_keys().await?;
         store.sync(catalogue).await?;
         Ok(store)
     }
 
+    /// Opens a database in a folder that cannot be written, as it is.
+    async fn open_read_only(path: &Path) -> Result<Self> {
+        // What a killed process has left beside the database belongs to it; otherwise nobody may change it, and SQLite
+        // needs no files of its own.
+        let log = path.with_extension("db-wal");
+        let whole = log.metadata().map_or(true, |log| log.len() == 0);
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(whole);
+        let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
+        let newest = sqlx::migrate!("../migrations").iter().map(|m| m.version).max();
+        let found: Option<i64> =
+            sqlx::query_scalar("select max(version) from _sqlx_migrations").fetch_one(&pool).await?;
+        if found != newest {
+            return Err(StoreError::Outdated);
+        }
+        tracing::warn!("the data folder is read-only: everything is shown, nothing new is kept");
+        Ok(Self { pool, read_only: true })
+    }
+
+    /// Whether nothing can be written.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
     /// Makes the catalogue's encoders and tasks known, so that scores can be stored for them. Those
     /// of rows that are gone stay.
     pub async fn sync(&self, catalogue: &Catalogue) -> Result<()> {
+        if self.read_only {
+            return Ok(());
+        }
         let mut tx = self.pool.begin().await?;
         let mut encoders = QueryBuilder::new("insert into encoders (key, name, architecture) ");
         encoders.push_values(catalogue.encoders().iter(), |mut row, e| {

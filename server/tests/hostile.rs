@@ -134,3 +134,139 @@ async fn addresses_cannot_leave_their_folder() {
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
     }
 }
+
+/// A picture from which the tests of decoders start.
+fn corpus(file: &str) -> Vec<u8> {
+    std::fs::read(common::root().join("server/lab/tests/pictures").join(file)).expect("a picture")
+}
+
+#[tokio::test]
+async fn what_a_phone_makes_of_a_photo_is_read_or_named() {
+    let server = server().await;
+    let jpeg = sample("china.jpg");
+    let video = [b"MotionPhoto_Data\0\0\0\x18ftypmp42".as_slice(), &[0x11; 200], &[0xFF, 0xDA], &[0x11; 200]].concat();
+    let (status, plain) = server.predict(&jpeg, &[ENCODER, TASK]).await;
+    assert_eq!(status, StatusCode::OK);
+    for (name, bytes) in [
+        ("motion photo", [jpeg.as_slice(), &video].concat()),
+        ("without its end mark", jpeg[..jpeg.len() - 2].to_vec()),
+    ] {
+        let (status, answer) = server.predict(&bytes, &[ENCODER, TASK]).await;
+        assert_eq!(status, StatusCode::OK, "{name}: {answer}");
+        assert_eq!(answer["outputs"][0]["output"], plain["outputs"][0]["output"], "{name}: the same classes");
+    }
+    for (bytes, status, kind, says) in [
+        (corpus("kind-floats.tif"), 415, "unread-kind", "TIFF"),
+        (corpus("other-avif.avif"), 415, "unread-format", "AVIF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec(), 415, "unread-format", "HEIC"),
+        (b"https://example.org/cat.jpg".to_vec(), 415, "unread-format", "address"),
+        (b"<!doctype html><title>Sign in</title>".to_vec(), 415, "unread-format", "web page"),
+    ] {
+        let (found, problem) = server.predict(&bytes, &[ENCODER, TASK]).await;
+        assert_eq!((found.as_u16(), problem["type"].as_str()), (status, Some(kind)), "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|d| d.contains(says)), "{problem}");
+    }
+    let response = server.send(form("/try", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", &[ENCODER])).await;
+    assert_eq!(response.headers()[header::LOCATION], "/try?problem=heic");
+    let (_, page) = server.get("/try?problem=heic").await;
+    assert!(String::from_utf8_lossy(&page).contains("This is a HEIC photo"), "without WebAssembly, too");
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem_document() {
+    let server = server().await;
+    let cases = [
+        ("DELETE", "/api/v1/predictions", "", 405),
+        ("PUT", "/api/v1/encoders", "", 405),
+        ("POST", "/readyz", "", 405),
+        ("POST", "/encoders/Random", "", 405),
+        ("TRACE", "/", "", 405),
+        ("GET", "/api/v1/images/%ff", "", 400),
+        ("GET", "/api/v1/nothing", "", 404),
+        ("GET", "/samples/nothing.png", "", 404),
+        ("GET", "/pkg/../../etc/passwd", "", 404),
+        ("POST", "/samples/astronaut.png", "", 405),
+        ("POST", "/theme", "to=purple", 422),
+        ("POST", "/theme", "", 415),
+    ];
+    for (method, path, body, wanted) in cases {
+        let mut request = Request::builder().method(method).uri(path);
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        let response = server.send(request.body(Body::from(body)).expect("a request")).await;
+        let status = response.status();
+        assert_eq!(status.as_u16(), wanted, "{method} {path}");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json", "{method} {path}");
+        assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{method} {path}");
+        assert_eq!(response.headers().contains_key(header::ALLOW), status == 405, "{method} {path}");
+        let problem: serde_json::Value = serde_json::from_slice(&common::bytes(response).await).expect("JSON");
+        assert_eq!(problem["status"], wanted, "{method} {path}: {problem}");
+        assert!(problem["detail"].as_str().is_some_and(|d| !d.is_empty()), "{method} {path}: {problem}");
+    }
+    let odd = Request::get("/samples/astronaut.png").header(header::RANGE, "bytes=99999999-").body(Body::empty());
+    let response = server.send(odd.expect("a request")).await;
+    assert_eq!(response.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    for (name, value) in [
+        (header::CONTENT_TYPE, b"multipart/form-data".as_slice()),
+        (header::CONTENT_TYPE, b"multipart/form-data; boundary=\"\xFF\""),
+        (header::CONTENT_TYPE, b"\xFF\xFE"),
+        (header::COOKIE, b"theme=\xFF"),
+    ] {
+        let value = axum::http::HeaderValue::from_bytes(value).expect("bytes");
+        let request = Request::post("/api/v1/predictions").header(name, value).body(Body::from("x"));
+        let response = server.send(request.expect("a request")).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+    let fields = vec![ENCODER; 501];
+    let (status, problem) = server.predict(&sample("chelsea.png"), &fields).await;
+    assert_eq!((status, problem["type"].as_str()), (StatusCode::BAD_REQUEST, Some("bad-request")), "{problem}");
+}
+
+#[tokio::test]
+async fn folders_of_the_server_are_shown_to_nobody() {
+    let server = server().await;
+    let folder = server.data.path().display().to_string();
+    // Everything of which an answer might tell where it lies: scores that were imported, declarations with mistakes.
+    let table = server.data.path().join("scores.csv");
+    std::fs::write(&table, "encoder,task,score\nSWAV_800,Imagenet,0.75\n").expect("written");
+    virboard::service::import::table(server.app.store(), &server.app.catalogue(), &table).await.expect("imported");
+    let declared = server.data.path().join("datasets/mine");
+    std::fs::create_dir_all(&declared).expect("made");
+    std::fs::write(declared.join("dataset.toml"), "name = 7\n").expect("written");
+    std::fs::create_dir_all(server.data.path().join("encoders")).expect("made");
+    std::fs::write(server.data.path().join("nowhere.pt"), "no checkpoint").expect("written");
+    let encoder = format!("key = \"Mine\"\nname = \"Mine\"\ncheckpoint = \"{folder}/nowhere.pt\"\n");
+    std::fs::write(server.data.path().join("encoders/Mine.toml"), encoder).expect("written");
+    let (_, found) = server.predict(&sample("coffee.png"), &[("encoder", "Mine")]).await;
+    assert!(!found.to_string().contains(&folder), "{found}");
+    for path in [
+        "/",
+        "/encoders/Mine",
+        "/encoders/SWAV_800",
+        "/tasks/Imagenet",
+        "/analyses",
+        "/choose",
+        "/try?encoder=Mine",
+        "/readyz",
+        "/metrics",
+        "/api/v1/encoders",
+        "/api/v1/tasks",
+        "/api/v1/results",
+        "/api/v1/leaderboard?format=json",
+        "/api/v1/leaderboard?format=csv",
+        "/api/openapi.json",
+    ] {
+        let (status, body) = server.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        let body = String::from_utf8_lossy(&body).into_owned();
+        for secret in [folder.as_str(), env!("CARGO_MANIFEST_DIR")] {
+            assert!(!body.contains(secret), "{path} tells of {secret}");
+        }
+    }
+    let results = server.json("/api/v1/results").await;
+    let item = results["items"].as_array().expect("items").iter().find(|i| i["key"] == "SWAV_800/Imagenet");
+    assert!(item.is_some_and(|i| i.to_string().contains("scores.csv")), "the file's name is evidence: {item:?}");
+}

@@ -1,11 +1,17 @@
 //! `virboard serve`.
 
 use super::Failure;
-use crate::http;
+use crate::http::connections::{self, Limits};
+use crate::http::router;
 use crate::service::{Settings, Virboard};
 use clap::Args;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Time that the database is given to close.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// Options of the server.
 #[derive(Debug, Args)]
@@ -19,6 +25,12 @@ pub struct Serve {
     /// Predictions that may wait before requests are refused
     #[arg(long, default_value_t = 128)]
     queue: usize,
+    /// Connections at a time
+    #[arg(long, default_value_t = Limits::default().connections)]
+    connections: usize,
+    /// Connections at a time from one address; as many as --connections behind a proxy, which is one address
+    #[arg(long, default_value_t = Limits::default().per_address)]
+    connections_per_address: usize,
     /// Encoders to load before the first photo comes
     #[arg(long, default_value_t = 3)]
     warm: usize,
@@ -26,7 +38,15 @@ pub struct Serve {
 
 impl Default for Serve {
     fn default() -> Self {
-        Self { addr: ([127, 0, 0, 1], 3000).into(), site_dir: None, queue: 128, warm: 3 }
+        let Limits { connections, per_address, .. } = Limits::default();
+        Self {
+            addr: ([127, 0, 0, 1], 3000).into(),
+            site_dir: None,
+            queue: 128,
+            connections,
+            connections_per_address: per_address,
+            warm: 3,
+        }
     }
 }
 
@@ -39,15 +59,20 @@ impl Serve {
         let store = app.store().clone();
         let (warmed, most) = (app.clone(), self.warm);
         tokio::spawn(async move { warmed.warm(most).await });
-        let router = http::router(app, &site, settings.public.clone());
+        let router = router(app, &site, settings.public.clone());
         let listener = tokio::net::TcpListener::bind(self.addr).await.map_err(|e| {
             format!("cannot listen on {}: {e}. Is another Virboard running? Try --addr 127.0.0.1:3001", self.addr)
         })?;
         let addr = listener.local_addr()?;
         tracing::info!(address = %format!("http://{addr}"), "Virboard is ready");
-        println!("Virboard is ready at http://{addr}");
-        axum::serve(listener, router).with_graceful_shutdown(stop()).await?;
-        store.close().await;
+        // A server goes on where nobody reads what it says.
+        let _ = writeln!(std::io::stdout(), "Virboard is ready at http://{addr}");
+        let limits =
+            Limits { connections: self.connections, per_address: self.connections_per_address, ..Limits::default() };
+        connections::serve(listener, router, limits, stop()).await;
+        if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
+            tracing::warn!("the database was still at work and was left; it puts itself right when it is opened");
+        }
         tracing::info!("stopped");
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::upload;
 use crate::service::predictions::Question;
-use crate::service::{ServiceError, Virboard};
+use crate::service::{ServiceError, Virboard, places};
 use axum::Json;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{Multipart, Path, State};
@@ -53,8 +53,8 @@ pub async fn create_predictions(
 ) -> Result<Response, ServiceError> {
     let multipart =
         multipart.map_err(|_| ServiceError::Request("Send a multipart form with the field `image`.".to_owned()))?;
-    let (_permit, multipart) = upload::admit(&app, multipart).await?;
-    let form = upload::read(multipart).await?;
+    let mut room = app.admit();
+    let form = upload::read(multipart, &mut room).await?;
     let asked = Question { encoders: form.encoders, tasks: form.tasks, second: form.second };
     let answer = app.predict_upload(form.image, asked).await?;
     let timing = answer.costs.parts().map(|(stage, ms)| format!("{stage};dur={ms:.1}")).join(", ");
@@ -72,6 +72,7 @@ pub async fn list_encoders(State(app): State<Virboard>) -> Result<Json<Items>, S
     let catalogue = app.catalogue();
     let items = app.encoder_states().await?.into_iter().filter_map(|state| {
         let mut item = json!(**catalogue.encoder(&state.key)?);
+        places::hide(&mut item);
         item["weights"] = json!(state.weights);
         item["heads"] = json!(state.heads);
         Some(item)

@@ -1,10 +1,11 @@
 //! What every request passes through.
 
+use super::problem::of_status;
 use crate::service::{ServiceError, metrics};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::time::Instant;
@@ -29,18 +30,50 @@ pub async fn security_headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// Gives the refusals of the layers below (too many bytes, too slow) the sentences that
-/// handlers give theirs.
+/// Headers of a refusal that stay when it is explained.
+const KEPT: [header::HeaderName; 3] = [header::ALLOW, header::RETRY_AFTER, header::CONTENT_RANGE];
+/// Longest reason of a refusal that is passed on, in bytes.
+const REASON: usize = 500;
+
+/// Gives the refusals of the layers below and of the router itself the form and the sentences that handlers give theirs,
+/// and refuses what no route is asked for.
 pub async fn explain(request: Request, next: Next) -> Response {
     let form = request.uri().path() == "/try";
+    // CONNECT asks for another server, TRACE for the request itself; a path may be missing.
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) || !request.uri().path().starts_with('/') {
+        let allow = [(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"))];
+        return (allow, of_status(StatusCode::METHOD_NOT_ALLOWED, None)).into_response();
+    }
     let response = next.run(request).await;
-    let explained = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t == "application/problem+json");
-    let error = match response.status() {
-        StatusCode::PAYLOAD_TOO_LARGE if !explained => ServiceError::TooManyBytes,
-        StatusCode::SERVICE_UNAVAILABLE if !explained => ServiceError::Timeout,
-        _ => return response,
-    };
-    if form { super::upload::failed(&error) } else { error.into_response() }
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) || says_why(response.headers()) {
+        return response;
+    }
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE if form => super::upload::failed(&ServiceError::TooManyBytes),
+        StatusCode::SERVICE_UNAVAILABLE if form => super::upload::failed(&ServiceError::Timeout),
+        _ => explained(response).await,
+    }
+}
+
+/// Whether a refusal has a form already: a problem document, a page, or what server functions send.
+fn says_why(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    kind == "application/problem+json" || kind.starts_with("text/html") || headers.contains_key("serverfnerror")
+}
+
+async fn explained(response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    // What a part of a request was refused for, such as an address that is no text.
+    let reason = axum::body::to_bytes(body, REASON).await.ok();
+    let reason = reason.and_then(|b| String::from_utf8(b.to_vec()).ok()).filter(|r| !r.trim().is_empty());
+    let mut response = of_status(parts.status, reason).into_response();
+    for name in KEPT {
+        if let Some(value) = parts.headers.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
 }
 
 /// Notes how long every answer took.

@@ -49,6 +49,9 @@ impl From<&ServiceError> for Problem {
             ServiceError::Image(ImageError::TooManyScans { .. }) => ("too-many-passes", 413, "Too many passes"),
             ServiceError::Image(ImageError::TooSlow) => ("picture-too-slow", 413, "Decoding takes too long"),
             ServiceError::Image(ImageError::Damaged { .. }) => ("damaged-picture", 422, "Damaged picture"),
+            ServiceError::Stalled => ("stalled", 408, "Upload stood still"),
+            ServiceError::DiskFull => ("disk-full", 507, "Disk full"),
+            ServiceError::ReadOnly => ("read-only", 403, "Read only"),
             ServiceError::Busy => ("busy", 503, "Busy"),
             ServiceError::Stopped => ("stopped", 500, "Stopped"),
             ServiceError::Timeout => ("timeout", 503, "Timeout"),
@@ -62,6 +65,51 @@ impl From<&ServiceError> for Problem {
             ServiceError::Internal(_) => ("internal", 500, "Internal error"),
         };
         Self::new(kind, status, title, error.to_string())
+    }
+}
+
+/// Problems of requests that no handler has seen, by their status.
+const STATUSES: [(u16, &str, &str, &str); 11] = [
+    (
+        400,
+        "bad-request",
+        "Bad request",
+        "The request cannot be read: its address, a header or its body is not as it should be.",
+    ),
+    (404, "not-found", "Not found", "There is nothing at this address."),
+    (
+        405,
+        "method-not-allowed",
+        "Method not allowed",
+        "This address is not for this method; the header Allow names those that it is for.",
+    ),
+    (408, "stalled", "Request stood still", "The request stood still for too long. Send it again."),
+    (
+        413,
+        "file-too-large",
+        "File too large",
+        "The file has more than 20 MB. Save it smaller or with stronger compression.",
+    ),
+    (414, "address-too-long", "Address too long", "The address is too long."),
+    (415, "unread-type", "Type is not read", "What was sent is of a type that this address does not read."),
+    (416, "no-such-range", "No such range", "The file has no such range of bytes."),
+    (422, "bad-request", "Bad request", "What was sent does not have the fields that this address reads."),
+    (431, "headers-too-large", "Headers too large", "The headers of the request are too many or too long."),
+    (503, "timeout", "Timeout", "This took too long and was stopped. Try a smaller picture."),
+];
+
+/// The problem of a bare status, with a reason if there is one.
+#[must_use]
+pub fn of_status(status: StatusCode, reason: Option<String>) -> Problem {
+    let known = STATUSES.iter().find(|(code, ..)| *code == status.as_u16());
+    match known {
+        Some((code, kind, title, sentence)) => {
+            Problem::new(kind, *code, title, reason.unwrap_or_else(|| (*sentence).to_owned()))
+        }
+        None if status.is_client_error() => {
+            Problem::new("bad-request", status.as_u16(), "Bad request", "The request cannot be answered.")
+        }
+        None => Problem { status: status.as_u16(), ..Problem::internal() },
     }
 }
 

@@ -2,11 +2,13 @@
 
 use crate::http::problem::Problem;
 use crate::service::predictions::{MAX_BYTES, Question};
+use crate::service::uploads::Upload;
 use crate::service::{ServiceError, Virboard};
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{Multipart, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use virboard_lab::image::ImageError;
 
 /// What a form holds.
 #[derive(Debug, Default)]
@@ -26,41 +28,33 @@ pub struct Form {
 /// Longest text field.
 const MAX_TEXT: usize = 200;
 
-/// Lets a form be read, or refuses it. What is refused is read and dropped all the same: a
-/// connection that is cut while the sender still sends shows no answer.
-pub async fn admit(
-    app: &Virboard,
-    mut multipart: Multipart,
-) -> Result<(tokio::sync::OwnedSemaphorePermit, Multipart), ServiceError> {
-    match app.admit() {
-        Ok(permit) => Ok((permit, multipart)),
-        Err(busy) => {
-            while let Ok(Some(mut field)) = multipart.next_field().await {
-                while let Ok(Some(_)) = field.chunk().await {}
-            }
-            Err(busy)
-        }
-    }
-}
+/// Most fields of a form: every encoder and every task, several times over.
+const MAX_FIELDS: usize = 500;
 
-/// Reads the form.
-pub async fn read(mut multipart: Multipart) -> Result<Form, ServiceError> {
+/// Reads the form into the room that the upload takes. What is refused is read and dropped all the same, up to the
+/// request's own limit: a connection that is cut while the sender still sends shows no answer.
+pub async fn read(mut multipart: Multipart, upload: &mut Upload) -> Result<Form, ServiceError> {
     let mut form = Form::default();
     let mut has_image = false;
+    let mut fields = 0;
     while let Some(field) = multipart.next_field().await.map_err(refused)? {
+        fields += 1;
+        if fields > MAX_FIELDS {
+            return Err(ServiceError::Request(format!("The form has more than {MAX_FIELDS} fields.")));
+        }
         match field.name() {
             Some("image") if !has_image => {
-                form.image = bytes(field, MAX_BYTES).await?;
+                form.image = bytes(field, MAX_BYTES, upload).await?;
                 has_image = true;
             }
             Some("image") => {
                 return Err(ServiceError::Request("Send one photo at a time in the field `image`.".to_owned()));
             }
-            Some("encoder") => form.encoders.push(text(field).await?),
-            Some("task") => form.tasks.push(text(field).await?),
-            Some("second") => form.second = Some(text(field).await?).filter(|s| !s.is_empty()),
-            Some("with") => form.with = Some(text(field).await?).filter(|w| !w.is_empty()),
-            _ => drop(bytes(field, MAX_TEXT).await?),
+            Some("encoder") => form.encoders.push(text(field, upload).await?),
+            Some("task") => form.tasks.push(text(field, upload).await?),
+            Some("second") => form.second = Some(text(field, upload).await?).filter(|s| !s.is_empty()),
+            Some("with") => form.with = Some(text(field, upload).await?).filter(|w| !w.is_empty()),
+            _ => drop(bytes(field, MAX_TEXT, upload).await?),
         }
     }
     if has_image {
@@ -70,23 +64,28 @@ pub async fn read(mut multipart: Multipart) -> Result<Form, ServiceError> {
     }
 }
 
-async fn bytes(mut field: Field<'_>, limit: usize) -> Result<Vec<u8>, ServiceError> {
+async fn bytes(mut field: Field<'_>, limit: usize, upload: &mut Upload) -> Result<Vec<u8>, ServiceError> {
     let mut bytes = Vec::new();
-    let mut too_many = false;
+    let mut refusal = None;
     while let Some(chunk) = field.chunk().await.map_err(refused)? {
-        if too_many || bytes.len() + chunk.len() > limit {
-            // The rest is read and dropped (up to the request's own limit): a connection that
-            // is cut while the browser still sends shows no answer.
-            (too_many, bytes) = (true, Vec::new());
-        } else {
-            bytes.extend_from_slice(&chunk);
+        if refusal.is_some() {
+            continue;
+        }
+        let fits = bytes.len() + chunk.len() <= limit;
+        match if fits { upload.take(chunk.len()) } else { Err(ServiceError::TooManyBytes) } {
+            Ok(()) => bytes.extend_from_slice(&chunk),
+            Err(error) => {
+                bytes = Vec::new();
+                upload.release();
+                refusal = Some(error);
+            }
         }
     }
-    if too_many { Err(ServiceError::TooManyBytes) } else { Ok(bytes) }
+    refusal.map_or(Ok(bytes), Err)
 }
 
-async fn text(field: Field<'_>) -> Result<String, ServiceError> {
-    String::from_utf8(bytes(field, MAX_TEXT).await?)
+async fn text(field: Field<'_>, upload: &mut Upload) -> Result<String, ServiceError> {
+    String::from_utf8(bytes(field, MAX_TEXT, upload).await?)
         .map_err(|_| ServiceError::Request("A field is not text.".to_owned()))
 }
 
@@ -108,11 +107,8 @@ pub async fn form(
     let Ok(multipart) = multipart else {
         return Redirect::to("/try?problem=bad-request").into_response();
     };
-    let (_permit, multipart) = match admit(&app, multipart).await {
-        Ok(admitted) => admitted,
-        Err(error) => return failed(&error),
-    };
-    let mut form = match read(multipart).await {
+    let mut upload = app.admit();
+    let mut form = match read(multipart, &mut upload).await {
         Ok(form) => form,
         Err(error) => return failed(&error),
     };
@@ -137,5 +133,10 @@ pub(super) fn failed(error: &ServiceError) -> Response {
     if let ServiceError::Internal(cause) = error {
         tracing::error!(%cause, "an upload failed");
     }
-    Redirect::to(&format!("/try?problem={}", Problem::from(error).kind)).into_response()
+    let name = match error {
+        // The page knows their sentences by their keys.
+        ServiceError::Image(ImageError::Unread(kind)) => kind.key,
+        _ => Problem::from(error).kind,
+    };
+    Redirect::to(&format!("/try?problem={name}")).into_response()
 }

@@ -93,6 +93,16 @@ impl Batcher {
         Ok(Self { queue, alive, computed })
     }
 
+    /// One whose thread has ended in a defect of its own.
+    #[cfg(test)]
+    pub(super) async fn ended() -> Self {
+        let batcher = Self::serving(4, Arc::default(), |_| panic!("the device is gone")).expect("a thread");
+        while batcher.is_alive() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        batcher
+    }
+
     /// Whether the device's thread is there.
     #[must_use]
     pub fn is_alive(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Pages that are only read, and what they are made of, kept until a score changes.
 
 use super::error::Result;
+use super::places::hidden;
 use super::predictions::Question;
 use super::{ServiceError, Virboard, alignments};
 use moka::future::Cache;
@@ -65,7 +66,7 @@ impl Virboard {
         }
         self.reread().await?;
         let scores = self.store.counting_scores().await?;
-        let (results, opinions) = scores.into_iter().partition(|s| s.evidence.probe == Probe::Head);
+        let (results, opinions) = scores.into_iter().map(hidden).partition(|s| s.evidence.probe == Probe::Head);
         let app = self.clone();
         // Looks for files.
         let (encoders, alignments) =

@@ -1,6 +1,6 @@
 //! What a use case can fail with, as sentences that a person can act on.
 
-use crate::store::StoreError;
+use crate::store::{Refused, StoreError};
 use virboard_lab::image::ImageError;
 
 /// The result of a use case.
@@ -23,6 +23,17 @@ pub enum ServiceError {
         "The part of the server that computes has stopped, which was logged. It answers again when it is restarted."
     )]
     Stopped,
+    /// The upload stood still.
+    #[error("The upload stood still for too long and was ended. Check the connection and send it again.")]
+    Stalled,
+    /// There is no room for what has to be kept.
+    #[error("The disk of the server is full, so that nothing new can be kept. What it has is still shown.")]
+    DiskFull,
+    /// The data folder cannot be written.
+    #[error(
+        "The data folder of this server is read-only, so that nothing new can be kept. What it has is still shown."
+    )]
+    ReadOnly,
     /// The work took too long.
     #[error("This took too long and was stopped. Try a smaller picture.")]
     Timeout,
@@ -73,9 +84,30 @@ impl ServiceError {
     }
 }
 
+/// What a disk refuses to keep.
+fn of_disk(error: &(dyn std::error::Error + 'static)) -> Option<ServiceError> {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let causes = std::iter::successors(Some(error), |e| e.source());
+    causes.filter_map(|e| e.downcast_ref::<std::io::Error>()).find_map(|e| match e.kind() {
+        StorageFull | QuotaExceeded => Some(ServiceError::DiskFull),
+        ReadOnlyFilesystem | PermissionDenied => Some(ServiceError::ReadOnly),
+        _ => None,
+    })
+}
+
+/// Says in the log what a disk refuses, which answers tell without details.
+fn logged(found: ServiceError, error: &dyn std::error::Error) -> ServiceError {
+    tracing::error!(%error, "nothing new can be kept");
+    found
+}
+
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        match error.refused() {
+            Some(Refused::Full) => logged(Self::DiskFull, &error),
+            Some(Refused::ReadOnly) => logged(Self::ReadOnly, &error),
+            None => Self::internal(error),
+        }
     }
 }
 
@@ -83,7 +115,10 @@ impl From<object_store::Error> for ServiceError {
     fn from(error: object_store::Error) -> Self {
         match error {
             object_store::Error::NotFound { .. } => Self::NotFound("This picture is not stored here."),
-            other => Self::internal(other),
+            other => match of_disk(&other) {
+                Some(found) => logged(found, &other),
+                None => Self::internal(other),
+            },
         }
     }
 }

@@ -9,13 +9,14 @@ use super::batcher::milliseconds;
 use super::{Result, ServiceError, Virboard};
 use super::{metrics, pictures};
 use crate::store::StoredPrediction;
-use image::RgbImage;
+use ::image::RgbImage;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::task::OutputKind;
 use virboard_core::prediction::{ClassProbability, Costs, ImageInfo, MaskLabel, Output, Prediction, Predictions};
 use virboard_lab::head::HeadSpec;
+use virboard_lab::image;
 use virboard_lab::predict::Output as Raw;
 use virboard_nn::files::sha256;
 use virboard_nn::load::describe;
@@ -83,9 +84,12 @@ impl Virboard {
             return self.blobs.get(&key).await;
         }
         let pixels = self.pixels(&mut Photo::stored(info)).await?;
-        let jpeg = tokio::task::spawn_blocking(move || pictures::photo(&pixels)).await??;
-        self.blobs.put(&key, jpeg.clone()).await?;
-        Ok(jpeg)
+        let jpeg = self.decoders.run(count(&pixels), move || pictures::photo(&pixels)).await??;
+        match self.blobs.put(&key, jpeg.clone()).await {
+            // It can be shown all the same.
+            Ok(()) | Err(ServiceError::DiskFull | ServiceError::ReadOnly) => Ok(jpeg),
+            Err(error) => Err(error),
+        }
     }
 
     /// A picture of a prediction: `mask.png`, `map.png`, `flow.png`, `shown.png`, `overlay.png` or `grid.bin`.
@@ -118,14 +122,9 @@ impl Virboard {
         if bytes.len() > MAX_BYTES {
             return Err(ServiceError::TooManyBytes);
         }
-        // Few pictures are decoded at once: each may take a few hundred megabytes.
-        let permit = self.decoders.clone().acquire_owned().await.map_err(ServiceError::internal)?;
-        tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            let pixels = virboard_lab::image::decode_upload(&bytes)?;
-            Ok((Arc::new(pixels), bytes))
-        })
-        .await?
+        let (work, bytes) = tokio::task::spawn_blocking(move || (image::work(&bytes), bytes)).await?;
+        let decode = move || image::decode_upload(&bytes).map(|pixels| (Arc::new(pixels), bytes));
+        Ok(self.decoders.run(work?, decode).await??)
     }
 
     /// Stores a photo unless it is stored already; only then it has to be decoded.
@@ -133,6 +132,9 @@ impl Virboard {
         let (sha256, bytes) = tokio::task::spawn_blocking(move || (sha256(&bytes), bytes)).await?;
         if let Some(info) = self.store.image(&sha256).await? {
             return Ok(Photo::stored(info));
+        }
+        if self.store.is_read_only() {
+            return Err(ServiceError::ReadOnly);
         }
         let started = Instant::now();
         let (pixels, bytes) = self.decode(bytes).await?;
@@ -244,6 +246,7 @@ impl Virboard {
     /// Turns a raw output into what is stored, and keeps its pictures.
     async fn keep(&self, place: Place<'_>, spec: &HeadSpec, raw: Raw) -> Result<Output> {
         let (width, height) = (place.info.width, place.info.height);
+        let pixels = u64::from(width) * u64::from(height);
         let folder = place.folder();
         match raw {
             Raw::Classes(probabilities) => {
@@ -259,7 +262,7 @@ impl Virboard {
             Raw::Pixels(grid) => {
                 let labels = spec.labels.clone();
                 let (files, shares) =
-                    tokio::task::spawn_blocking(move || pictures::mask(&grid, &labels, width, height)).await??;
+                    self.decoders.run(pixels, move || pictures::mask(&grid, &labels, width, height)).await??;
                 self.put(&folder, "mask.png", files).await?;
                 let labels = spec.labels.iter().zip(shares).enumerate().map(|(index, (label, share))| MaskLabel {
                     index: index as u8,
@@ -271,7 +274,7 @@ impl Virboard {
             }
             Raw::Depth(grid) => {
                 let (files, minimum, maximum) =
-                    tokio::task::spawn_blocking(move || pictures::depth(&grid, width, height)).await??;
+                    self.decoders.run(pixels, move || pictures::depth(&grid, width, height)).await??;
                 self.put(&folder, "map.png", files).await?;
                 debug_assert_eq!(spec.kind, OutputKind::Depth);
                 Ok(Output::Depth { minimum, maximum, unit: spec.unit.clone(), map: "map.png".to_owned() })
@@ -286,8 +289,7 @@ impl Virboard {
                     )));
                 }
                 let reference = spec.reference.unwrap_or((width, height));
-                let flow =
-                    tokio::task::spawn_blocking(move || pictures::flow(&grid, reference, width, height)).await??;
+                let flow = self.decoders.run(pixels, move || pictures::flow(&grid, reference, width, height)).await??;
                 self.put(&folder, "flow.png", flow.files).await?;
                 self.blobs.put(&format!("{folder}/arrows.svg"), flow.arrows.into_bytes()).await?;
                 Ok(Output::Flow { longest: flow.longest, map: "flow.png".to_owned() })
@@ -326,6 +328,10 @@ impl Place<'_> {
         }
         Prediction { encoder: encoder.into(), task: task.into(), milliseconds: stored.milliseconds, output }
     }
+}
+
+fn count(picture: &RgbImage) -> u64 {
+    u64::from(picture.width()) * u64::from(picture.height())
 }
 
 fn original(image: &str) -> String {

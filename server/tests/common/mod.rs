@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 pub mod program;
+pub mod wire;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -79,9 +80,17 @@ pub async fn bytes(response: Response<Body>) -> Bytes {
     axum::body::to_bytes(response.into_body(), 100 << 20).await.expect("a body")
 }
 
-const BOUNDARY: &str = "virboard-test-boundary";
+pub const BOUNDARY: &str = "virboard-test-boundary";
 
 pub fn form(path: &str, image: &[u8], fields: &[(&str, &str)]) -> Request<Body> {
+    Request::post(path)
+        .header(header::CONTENT_TYPE, format!("multipart/form-data; boundary={BOUNDARY}"))
+        .body(Body::from(multipart(image, fields)))
+        .expect("a request")
+}
+
+/// The body of a form with a photo.
+pub fn multipart(image: &[u8], fields: &[(&str, &str)]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, value) in fields {
         body.extend(
@@ -93,10 +102,7 @@ pub fn form(path: &str, image: &[u8], fields: &[(&str, &str)]) -> Request<Body> 
     );
     body.extend(image);
     body.extend(format!("\r\n--{BOUNDARY}--\r\n").bytes());
-    Request::post(path)
-        .header(header::CONTENT_TYPE, format!("multipart/form-data; boundary={BOUNDARY}"))
-        .body(Body::from(body))
-        .expect("a request")
+    body
 }
 
 pub fn sample(file: &str) -> Vec<u8> {

@@ -310,3 +310,37 @@ fn what_may_be_wrong_is_said_and_added() {
         assert!(said.contains(says), "{said}");
     }
 }
+
+#[test]
+fn what_lies_beside_pictures_is_left_out_and_said() {
+    let (data, other) = folders();
+    let source = other.path().join("disk");
+    class_folders(&source);
+    for junk in
+        [".ipynb_checkpoints/0.png", "__MACOSX/blue/._0.png", "blue/Thumbs.db", "blue/notes.txt", "blue/._0.png"]
+    {
+        let path = source.join(junk);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        std::fs::copy(source.join("blue/0.png"), path).expect("copied");
+    }
+    std::fs::create_dir(source.join("empty")).expect("made");
+    std::fs::rename(source.join("blue/1.png"), source.join("blue/1.PNG")).expect("renamed");
+    let checked = works(data.path(), &["dataset", "check", text(&source)]);
+    assert!(checked.contains(": 16 train, 4 test"), "{checked}");
+    for says in [
+        "2 hidden files or folders",
+        "2 files or folders that systems",
+        "1 files that are no pictures",
+        "1 class folders without",
+    ] {
+        assert!(checked.contains(says), "{says}: {checked}");
+    }
+    assert!(!checked.contains("warning"), "{checked}");
+    // The same picture under two classes, and a class in two spellings.
+    std::fs::copy(source.join("blue/0.png"), source.join("green/99.png")).expect("copied");
+    std::fs::create_dir(source.join("Blue")).expect("made");
+    std::fs::copy(source.join("blue/2.png"), source.join("Blue/2.png")).expect("copied");
+    let checked = works(data.path(), &["dataset", "check", text(&source)]);
+    assert!(checked.contains("pictures are of two classes"), "{checked}");
+    assert!(checked.contains("the classes `Blue` and `blue` are two"), "{checked}");
+}

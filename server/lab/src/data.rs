@@ -10,6 +10,7 @@ mod hashes;
 pub mod imagenet_v2;
 pub mod kinetics;
 pub mod kitti;
+pub mod left_out;
 pub mod listing;
 pub mod nuscenes;
 pub mod nyu;

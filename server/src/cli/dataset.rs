@@ -151,7 +151,8 @@ fn print_findings(findings: &Findings) {
     for (split, rows) in &findings.unused {
         println!("  unused   {rows} rows of the split `{split}`, which no task names");
     }
-    for (what, sentences) in [("warning", &findings.warnings), ("problem", &findings.problems)] {
+    let said = [("left out", &findings.left_out), ("warning", &findings.warnings), ("problem", &findings.problems)];
+    for (what, sentences) in said {
         for sentence in sentences {
             println!("  {what}  {sentence}");
         }

@@ -24,6 +24,10 @@ pub struct Report {
     pub test: usize,
     /// What is wrong, a sentence each.
     pub problems: Vec<String>,
+    /// What may be wrong, a sentence each.
+    pub warnings: Vec<String>,
+    /// What lies in the folder and is not taken, a sentence for each reason.
+    pub left_out: Vec<String>,
     /// Where the data comes from.
     pub url: Option<String>,
     /// Under which terms.
@@ -41,6 +45,8 @@ pub fn report(settings: &Settings, task: &Task, protocol: Protocol, check: bool,
         train: 0,
         test: 0,
         problems: Vec::new(),
+        warnings: Vec::new(),
+        left_out: Vec::new(),
         url: None,
         licence: None,
         note: None,
@@ -58,6 +64,8 @@ pub fn report(settings: &Settings, task: &Task, protocol: Protocol, check: bool,
         Ok(Some(listing)) => {
             (report.train, report.test) = (listing.train.len(), listing.test.len());
             report.problems.clone_from(&listing.problems);
+            report.warnings.clone_from(&listing.warnings);
+            report.left_out = listing.left_out.sentences();
             if report.train == 0 && task.epochs.is_some() {
                 report.problems.push(format!("there are no usable training samples in {}", listing.root.display()));
             }

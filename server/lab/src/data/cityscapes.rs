@@ -29,9 +29,14 @@ const CLASSES: [(u8, &str, &str); 19] = [
     (33, "bicycle", "#770b20"),
 ];
 
+/// Ids that are not trained: 0 to 33, and that of licence plates, -1.
+const LAST: u8 = 33;
+const PLATE: u8 = 255;
+
 fn read(path: &Path) -> Result<Target> {
     let class = |id: u8| CLASSES.iter().position(|(known, ..)| *known == id).map_or(0, |i| i as u8 + 1);
-    Ok(raster::mask(&raster::classes(path)?, class))
+    let known = |id: u8| id <= LAST || id == PLATE;
+    Ok(raster::mask(&raster::classes_of(path, known, "Cityscapes' ids are 0 to 33")?, class))
 }
 
 /// Lists the folder.

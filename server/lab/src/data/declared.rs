@@ -12,6 +12,7 @@ mod truth;
 
 use super::Places;
 use super::listing::Listing;
+use crate::data::left_out::LeftOut;
 use crate::{Error, Result};
 use description::{Description, TaskForm};
 use index::Row;
@@ -153,8 +154,21 @@ impl Declared {
         if index.is_file() {
             return index::read(&index);
         }
-        let splits = self.forms().next().map_or(["train", "test"], |form| [form.train.as_str(), form.test.as_str()]);
-        folders::read(&self.folder, splits, self.description.test_share, self.description.seed).map_err(|e| vec![e])
+        folders::read(&self.folder, self.splits(), self.description.test_share, self.description.seed)
+            .map_err(|e| vec![e])
+    }
+
+    fn splits(&self) -> [&str; 2] {
+        self.forms().next().map_or(["train", "test"], |form| [form.train.as_str(), form.test.as_str()])
+    }
+
+    /// What lies in class folders and is not taken.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        if self.folder.join(INDEX).is_file() {
+            return LeftOut::default();
+        }
+        folders::left_out(&self.folder, self.splits())
     }
 
     /// The samples of a task, with everything about them that is wrong. No picture is read.
@@ -169,6 +183,8 @@ impl Declared {
         let mut listing = Listing::new(key, self.folder.clone())?;
         listing.labels = samples.labels;
         listing.problems = samples.problems;
+        listing.warnings = samples.warnings;
+        listing.left_out = self.left_out();
         for sample in samples.found {
             match sample.split {
                 super::Split::Train => listing.train.push(sample.entry),

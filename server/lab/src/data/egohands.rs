@@ -1,8 +1,9 @@
 //! EgoHands: whose hands are where, in pictures of two people from one's own eyes.
 
+use super::left_out::Why;
 use super::listing::{Entry, Listing, Truth, parent_name, stem};
 use super::{Split, Target, coloured, raster};
-use crate::{Error, Result};
+use crate::Result;
 use std::path::Path;
 use virboard_core::protocol::Protocol;
 
@@ -13,13 +14,7 @@ const VALIDATION: [usize; 4] = [6, 13, 27, 46];
 const VIDEOS: usize = 48;
 
 fn read(path: &Path) -> Result<Target> {
-    let picture = raster::classes(path)?;
-    match picture.as_raw().iter().find(|v| **v > 4) {
-        Some(other) => {
-            Err(Error::Damaged { path: path.to_path_buf(), reason: format!("{other} is no class from 0 to 4") })
-        }
-        None => Ok(raster::mask(&picture, |v| v)),
-    }
+    Ok(raster::mask(&raster::classes_of(path, |v| v <= 4, "EgoHands' classes are 0 to 4")?, |v| v))
 }
 
 /// Lists the folder.
@@ -35,6 +30,7 @@ pub fn list(listing: &mut Listing, _protocol: Protocol) -> Result<()> {
         let video = parent_name(&file).unwrap_or_default();
         let number = videos.iter().position(|v| *v == video).unwrap_or(VIDEOS);
         if VALIDATION.contains(&number) {
+            listing.left_out.add(Why::Validation, &file);
             continue;
         }
         let split = if TEST.contains(&number) { Split::Test } else { Split::Train };

@@ -7,7 +7,7 @@ use virboard_core::protocol::Protocol;
 
 /// Lists the folder.
 pub fn list(listing: &mut Listing, _protocol: Protocol) -> Result<()> {
-    for file in listing.files("", 1, &[".jpeg", ".JPEG", ".jpg"]) {
+    for file in listing.files("", 1, &[".jpeg", ".jpg"]) {
         match parent_name(&file).and_then(|name| name.parse().ok()).filter(|class: &usize| *class < 1000) {
             Some(class) => {
                 listing.add(Split::Test, Entry { pictures: vec![file], truth: Truth::Class(class) }, None);

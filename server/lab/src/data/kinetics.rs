@@ -1,5 +1,6 @@
 //! Kinetics-400: the action in a clip, from six of its frames.
 
+use super::left_out::Why;
 use super::listing::{Entry, Listing, Truth, labels, stem};
 use super::{Split, json};
 use crate::Result;
@@ -48,11 +49,15 @@ pub fn list(listing: &mut Listing, _protocol: Protocol) -> Result<()> {
                 ));
                 continue;
             };
-            if let Some(mut pictures) = frames.remove(&id).filter(|f| f.len() >= FRAMES) {
-                pictures.truncate(FRAMES);
-                listing.add(split, Entry { pictures, truth: Truth::Class(action) }, None);
+            let Some(mut pictures) = frames.remove(&id) else { continue };
+            if pictures.len() < FRAMES {
+                listing.left_out.add(Why::ShortClip, &pictures[0]);
+                continue;
             }
+            pictures.truncate(FRAMES);
+            listing.add(split, Entry { pictures, truth: Truth::Class(action) }, None);
         }
+        frames.values().flatten().for_each(|frame| listing.left_out.add(Why::StrangeFrame, frame));
         listing.lists.push(path);
     }
     listing.labels = labels(&actions);

@@ -1,8 +1,13 @@
 //! Data sets that are folders of pictures with truths beside them.
 
-use super::{Broken, Dataset, Sample, Split, Target, hashes};
+mod listed;
+
+pub use listed::Listed;
+
+use super::left_out::{LeftOut, Why, ends_with, is_picture, kept_by_programs};
+use super::{Broken, Split, Target, hashes};
 use crate::head::Label;
-use crate::{Error, Result, image};
+use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use virboard_nn::files;
@@ -68,6 +73,10 @@ pub struct Listing {
     pub test: Vec<Entry>,
     /// One sentence for each thing that is missing or does not fit.
     pub problems: Vec<String>,
+    /// One sentence for each thing that may be wrong.
+    pub warnings: Vec<String>,
+    /// What lies in the folder and is not taken.
+    pub left_out: LeftOut,
     /// Files beside pictures and truths that decide something: lists of labels.
     pub lists: Vec<PathBuf>,
     /// What else decides what truths say; empty where nothing does.
@@ -124,13 +133,49 @@ impl Listing {
         }
     }
 
-    /// Files below `folder` (relative to the root) at a depth, with one of these endings, sorted.
+    /// Files below `folder` (relative to the root) at a depth, with one of these endings in any case, sorted.
     #[must_use]
-    pub fn files(&self, folder: &str, depth: usize, endings: &[&str]) -> Vec<PathBuf> {
+    pub fn files(&mut self, folder: &str, depth: usize, endings: &[&str]) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        walk(&self.root.join(folder), depth, endings, &mut found);
+        self.walk(&self.root.join(folder), depth, endings, &mut found);
         found.sort();
         found
+    }
+
+    fn walk(&mut self, folder: &Path, depth: usize, endings: &[&str], into: &mut Vec<PathBuf>) {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            // Whoever needs the folder says that it is not there.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return,
+            Err(e) => {
+                self.problems.push(format!("{} cannot be read: {e}", folder.display()));
+                return;
+            }
+        };
+        // Some data sets tell pictures from truths by more than an ending such as `.jpg`.
+        let plain = endings.iter().all(|e| e.starts_with('.'));
+        for entry in entries {
+            let path = match entry {
+                Ok(entry) => entry.path(),
+                Err(e) => {
+                    self.problems.push(format!("{} cannot be read: {e}", folder.display()));
+                    continue;
+                }
+            };
+            if let Some(why) = kept_by_programs(&path) {
+                self.left_out.add(why, &path);
+            } else if depth > 0 {
+                if path.is_dir() {
+                    self.walk(&path, depth - 1, endings, into);
+                }
+            } else if path.is_dir() {
+                self.left_out.add(Why::Folder, &path);
+            } else if ends_with(&path, endings) {
+                into.push(path);
+            } else if plain {
+                self.left_out.add(if is_picture(&path) { Why::OtherPicture } else { Why::OtherFile }, &path);
+            }
+        }
     }
 
     /// Adds `FOLDER/CLASS/PICTURE` for both splits; classes are the folders of the training
@@ -141,6 +186,9 @@ impl Listing {
             classes.dedup();
             classes
         };
+        for folder in [train, test] {
+            self.empty_classes(folder, endings);
+        }
         let train_files = self.files(train, 1, endings);
         let classes = of(&train_files);
         for (split, folder, files) in
@@ -160,7 +208,21 @@ impl Listing {
                 }
             }
         }
+        self.warnings.extend(alike(&classes));
         self.labels = labels(&classes);
+    }
+
+    /// Notes the folders of classes that have no pictures, as those of a data set that was unpacked one folder too deep.
+    fn empty_classes(&mut self, folder: &str, endings: &[&str]) {
+        for entry in std::fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten() {
+            let class = entry.path();
+            if class.is_dir() && kept_by_programs(&class).is_none() {
+                let mut inside = std::fs::read_dir(&class).into_iter().flatten().flatten();
+                if !inside.any(|e| ends_with(&e.path(), endings) && kept_by_programs(&e.path()).is_none()) {
+                    self.left_out.add(Why::EmptyClass, &class);
+                }
+            }
+        }
     }
 
     /// The finished data set.
@@ -186,6 +248,14 @@ impl Listing {
             )));
         }
         let all: Vec<&Entry> = self.train.iter().chain(&self.test).collect();
+        let known = |e: &&&Entry| matches!(e.truth, Truth::Class(class) if class >= self.labels.len());
+        if let Some(strange) = all.iter().find(known) {
+            return Err(self.bad(format!(
+                "{} is of a class that none of its {} labels names",
+                strange.pictures[0].display(),
+                self.labels.len()
+            )));
+        }
         let pictures: Vec<&Path> = all.iter().flat_map(|e| &e.pictures).map(PathBuf::as_path).collect();
         let truths: Vec<&Path> = all
             .iter()
@@ -210,22 +280,21 @@ impl Listing {
     }
 }
 
-fn walk(folder: &Path, depth: usize, endings: &[&str], into: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        // What programs keep for themselves (`.ipynb_checkpoints`, `._picture.jpg`) is no class and no
-        // picture; Python's `glob`, which ViRB uses, leaves it out too.
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if depth > 0 {
-            if path.is_dir() {
-                walk(&path, depth - 1, endings, into);
-            }
-        } else if path.to_str().is_some_and(|p| endings.iter().any(|e| p.ends_with(e))) {
-            into.push(path);
+/// Says which classes have one name but for capitals and what stands between words.
+#[must_use]
+pub fn alike(classes: &[String]) -> Vec<String> {
+    let mut first: std::collections::BTreeMap<String, &String> = std::collections::BTreeMap::new();
+    let plain = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    let mut said = Vec::new();
+    for class in classes {
+        match first.get(&plain(class)) {
+            Some(other) => said.push(format!(
+                "the classes `{other}` and `{class}` are two; if they are one, put their pictures into one folder"
+            )),
+            None => drop(first.insert(plain(class), class)),
         }
     }
+    said
 }
 
 /// Labels without colours.
@@ -244,117 +313,4 @@ pub fn parent_name(file: &Path) -> Option<String> {
 #[must_use]
 pub fn stem(file: &Path) -> String {
     file.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned())
-}
-
-/// Training samples that a typical value is taken from.
-const SOME: usize = 32;
-
-/// A data set of files.
-#[derive(Debug)]
-pub struct Listed {
-    listing: Listing,
-    pictures_sha256: String,
-    sha256: String,
-}
-
-impl Listed {
-    fn entry(&self, split: Split, index: usize) -> &Entry {
-        match split {
-            Split::Train => &self.listing.train[index],
-            Split::Test => &self.listing.test[index],
-        }
-    }
-
-    fn truth(&self, entry: &Entry, size: Option<(u32, u32)>) -> Result<Target> {
-        match &entry.truth {
-            Truth::Class(class) => Ok(Target::Class(*class)),
-            Truth::File(path) => {
-                let target = (self.listing.read.0)(path).map_err(|e| self.named(path, e))?;
-                if let (Some((w, h)), Target::Mask { width, height, .. } | Target::Values { width, height, .. }) =
-                    (size, &target)
-                    && (w, h) != (*width, *height)
-                {
-                    return Err(self.listing.bad(format!(
-                        "{} has {width} x {height} pixels and its picture {} has {w} x {h}; unpack both again, or leave such samples out with --skip-broken",
-                        path.display(),
-                        entry.pictures[0].display()
-                    )));
-                }
-                Ok(self.listing.after.map_or(target.clone(), |after| after(target)))
-            }
-        }
-    }
-
-    fn named(&self, path: &Path, error: Error) -> Error {
-        match error {
-            Error::Image(e) => self.listing.bad(format!("{}: {e}", path.display())),
-            other => other,
-        }
-    }
-}
-
-impl Dataset for Listed {
-    fn len(&self, split: Split) -> usize {
-        match split {
-            Split::Train => self.listing.train.len(),
-            Split::Test => self.listing.test.len(),
-        }
-    }
-
-    fn images(&self) -> usize {
-        self.listing.test.first().map_or(1, |e| e.pictures.len())
-    }
-
-    fn sample(&self, split: Split, index: usize) -> Result<Sample> {
-        let entry = self.entry(split, index);
-        let pictures = entry
-            .pictures
-            .iter()
-            .map(|path| {
-                let bytes = std::fs::read(path).map_err(Error::io(path))?;
-                image::decode_stored(&bytes).map_err(|e| {
-                    self.listing.bad(format!("{}: {e} Or leave such samples out with --skip-broken", path.display()))
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let target = self.truth(entry, Some(pictures[0].dimensions()))?;
-        Ok(Sample { pictures, target })
-    }
-
-    fn target(&self, split: Split, index: usize) -> Result<Target> {
-        self.truth(self.entry(split, index), None)
-    }
-
-    fn name(&self, split: Split, index: usize) -> String {
-        let picture = &self.entry(split, index).pictures[0];
-        picture.strip_prefix(&self.listing.root).unwrap_or(picture).display().to_string()
-    }
-
-    fn labels(&self) -> Vec<Label> {
-        self.listing.labels.clone()
-    }
-
-    fn typical_value(&self) -> Option<f32> {
-        if !self.listing.scaled {
-            return None;
-        }
-        let step = self.listing.train.len().div_ceil(SOME).max(1);
-        let mut sizes: Vec<f32> = Vec::new();
-        for entry in self.listing.train.iter().step_by(step) {
-            // One that cannot be read is refused or reported where samples are read.
-            if let Ok(Target::Values { values, .. }) = self.truth(entry, None) {
-                sizes.extend(values.iter().map(|v| v.abs()).filter(|v| v.is_finite() && *v > 0.0));
-            }
-        }
-        let middle = sizes.len() / 2;
-        (!sizes.is_empty()).then(|| *sizes.select_nth_unstable_by(middle, f32::total_cmp).1)
-    }
-
-    fn pictures_sha256(&self) -> &str {
-        &self.pictures_sha256
-    }
-
-    fn sha256(&self) -> String {
-        self.sha256.clone()
-    }
 }

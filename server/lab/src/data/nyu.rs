@@ -2,9 +2,25 @@
 
 use super::listing::{Entry, Listing, Truth, stem};
 use super::{Split, Target, coloured, raster};
-use crate::Result;
+use crate::{Error, Result};
 use std::path::Path;
 use virboard_core::protocol::Protocol;
+
+/// Metres: none is negative or infinite.
+fn distances(path: &Path) -> Result<Target> {
+    let target = raster::tiff(path)?;
+    if let Target::Values { values, .. } = &target
+        && let Some(strange) = values.iter().find(|v| **v < 0.0 || v.is_infinite())
+    {
+        return Err(Error::Truth {
+            path: path.to_path_buf(),
+            reason: format!(
+                "it holds {strange}, and distances are metres from 0 on; unpack the data set again, or leave such samples out with --skip-broken"
+            ),
+        });
+    }
+    Ok(target)
+}
 
 fn walkable(path: &Path) -> Result<Target> {
     Ok(raster::mask(&raster::grey(path)?, |v| u8::from(v != 0)))
@@ -36,7 +52,7 @@ fn list(listing: &mut Listing, truths: &str, ending: &str) {
 /// Lists the folder for distances.
 pub fn depth(listing: &mut Listing, protocol: Protocol) -> Result<()> {
     list(listing, "depths", ".tiff");
-    listing.read = raster::tiff.into();
+    listing.read = distances.into();
     listing.after = (protocol == Protocol::Virb).then_some(raster::virb_bicubic);
     Ok(())
 }

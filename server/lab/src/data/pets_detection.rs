@@ -3,18 +3,23 @@
 use super::listing::{Entry, Listing, Truth, stem};
 use super::{Split, Target, coloured, raster};
 use crate::Result;
+use image::GrayImage;
 use std::path::Path;
 use virboard_core::protocol::Protocol;
 
 /// Trimaps hold 1 for the animal, 2 for the background and 3 for the border. The animal is
 /// class 1 here; border pixels are not the animal.
 fn animal(path: &Path) -> Result<Target> {
-    Ok(raster::mask(&raster::classes(path)?, |v| u8::from(v == 1)))
+    Ok(raster::mask(&numbers(path)?, |v| u8::from(v == 1)))
+}
+
+fn numbers(path: &Path) -> Result<GrayImage> {
+    raster::classes_of(path, |v| (1..=3).contains(&v), "a trimap holds 1, 2 and 3")
 }
 
 /// The raw trimap, which ViRB resizes before it makes a mask of it.
 fn trimap(path: &Path) -> Result<Target> {
-    Ok(raster::mask(&raster::classes(path)?, |v| v))
+    Ok(raster::mask(&numbers(path)?, |v| v))
 }
 
 /// ViRB's mask: trimap - 1, with 2 turned into 1. Class 1 is background and border.

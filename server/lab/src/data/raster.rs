@@ -34,6 +34,20 @@ pub fn classes(path: &Path) -> Result<GrayImage> {
     }
 }
 
+/// The same, where only some numbers are known: `wanted` says which.
+pub fn classes_of(path: &Path, known: impl Fn(u8) -> bool, wanted: &str) -> Result<GrayImage> {
+    let picture = classes(path)?;
+    match picture.as_raw().iter().find(|v| !known(**v)) {
+        Some(other) => Err(Error::Truth {
+            path: path.to_path_buf(),
+            reason: format!(
+                "it holds {other}, and {wanted}; unpack the data set again, or leave such samples out with --skip-broken"
+            ),
+        }),
+        None => Ok(picture),
+    }
+}
+
 /// Pillow's `convert("L")`: the grey value of a picture of any kind.
 pub fn grey(path: &Path) -> Result<GrayImage> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;

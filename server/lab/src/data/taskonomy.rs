@@ -2,7 +2,9 @@
 
 use super::listing::{Entry, Listing, Truth, parent_name, stem};
 use super::{Split, Target, raster};
-use crate::Result;
+use crate::{Error, Result};
+use image::DynamicImage;
+use std::path::Path;
 use virboard_core::protocol::Protocol;
 
 /// Clipped at 10000, divided by the picture's largest value, minus its smallest.
@@ -26,9 +28,20 @@ fn virb(target: Target) -> Target {
     normalised(raster::virb_bicubic(target))
 }
 
+/// Taskonomy's distances have 16 bits; in 8 most of them are gone.
+fn depth(path: &Path) -> Result<Target> {
+    match raster::decode(path)? {
+        DynamicImage::ImageLuma16(_) => raster::sixteen_bit(path),
+        other => Err(Error::Damaged {
+            path: path.to_path_buf(),
+            reason: format!("distances are 16-bit grey, this is {:?}", other.color()),
+        }),
+    }
+}
+
 /// Lists the folder.
 pub fn list(listing: &mut Listing, protocol: Protocol) -> Result<()> {
-    listing.read = raster::sixteen_bit.into();
+    listing.read = depth.into();
     for (split, name) in [(Split::Train, "train"), (Split::Test, "test")] {
         for file in listing.files(&format!("{name}/rgb"), 1, &[".png"]) {
             let building = parent_name(&file).unwrap_or_default();

@@ -92,6 +92,11 @@ fn print(report: &Report, named: bool) {
             println!("  {what:7}  {text}");
         }
     }
+    for (what, sentences) in [("left out", &report.left_out), ("warning", &report.warnings)] {
+        for sentence in sentences {
+            println!("  {what:8} {sentence}");
+        }
+    }
     for problem in report.problems.iter().take(SHOWN) {
         println!("  problem  {problem}");
     }

@@ -3,7 +3,7 @@
 use super::description::{Kind, TaskForm};
 use super::samples::{Found, find};
 use super::{Declared, truth};
-use crate::data::listing::Truth;
+use crate::data::listing::{Truth, alike};
 use crate::data::{Split, Target};
 use crate::head::Label;
 use crate::image;
@@ -23,6 +23,8 @@ pub struct Findings {
     pub problems: Vec<String>,
     /// What may be wrong, a sentence each.
     pub warnings: Vec<String>,
+    /// What lies in the folder and is not taken, a sentence for each reason.
+    pub left_out: Vec<String>,
     /// Splits that no task uses, with their rows.
     pub unused: Vec<(String, usize)>,
     /// What each task has.
@@ -60,6 +62,7 @@ pub fn check(set: &Declared, refuse: &mut dyn FnMut(Task) -> Option<String>, pro
             findings.problems.push(format!("{} line {}: {why}", set.file.display(), set.line(form)));
         }
     }
+    findings.left_out = set.left_out().sentences();
     let rows = match set.rows() {
         Ok(rows) => rows,
         Err(problems) => {
@@ -80,6 +83,11 @@ pub fn check(set: &Declared, refuse: &mut dyn FnMut(Task) -> Option<String>, pro
         let seen = read(set, form, &samples.found, progress);
         findings.problems.extend(seen.iter().flat_map(|s| s.problems.iter().cloned()));
         findings.warnings.extend(twice(form, &samples.found, &seen));
+        findings.warnings.extend(contradictions(form, &samples.labels, &samples.found, &seen));
+        if form.classes.is_empty() {
+            let names: Vec<String> = samples.labels.iter().map(|l| l.name.clone()).collect();
+            findings.warnings.extend(alike(&names).into_iter().map(|said| format!("{}: {said}", form.key.get_ref())));
+        }
         if !set.description.groups_are_remarks {
             findings.warnings.extend(divided(form, &samples.found));
         }
@@ -173,6 +181,31 @@ fn twice(form: &TaskForm, found: &[Found], seen: &[Seen]) -> Option<String> {
         pairs.len(),
         train.place,
         test.place
+    ))
+}
+
+/// Says which pictures are of two classes.
+fn contradictions(form: &TaskForm, labels: &[Label], found: &[Found], seen: &[Seen]) -> Option<String> {
+    let mut classes: HashMap<&str, (usize, &Found)> = HashMap::new();
+    let mut pairs = Vec::new();
+    for (sample, seen) in found.iter().zip(seen).filter(|(_, seen)| !seen.hash.is_empty()) {
+        let Truth::Class(class) = sample.entry.truth else { continue };
+        match classes.get(seen.hash.as_str()) {
+            Some((other, first)) if *other != class => pairs.push((*first, *other, sample, class)),
+            Some(_) => {}
+            None => drop(classes.insert(&seen.hash, (class, sample))),
+        }
+    }
+    let (first, one, second, another) = pairs.first()?;
+    let name = |class: usize| labels.get(class).map_or("", |l| l.name.as_str());
+    Some(format!(
+        "{}: {} pictures are of two classes, such as {} of `{}` and {} of `{}`; take them out of one",
+        form.key.get_ref(),
+        pairs.len(),
+        first.place,
+        name(*one),
+        second.place,
+        name(*another)
     ))
 }
 

@@ -1,11 +1,9 @@
 //! A data set of class folders: `SPLIT/CLASS/PICTURE`, or `CLASS/PICTURE` with a seeded share for the test.
 
 use super::index::Row;
+use crate::data::left_out::{LeftOut, Why, is_picture, kept_by_programs};
 use std::path::Path;
 use virboard_nn::files::sha256;
-
-/// How the names of pictures end, whatever their case.
-const ENDINGS: [&str; 9] = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".jpe"];
 
 /// The pictures of a folder, in the order of their names. `splits` are the names of the folders that hold a split
 /// each; without all of them, the folder's own folders are the classes.
@@ -69,14 +67,55 @@ fn divided(root: &Path, class: &str, splits: [&str; 2], share: f64, seed: u64) -
     rows
 }
 
-/// Names in a folder, in order, without those that begin with a dot.
+/// What lies in the folders and is no picture of a class.
+#[must_use]
+pub fn left_out(root: &Path, splits: [&str; 2]) -> LeftOut {
+    let mut left_out = LeftOut::default();
+    let divided = splits.iter().all(|name| root.join(name).is_dir());
+    let places = if divided { folders(root) } else { vec![String::new()] };
+    for place in places {
+        let split = root.join(place);
+        note_programs(&split, &mut left_out);
+        for class in folders(&split) {
+            note(&split.join(class), &mut left_out);
+        }
+    }
+    left_out
+}
+
+fn note_programs(folder: &Path, left_out: &mut LeftOut) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if let Some(why) = kept_by_programs(&entry.path()) {
+            left_out.add(why, &entry.path());
+        }
+    }
+}
+
+/// Notes what lies in the folder of a class.
+fn note(class: &Path, left_out: &mut LeftOut) {
+    let mut pictures = 0;
+    for entry in std::fs::read_dir(class).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match kept_by_programs(&path) {
+            Some(why) => left_out.add(why, &path),
+            None if path.is_dir() => left_out.add(Why::Folder, &path),
+            None if !is_picture(&path) || path.to_str().is_none() => left_out.add(Why::OtherFile, &path),
+            None => pictures += 1,
+        }
+    }
+    if pictures == 0 {
+        left_out.add(Why::EmptyClass, class);
+    }
+}
+
+/// Names in a folder, in order, without those that systems and programs make.
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
         .flatten()
+        .filter(|entry| kept_by_programs(&entry.path()).is_none())
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !name.starts_with('.'))
         .collect();
     names.sort();
     names
@@ -89,10 +128,7 @@ fn folders(folder: &Path) -> Vec<String> {
 /// Pictures in a folder, relative to the root.
 fn pictures(root: &Path, folder: &str) -> impl Iterator<Item = String> {
     let place = root.join(folder);
-    let picture = move |name: &String| {
-        let lower = name.to_lowercase();
-        ENDINGS.iter().any(|e| lower.ends_with(e)) && place.join(name).is_file()
-    };
+    let picture = move |name: &String| is_picture(Path::new(name)) && place.join(name).is_file();
     let folder = folder.to_owned();
     names(&root.join(&folder)).into_iter().filter(picture).map(move |name| format!("{folder}/{name}"))
 }

@@ -130,3 +130,26 @@ fn mistakes_are_one_sentence_and_nothing_is_half_added() {
     assert_eq!(std::fs::read_dir(&encoders).expect("listed").count(), 0);
     assert!(!data.path().join("checkpoints").exists(), "no copy is left");
 }
+
+#[test]
+fn a_checkpoint_with_two_networks_asks_which_and_the_answer_is_kept() {
+    let data = tempfile::tempdir().expect("a folder");
+    let file = data.path().join("ema.safetensors");
+    let weights = random_weights(&Config::torchvision(4, 4), 1).expect("weights").below("");
+    let both =
+        ["model.", "model_ema."].map(|prefix| weights.iter().map(move |(n, t)| (format!("{prefix}{n}"), t.clone())));
+    let tensors: std::collections::HashMap<String, _> = both.into_iter().flatten().collect();
+    candle_core::safetensors::save(&tensors, &file).expect("saved");
+    let said = fails(data.path(), &["encoder", "add", text(&file), "--key", "Ema"]);
+    assert!(said.contains("`model.`, `model_ema.`") && said.contains("--prefix"), "{said}");
+    works(data.path(), &["encoder", "add", text(&file), "--key", "Ema", "--prefix", "model_ema."]);
+    let row = std::fs::read_to_string(data.path().join("encoders/Ema.toml")).expect("written");
+    assert!(row.contains("prefix = \"model_ema.\""), "{row}");
+    let photos = root().join("public/samples");
+    let out = data.path().join("out.safetensors");
+    let encode = ["encode", "--checkpoint", text(&file), "--images", text(&photos), "--prefix", "model"];
+    works(data.path(), &[&encode[..], &["--out", text(&out)]].concat());
+    assert!(out.is_file());
+    let said = fails(data.path(), &[&encode[..], &["--out", text(&file)]].concat());
+    assert!(said.contains("would overwrite"), "{said}");
+}

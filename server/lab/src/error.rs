@@ -95,6 +95,16 @@ pub enum Error {
         /// Key of the task.
         task: String,
     },
+    /// An encoder makes of a picture what is no number.
+    #[error(
+        "{layer} of {picture} has numbers that are not finite, so that nothing was written; the checkpoint is damaged or its training went astray: take another one"
+    )]
+    NotFiniteFeatures {
+        /// Name of the layer.
+        layer: String,
+        /// The picture.
+        picture: PathBuf,
+    },
     /// A head belongs to other weights than are here.
     #[error(
         "the head for {task} was trained on other weights of {encoder} than are here; train it again with `virboard evaluate --encoders {encoder} --tasks {task}`"

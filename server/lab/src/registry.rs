@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::{Catalogue, Unknown};
+use virboard_nn::checkpoint::Wanted;
 use virboard_nn::encoder::Precision;
 use virboard_nn::load::{self, LoadedEncoder};
 
@@ -146,11 +147,12 @@ impl Registry {
             load::random(key, &self.device, self.precision)?
         } else {
             let path = self.checkpoint(key).ok_or_else(|| self.no_weights(key))?;
-            match entry.architecture {
-                Some(architecture) => load::load(key, architecture, &path, None, &self.device, self.precision)?,
-                None => {
-                    LoadedEncoder { key: key.to_owned(), ..load::load_any(&path, None, &self.device, self.precision)? }
-                }
+            let wanted = wanted(&entry);
+            if let Some(architecture) = entry.architecture {
+                load::load(key, architecture, &path, wanted.as_ref(), &self.device, self.precision)?
+            } else {
+                let loaded = load::load_any(&path, wanted.as_ref(), &self.device, self.precision)?;
+                LoadedEncoder { key: key.to_owned(), ..loaded }
             }
         };
         tracing::info!(
@@ -167,6 +169,12 @@ impl Registry {
         }
         Ok(encoder)
     }
+}
+
+/// Which network of its checkpoint an encoder is, where its row says so.
+#[must_use]
+pub fn wanted(encoder: &Encoder) -> Option<Wanted> {
+    Wanted::of(None, encoder.prefix.as_deref())
 }
 
 fn checkpoint_in(folder: &Path, key: &str) -> Option<PathBuf> {

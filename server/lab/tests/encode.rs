@@ -1,6 +1,8 @@
 //! 32 photographs through every checkpoint format, against torchvision on the same files, and
 //! through published weights that nobody here made, against their authors' package.
 
+mod saved;
+
 use candle_core::Device;
 use std::path::{Path, PathBuf};
 use virboard_lab::work::encode::{encode, pictures};
@@ -92,4 +94,68 @@ fn an_unknown_layer_and_an_empty_folder_are_named() {
     assert!(error.to_string().contains("block9") && error.to_string().contains("block4"), "{error}");
     let empty = tempfile::tempdir().expect("a folder");
     assert!(pictures(empty.path()).expect_err("refused").to_string().contains("holds no pictures"));
+}
+
+/// A folder with one photograph, and the same turned by a tag.
+fn turned_twins() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let photo = std::fs::read(root().join("../../public/samples/china.jpg")).expect("read");
+    // An EXIF segment with orientation 6 behind the first two bytes.
+    let exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let segment = [&b"\xff\xe1"[..], &(exif.len() as u16 + 2).to_be_bytes(), exif].concat();
+    std::fs::write(folder.path().join("a.jpg"), &photo).expect("written");
+    std::fs::write(folder.path().join("b.JPG"), [&photo[..2], &segment, &photo[2..]].concat()).expect("written");
+    folder
+}
+
+#[test]
+fn a_picture_with_an_orientation_is_encoded_as_it_is_stored() {
+    let folder = turned_twins();
+    std::fs::write(folder.path().join("._a.jpg"), "not a picture").expect("written");
+    std::fs::write(folder.path().join("Thumbs.db"), "not a picture").expect("written");
+    std::fs::create_dir(folder.path().join("more.jpg")).expect("made");
+    let files = pictures(folder.path()).expect("listed");
+    assert_eq!(files.len(), 2, "{files:?}");
+    let path = saved::checkpoints().join("plain.safetensors");
+    let encoder = load_any(&path, None, &Device::Cpu, Precision::F32).expect("loaded");
+    let out = folder.path().join("out.safetensors");
+    encode(&encoder, &files, &["embedding".to_owned()], &out, &Device::Cpu, &()).expect("encoded");
+    let rows = candle_core::safetensors::load(&out, &Device::Cpu).expect("readable");
+    let rows: Vec<Vec<f32>> = rows["embedding"].to_vec2().expect("rows");
+    assert_eq!(rows[0], rows[1]);
+    assert!(rows[0].iter().any(|v| *v != 0.0));
+}
+
+#[test]
+fn an_output_never_overwrites_what_it_is_made_of() {
+    let folder = turned_twins();
+    let checkpoint = folder.path().join("net.safetensors");
+    std::fs::copy(saved::checkpoints().join("plain.safetensors"), &checkpoint).expect("copied");
+    let encoder = load_any(&checkpoint, None, &Device::Cpu, Precision::F32).expect("loaded");
+    let files = pictures(folder.path()).expect("listed");
+    for input in [&checkpoint, &files[0]] {
+        let before = std::fs::read(input).expect("read");
+        let error = encode(&encoder, &files, &["embedding".to_owned()], input, &Device::Cpu, &()).expect_err("refused");
+        assert!(error.to_string().contains("would overwrite"), "{error}");
+        assert_eq!(std::fs::read(input).expect("read"), before);
+    }
+}
+
+#[test]
+fn features_that_are_no_numbers_are_not_written() {
+    let folder = turned_twins();
+    let checkpoint = folder.path().join("large.safetensors");
+    let mut tensors = saved::plain();
+    for (name, tensor) in &mut tensors {
+        if name.ends_with("bn3.weight") {
+            *tensor = (&*tensor * 1e15).expect("scaled");
+        }
+    }
+    saved::save_safetensors(&tensors, &checkpoint);
+    let encoder = load_any(&checkpoint, None, &Device::Cpu, Precision::F32).expect("its weights are finite");
+    let files = pictures(folder.path()).expect("listed");
+    let out = folder.path().join("out.safetensors");
+    let error = encode(&encoder, &files, &["embedding".to_owned()], &out, &Device::Cpu, &()).expect_err("refused");
+    assert!(error.to_string().contains("embedding of ") && error.to_string().contains("a.jpg"), "{error}");
+    assert!(!out.exists());
 }

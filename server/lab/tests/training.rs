@@ -88,6 +88,7 @@ fn narrow() -> LoadedEncoder {
         bytes: 0,
         precision: Precision::F32,
         file: None,
+        prefix: String::new(),
     }
 }
 

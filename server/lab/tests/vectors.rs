@@ -9,6 +9,7 @@ use virboard_core::catalogue::encoder::Format;
 use virboard_lab::head::{Head, RawOutput};
 use virboard_lab::image;
 use virboard_nn::Error;
+use virboard_nn::checkpoint::Wanted;
 use virboard_nn::checkpoint::weights::Weights;
 use virboard_nn::encoder::{Encoder, Features, Precision};
 use virboard_nn::load;
@@ -72,7 +73,8 @@ fn every_checkpoint_format_gives_the_same_maps() {
     ] {
         for format in [Some(format), None] {
             println!("{file} as {format:?}");
-            let weights = load::open(&checkpoint(file), format).expect(file);
+            let as_format = format.map(Wanted::Format);
+            let weights = load::open(&checkpoint(file), as_format.as_ref()).expect(file);
             let network = narrow(weights).expect(file);
             agree_all(&network.features(&x).expect("computed"), &network, &wanted, "narrow.");
         }

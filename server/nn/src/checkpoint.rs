@@ -1,83 +1,157 @@
 //! Reading checkpoints of every published layout, without executing anything.
 
 mod layout;
+mod other;
 pub mod pickle;
 mod torch;
 pub mod weights;
 
-pub use layout::Layout;
+pub use layout::{Layout, Wanted};
 
 use crate::checkpoint::weights::Weights;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
-use layout::{Choice, bad, no_network};
+use layout::{Choice, bad};
 use std::collections::BTreeMap;
 use std::path::Path;
-use virboard_core::catalogue::encoder::Format;
 
 /// Opens a checkpoint: PyTorch's zip and legacy pickles, or safetensors; told from its
-/// bytes. Which of `layouts` it has is told from the tensors' names. Only the tensors of the
-/// encoder and of the checkpoint's own classification layer are read, as `f32`.
-pub fn open(path: &Path, format: Option<Format>, layouts: &[Layout]) -> Result<Weights> {
-    read(path, format, layouts, |choice| choice.names.clone())
+/// bytes. Where in it a network of one of `layouts` lies is told from the tensors' names. Only the tensors of
+/// the encoder and of the checkpoint's own classification layer are read, as `f32`; all are finite.
+pub fn open(path: &Path, wanted: Option<&Wanted>, layouts: &[Layout]) -> Result<Weights> {
+    let weights = read(path, wanted, layouts, true, |choice| choice.names.clone())?;
+    if !weights.others().is_empty() {
+        let (taken, left) = (weights.prefix(), weights.others().join(", "));
+        tracing::warn!(
+            checkpoint = %path.display(),
+            "it holds several whole networks: the one under `{taken}` is taken, {left} left (--prefix takes another)"
+        );
+    }
+    Ok(weights)
 }
 
 /// Whether a checkpoint has a classification layer of its own; nothing else is read.
-pub fn has_classifier(path: &Path, layouts: &[Layout]) -> Result<bool> {
-    Ok(read(path, None, layouts, Choice::classifier_names)?.take_classifier().is_some())
+pub fn has_classifier(path: &Path, wanted: Option<&Wanted>, layouts: &[Layout]) -> Result<bool> {
+    Ok(read(path, wanted, layouts, false, Choice::classifier_names)?.take_classifier().is_some())
 }
 
-/// Reads those tensors of a checkpoint that `wanted` names.
+/// Reads those tensors of a checkpoint that `pick` names; a `thorough` reading compares checksums of the whole file.
 fn read(
     path: &Path,
-    format: Option<Format>,
+    wanted: Option<&Wanted>,
     layouts: &[Layout],
-    wanted: impl FnOnce(&Choice) -> Vec<String>,
+    thorough: bool,
+    pick: impl FnOnce(&Choice) -> Vec<String>,
 ) -> Result<Weights> {
-    let mut start = [0u8; 9];
-    {
-        use std::io::Read;
-        let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
-        let n = file.read(&mut start).map_err(Error::io(path))?;
-        if n < start.len() {
-            return Err(bad(path, "it is empty or cut off"));
-        }
-    }
-    let choose = |names: &[String]| -> Result<(Choice, Vec<String>)> {
-        let choice = Choice::of(names, format, layouts).ok_or_else(|| no_network(path, names, layouts))?;
-        let wanted = wanted(&choice);
-        Ok((choice, wanted))
+    let map = map(path)?;
+    let bytes: &[u8] = &map;
+    let choose = |names: &[String]| Choice::of(path, names, wanted, layouts);
+    let (choice, tensors) = if is_safetensors(bytes) {
+        let parsed = safetensors::SafeTensors::deserialize(bytes).map_err(|e| bad(path, e))?;
+        let mut names: Vec<String> = parsed.names().into_iter().map(str::to_owned).collect();
+        names.sort();
+        let choice = choose(&names)?;
+        let tensors = safetensors(path, &parsed, &pick(&choice))?;
+        (choice, tensors)
+    } else {
+        let opened = torch::Opened::new(path, bytes, thorough)?;
+        let choice = choose(&opened.names()?)?;
+        let tensors = opened.read(&pick(&choice))?;
+        (choice, tensors)
     };
-    let (choice, tensors) =
-        if start[8] == b'{' { safetensors(path, choose)? } else { torch::read(path, format, choose)? };
+    for (name, tensor) in &tensors {
+        sound(path, name, tensor)?;
+    }
     let mut tensors = tensors.into_iter().map(|(name, t)| (name[choice.prefix.len()..].to_owned(), t)).collect();
     let classifier = choice.classifier(&mut tensors);
-    Ok(Weights::new(path.to_path_buf(), choice.prefix.to_owned(), tensors).with_classifier(classifier))
+    Ok(Weights::new(path.to_path_buf(), choice.prefix, tensors).with_classifier(classifier).with_others(choice.others))
 }
 
 /// All tensors of a PyTorch file under their own names, as `f32`: for files that are no
 /// networks, such as ViRB's heads.
 pub fn open_raw(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    torch::all(path)
+    let map = map(path)?;
+    let opened = torch::Opened::new(path, &map, true)?;
+    let names: Vec<String> = opened.names()?.into_iter().filter(|n| !n.ends_with("num_batches_tracked")).collect();
+    let tensors = opened.read(&names)?;
+    for (name, tensor) in &tensors {
+        sound(path, name, tensor)?;
+    }
+    // What all of them lie in together says nothing.
+    let shared = ["state_dict.", "model_state_dict.", "model."];
+    let shared =
+        shared.into_iter().find(|start| tensors.keys().all(|name| name.starts_with(start))).unwrap_or_default();
+    Ok(tensors.into_iter().map(|(name, tensor)| (name[shared.len()..].to_owned(), tensor)).collect())
 }
 
-/// Reads the tensors that `choose` names, given the names of all; passes on what else it says.
-fn safetensors<C>(
-    path: &Path,
-    choose: impl FnOnce(&[String]) -> Result<(C, Vec<String>)>,
-) -> Result<(C, BTreeMap<String, Tensor>)> {
+/// A file as bytes, unless it is known to be something else.
+fn map(path: &Path) -> Result<memmap2::Mmap> {
     let file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let metadata = file.metadata().map_err(Error::io(path))?;
+    if metadata.is_dir() {
+        return Err(bad(path, "it is a folder; name the checkpoint that is in it"));
+    }
+    if metadata.len() == 0 {
+        return Err(bad(path, "it is empty or cut off"));
+    }
     // SAFETY: the file is only read; who changes it while it is loaded gets wrong weights, as with any file.
     let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))?;
-    let parsed = safetensors::SafeTensors::deserialize(&map).map_err(|e| bad(path, e))?;
-    let names: Vec<String> = parsed.names().into_iter().map(str::to_owned).collect();
-    let (choice, chosen) = choose(&names)?;
-    let mut tensors = BTreeMap::new();
-    for name in chosen {
-        let view = parsed.tensor(&name).map_err(|e| bad(path, e))?;
-        let dtype = DType::try_from(view.dtype()).map_err(|e| bad(path, e))?;
-        let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu)?.to_dtype(DType::F32)?;
-        tensors.insert(name, tensor);
+    if !is_safetensors(&map)
+        && let Some(error) = other::told(path, &map)
+    {
+        return Err(error);
     }
-    Ok((choice, tensors))
+    if map.len() < 9 {
+        return Err(bad(path, "it is empty or cut off"));
+    }
+    Ok(map)
+}
+
+/// The longest list of tensors that safetensors allows; as text it would be a far larger number.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+fn is_safetensors(bytes: &[u8]) -> bool {
+    let length = bytes.first_chunk().map(|b| u64::from_le_bytes(*b));
+    bytes.get(8) == Some(&b'{') && length.is_some_and(|n| n <= LONGEST_HEADER)
+}
+
+/// Reads the named tensors.
+fn safetensors(
+    path: &Path,
+    parsed: &safetensors::SafeTensors<'_>,
+    names: &[String],
+) -> Result<BTreeMap<String, Tensor>> {
+    let mut tensors = BTreeMap::new();
+    for name in names {
+        let failed = |e: &dyn std::fmt::Display| bad(path, format!("tensor `{name}`: {e}"));
+        let view = parsed.tensor(name).map_err(|e| failed(&e))?;
+        let dtype = DType::try_from(view.dtype()).map_err(|e| failed(&e))?;
+        if !dtype.is_float() {
+            return Err(failed(&format!("it holds whole numbers ({dtype:?}); weights are floats")));
+        }
+        let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu)
+            .and_then(|t| t.to_dtype(DType::F32))
+            .map_err(|e| failed(&e))?;
+        tensors.insert(name.clone(), tensor);
+    }
+    Ok(tensors)
+}
+
+/// Complains of numbers that no network has: infinite ones, none, and negative variances, as they come out when bytes
+/// are taken in the wrong order.
+fn sound(path: &Path, name: &str, tensor: &Tensor) -> Result<()> {
+    let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+    let variance = name.ends_with("running_var");
+    match values.iter().find(|v| !v.is_finite() || (variance && **v < 0.0)) {
+        Some(value) => {
+            let count = values.iter().filter(|v| !v.is_finite()).count();
+            let found = if value.is_finite() {
+                format!("the variance {value}")
+            } else {
+                format!("{count} of {} numbers that are not finite", values.len())
+            };
+            Err(Error::UnsoundTensor { path: path.to_path_buf(), name: name.to_owned(), found })
+        }
+        None => Ok(()),
+    }
 }

@@ -32,9 +32,47 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file is something else than a checkpoint.
+    #[error("{path} is no checkpoint: it is {is}; {mend}")]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        is: String,
+        /// What to do.
+        mend: String,
+    },
+    /// A checkpoint holds several networks, and nothing tells which is wanted.
+    #[error("{path} holds several whole networks, under {prefixes}; say which with --prefix")]
+    SeveralNetworks {
+        /// The file.
+        path: PathBuf,
+        /// What stands before the names of each.
+        prefixes: String,
+    },
+    /// A tensor holds numbers that no network has.
+    #[error(
+        "tensor `{name}` of {path} holds {found}; the training went astray, or the file is damaged or was saved on a big-endian machine by an old PyTorch: take another checkpoint, or save it again with torch.save"
+    )]
+    UnsoundTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        name: String,
+        /// What was found.
+        found: String,
+    },
+    /// What is to be written would overwrite what is read.
+    #[error("{out} would overwrite {input}, which is read for it; choose another file to write")]
+    Overwrites {
+        /// The file to write.
+        out: PathBuf,
+        /// What is read.
+        input: PathBuf,
+    },
     /// A pickle names something that would run code when Python loads it.
     #[error(
-        "{path} is refused: its pickle asks for `{name}`, which a checkpoint of weights does not need. It was not executed"
+        "{path} is refused: its pickle asks for `{name}`, which a checkpoint of weights does not need. It was not executed. Ask whoever made it for the weights alone: torch.save(network.state_dict(), FILE), or safetensors"
     )]
     UnsafePickle {
         /// The file.

@@ -44,6 +44,20 @@ fn write_whole<E: From<Error>>(
     Ok(())
 }
 
+/// Complains if what is to be written is one of the files that are read for it, by whatever path or link.
+///
+/// # Errors
+/// [`Error::Overwrites`].
+pub fn refuse_overwriting<'p>(out: &Path, inputs: impl IntoIterator<Item = &'p Path>) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    let Some(written) = identity(out) else { return Ok(()) };
+    match inputs.into_iter().find(|input| identity(input) == Some(written)) {
+        Some(input) => Err(Error::Overwrites { out: out.to_path_buf(), input: input.to_path_buf() }),
+        None => Ok(()),
+    }
+}
+
 /// Start of the names of unfinished files.
 const TEMPORARY: &str = ".unfinished-";
 
@@ -144,6 +158,21 @@ mod tests {
         std::fs::write(dir.path().join("whole"), b"whole").expect("written");
         assert_eq!(remove_unfinished(dir.path()).expect("removed"), 1);
         assert!(dir.path().join("whole").exists());
+    }
+
+    #[test]
+    fn an_output_that_is_an_input_is_refused_whatever_it_is_called() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let [input, link, hard] = ["in", "link", "hard"].map(|name| dir.path().join(name));
+        std::fs::write(&input, b"weights").expect("written");
+        std::os::unix::fs::symlink(&input, &link).expect("linked");
+        std::fs::hard_link(&input, &hard).expect("linked");
+        let dotted = dir.path().join("./in");
+        for out in [&input, &link, &hard, &dotted] {
+            let said = refuse_overwriting(out, [input.as_path()]).expect_err("refused").to_string();
+            assert!(said.contains("would overwrite"), "{said}");
+        }
+        refuse_overwriting(&dir.path().join("out"), [input.as_path()]).expect("another file");
     }
 
     #[test]

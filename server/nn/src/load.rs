@@ -1,7 +1,7 @@
 //! From a checkpoint to a network that runs.
 
-use crate::checkpoint::Layout;
 use crate::checkpoint::weights::Weights;
+use crate::checkpoint::{Layout, Wanted};
 use crate::encoder::{Description, Encoder, Precision};
 use crate::network::{FAMILIES, resnet};
 use crate::{Error, Result};
@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use virboard_core::catalogue::architecture::Architecture;
-use virboard_core::catalogue::encoder::Format;
 
 /// Where an encoder's weights come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +36,8 @@ pub struct LoadedEncoder {
     pub precision: Precision,
     /// Its checkpoint; none for seeded weights.
     pub file: Option<std::path::PathBuf>,
+    /// What precedes the names of its tensors there.
+    pub prefix: String,
 }
 
 /// What an architecture is, before any weights are there. Of one whose sizes its checkpoint
@@ -54,13 +55,13 @@ pub fn describe(architecture: Architecture) -> Result<Description> {
 }
 
 /// Opens a checkpoint of any known network; see [`checkpoint::open`](crate::checkpoint::open).
-pub fn open(path: &Path, format: Option<Format>) -> Result<Weights> {
-    crate::checkpoint::open(path, format, &layouts())
+pub fn open(path: &Path, wanted: Option<&Wanted>) -> Result<Weights> {
+    crate::checkpoint::open(path, wanted, &layouts())
 }
 
 /// Whether a checkpoint has a classification layer of its own, without reading its other tensors.
-pub fn has_classifier(path: &Path) -> Result<bool> {
-    crate::checkpoint::has_classifier(path, &layouts())
+pub fn has_classifier(path: &Path, wanted: Option<&Wanted>) -> Result<bool> {
+    crate::checkpoint::has_classifier(path, wanted, &layouts())
 }
 
 fn layouts() -> Vec<Layout> {
@@ -79,7 +80,7 @@ impl LoadedEncoder {
     pub fn last_block(&self) -> Result<Option<BTreeMap<String, Tensor>>> {
         let Some(block) = self.description().last_block else { return Ok(None) };
         let weights = match &self.file {
-            Some(file) => open(file, None)?,
+            Some(file) => open(file, Some(&Wanted::Prefix(self.prefix.clone())))?,
             None => resnet::random_weights(&resnet::Config::resnet50(), RANDOM_SEED)?,
         };
         Ok(Some(weights.below(block.names)))
@@ -104,11 +105,11 @@ pub fn load(
     key: &str,
     architecture: Architecture,
     path: &Path,
-    format: Option<Format>,
+    wanted: Option<&Wanted>,
     device: &Device,
     precision: Precision,
 ) -> Result<LoadedEncoder> {
-    let (weights, provenance) = read(path, format)?;
+    let (weights, provenance) = read(path, wanted)?;
     let description = match architecture.embedding() {
         Some(_) => describe(architecture)?,
         None => recognise(&weights, path)?,
@@ -118,8 +119,8 @@ pub fn load(
 
 /// Loads any checkpoint at `path`, telling the architecture from its tensors' names and shapes:
 /// a ResNet may have any width and depth.
-pub fn load_any(path: &Path, format: Option<Format>, device: &Device, precision: Precision) -> Result<LoadedEncoder> {
-    let (weights, provenance) = read(path, format)?;
+pub fn load_any(path: &Path, wanted: Option<&Wanted>, device: &Device, precision: Precision) -> Result<LoadedEncoder> {
+    let (weights, provenance) = read(path, wanted)?;
     let description = recognise(&weights, path)?;
     let key = provenance.source.clone();
     build(&key, &description, weights, provenance, Some(path), (device, precision))
@@ -137,8 +138,8 @@ pub fn recognise(weights: &Weights, path: &Path) -> Result<Description> {
 }
 
 /// The tensors of a checkpoint and where they come from.
-fn read(path: &Path, format: Option<Format>) -> Result<(Weights, Provenance)> {
-    let weights = open(path, format)?;
+fn read(path: &Path, wanted: Option<&Wanted>) -> Result<(Weights, Provenance)> {
+    let weights = open(path, wanted)?;
     let sha256 = crate::files::sha256_file(path)?;
     let source = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     Ok((weights, Provenance { sha256, source }))
@@ -153,6 +154,7 @@ fn build(
     (device, precision): (&Device, Precision),
 ) -> Result<LoadedEncoder> {
     let precision = description.precision(precision);
+    let prefix = weights.prefix().to_owned();
     let classifier = match weights.take_classifier() {
         // Of another length it belongs to something that the encoder does not compute.
         Some((weight, bias)) if weight.dims().get(1) == Some(&description.embedding) => {
@@ -164,7 +166,7 @@ fn build(
     let bytes = weights.bytes_taken();
     weights.finish()?;
     let file = file.map(Path::to_path_buf);
-    Ok(LoadedEncoder { key: key.to_owned(), network, provenance, classifier, bytes, precision, file })
+    Ok(LoadedEncoder { key: key.to_owned(), network, provenance, classifier, bytes, precision, file, prefix })
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ fn a_classification_layer_is_kept_if_it_is_imagenets() {
     for (stem, has) in [("resnet18", true), ("resnet.basic", false)] {
         let vectors = Vectors::read(&folder().join(format!("{stem}.safetensors")));
         write(&vectors.names, &path);
-        assert_eq!(virboard_nn::load::has_classifier(&path).expect("read"), has, "{stem}");
+        assert_eq!(virboard_nn::load::has_classifier(&path, None).expect("read"), has, "{stem}");
         let encoder = load_any(&path, None, &Device::Cpu, Precision::F32).expect(stem);
         assert_eq!(encoder.classifier.map(|(weight, _)| weight.dims().to_vec()), has.then(|| vec![1000, 512]));
     }

@@ -17,6 +17,9 @@ pub struct Encode {
     /// Layout of its tensor names
     #[arg(long, default_value = "auto")]
     format: Layout,
+    /// What precedes the names of the network's tensors, where several networks lie in the checkpoint
+    #[arg(long, conflicts_with = "format")]
+    prefix: Option<String>,
     /// Folder of pictures
     #[arg(long)]
     images: PathBuf,
@@ -60,8 +63,8 @@ impl Encode {
     /// Encodes and writes the file.
     pub async fn run(self, settings: Settings) -> Result<(), Failure> {
         let format = self.format.format();
-        let Self { checkpoint, images, layers, out, .. } = self;
-        let work = encode::Encode { checkpoint, format, images, layers, out };
+        let Self { checkpoint, prefix, images, layers, out, .. } = self;
+        let work = encode::Encode { checkpoint, format, prefix, images, layers, out };
         tokio::task::spawn_blocking(move || work.run(&settings.lab()?, &Bars::default())).await??;
         Ok(())
     }

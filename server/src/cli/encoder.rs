@@ -68,6 +68,9 @@ struct Add {
     /// Its network; by default told from the checkpoint
     #[arg(long, default_value = "auto", value_parser = architecture)]
     architecture: Wanted,
+    /// What precedes the names of its tensors, where several networks lie in the checkpoint
+    #[arg(long)]
+    prefix: Option<String>,
     /// Use the checkpoint where it lies instead of copying it into the data folder
     #[arg(long)]
     link: bool,
@@ -111,6 +114,7 @@ impl Add {
             images: self.images,
             epochs: self.epochs,
             architecture: self.architecture.0,
+            prefix: self.prefix.clone(),
             licence: self.licence.clone().map(Into::into),
             url: self.url.clone(),
             note: self.note.clone().unwrap_or_default(),

@@ -78,9 +78,10 @@ fn encoders(settings: &Settings, keys: &[String], mirror: Option<&str>) -> Resul
         let path = settings.data.join("checkpoints").join(format!("{}.{}", entry.key, ending.unwrap_or("pt")));
         // Only a file whose network can be loaded gets its name.
         let check = |part: &std::path::Path| {
+            let wanted = virboard_lab::registry::wanted(entry);
             let loaded = match entry.architecture {
-                Some(architecture) => load(&entry.key, architecture, part, None, &cpu, Precision::F32),
-                None => load_any(part, None, &cpu, Precision::F32),
+                Some(architecture) => load(&entry.key, architecture, part, wanted.as_ref(), &cpu, Precision::F32),
+                None => load_any(part, wanted.as_ref(), &cpu, Precision::F32),
             };
             loaded.map(drop).map_err(|e| e.to_string())
         };

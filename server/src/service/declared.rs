@@ -7,7 +7,7 @@ use std::sync::Arc;
 use virboard_core::catalogue::architecture::Architecture;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::{Catalogue, Mistake, rows};
-use virboard_lab::registry::ENDINGS;
+use virboard_lab::registry::{ENDINGS, wanted};
 use virboard_nn::encoder::Precision;
 use virboard_nn::files::{sha256_file, write_atomically};
 use virboard_nn::load::{load, load_any};
@@ -192,9 +192,10 @@ pub fn add(
 /// The architecture of a checkpoint that fits the one that is asked for, or any.
 fn architecture(encoder: &Encoder, path: &Path) -> Result<Option<Architecture>, DeclareError> {
     let cpu = virboard_nn::device::open("cpu").map_err(DeclareError::Checkpoint)?;
+    let wanted = wanted(encoder);
     let loaded = match encoder.architecture {
-        Some(architecture) => load(&encoder.key, architecture, path, None, &cpu, Precision::F32),
-        None => load_any(path, None, &cpu, Precision::F32),
+        Some(architecture) => load(&encoder.key, architecture, path, wanted.as_ref(), &cpu, Precision::F32),
+        None => load_any(path, wanted.as_ref(), &cpu, Precision::F32),
     };
     Ok(Some(loaded.map_err(DeclareError::Checkpoint)?.description().architecture))
 }

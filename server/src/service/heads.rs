@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_lab::head::{Head, OWN_TASK};
-use virboard_lab::registry::Registry;
+use virboard_lab::registry::{Registry, wanted};
 use virboard_lab::work::head_path;
 use virboard_nn::device::Device;
 use virboard_nn::files::sha256_file;
@@ -113,7 +113,9 @@ impl Heads {
             return *has;
         }
         // What is wrong with a file is said when it is loaded.
-        let has = has_classifier(&path).unwrap_or(false);
+        let row = self.registry.catalogue().encoder(encoder).cloned();
+        let wanted = row.as_deref().and_then(wanted);
+        let has = has_classifier(&path, wanted.as_ref()).unwrap_or(false);
         own.insert(path, (modified, has));
         has
     }

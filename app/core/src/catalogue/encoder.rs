@@ -234,6 +234,9 @@ pub struct Encoder {
     /// Where its checkpoint lies, if that is not `checkpoints/KEY.*` of the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
+    /// What precedes the names of its tensors in the checkpoint, where several networks lie in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
     /// Public address of the checkpoint.
     #[serde(default)]
     pub url: Option<String>,

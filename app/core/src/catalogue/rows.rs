@@ -94,6 +94,11 @@ pub fn written(e: &Encoder) -> String {
     text("data", Some(e.pretraining.name()).filter(|_| e.pretraining != Pretraining::Unknown));
     text("architecture", Some(e.architecture.map_or("auto", Architecture::key)));
     text("checkpoint", e.checkpoint.as_deref());
+    // An empty one means the top of the file, and is no default.
+    lines.extend(e.prefix.as_ref().map(|prefix| format!("prefix = {}", quoted(prefix))));
+    let mut text = |key: &str, value: Option<&str>| {
+        lines.extend(value.filter(|v| !v.is_empty()).map(|v| format!("{key} = {}", quoted(v))));
+    };
     text("licence", e.licence.as_ref().map(Licence::name));
     text("url", e.url.as_deref());
     text("note", Some(&e.note));

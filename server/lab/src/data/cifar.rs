@@ -1,4 +1,4 @@
-//! CIFAR-100: `cifar-100/{train,test}`, Python 2 pickles of 32 x 32 pictures.
+//! CIFAR-100: `cifar-100/{train,test}`, pickles of 32 x 32 pictures, whatever Python and numpy wrote them.
 
 use super::listing;
 use super::{Dataset, Sample, Split, Target};
@@ -6,11 +6,14 @@ use crate::head::Label;
 use crate::{Error, Result};
 use image::{Rgb, RgbImage};
 use std::path::Path;
-use virboard_nn::checkpoint::pickle::{ARRAY_STATE, Pickle, Refusal, Value};
+use virboard_nn::checkpoint::pickle::array::Array;
+use virboard_nn::checkpoint::pickle::{Pickle, Refusal, Value};
 use virboard_nn::files::sha256;
 
 /// Pixels of a picture: three planes of 32 x 32.
 const PIXELS: usize = 3 * 32 * 32;
+/// Classes of the data set.
+const CLASSES: i64 = 100;
 
 struct Part {
     /// One row of [`PIXELS`] a picture.
@@ -41,8 +44,14 @@ impl Cifar100 {
         let (train, train_sha) = part(&root.join("train"))?;
         let (test, test_sha) = part(&root.join("test"))?;
         let classes = train.labels.iter().chain(&test.labels).max().map_or(0, |c| c + 1);
-        let labels = names(&root.join("meta")).filter(|n| n.len() >= classes);
-        let labels = labels.unwrap_or_else(|| (0..classes).map(|c| format!("class {c}")).collect());
+        let labels = match names(&root.join("meta"))? {
+            Some(names) if names.len() >= classes => names,
+            Some(names) => {
+                let reason = format!("it names {} classes, and there are {classes}", names.len());
+                return Err(bad(&root.join("meta"), &reason));
+            }
+            None => (0..classes).map(|c| format!("class {c}")).collect(),
+        };
         Ok(Self {
             train,
             test,
@@ -79,29 +88,48 @@ fn part(path: &Path) -> Result<(Part, String)> {
     let (bytes, pickle) = read(path)?;
     let entry =
         |name: &str| pickle.get(&pickle.root, name).ok_or_else(|| bad(path, &format!("it has no entry `{name}`")));
-    let labels: Vec<usize> = pickle
-        .items(entry("fine_labels")?)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|v| if let Value::Int(i) = v { usize::try_from(*i).ok() } else { None })
-        .collect();
-    let state = pickle.get(entry("data")?, ARRAY_STATE).and_then(|s| pickle.items(s));
-    let data = match state.and_then(|s| s.last()) {
-        Some(Value::Bytes(range)) => bytes.get(range.clone()).map(<[u8]>::to_vec),
-        Some(Value::Text(text)) => Some(text.as_bytes().to_vec()),
-        _ => None,
-    };
-    let data = data.ok_or_else(|| bad(path, "its pictures are no array of bytes"))?;
+    let wrong = |name: &str, reason: &str| bad(path, &format!("`{name}`: {reason}"));
+    let labels = numbers(&pickle, entry("fine_labels")?, &bytes).map_err(|e| wrong("fine_labels", &e))?;
+    if let Some(strange) = labels.iter().find(|label| !(0..CLASSES).contains(*label)) {
+        return Err(wrong("fine_labels", &format!("it holds {strange}, and the classes are 0 to {}", CLASSES - 1)));
+    }
+    let labels: Vec<usize> = labels.into_iter().filter_map(|label| usize::try_from(label).ok()).collect();
+    let array = Array::of(&pickle, entry("data")?, &bytes).map_err(|e| wrong("data", &e))?;
+    let data = array.bytes().ok_or_else(|| wrong("data", "its numbers are no bytes"))?;
     if data.len() != labels.len() * PIXELS || labels.is_empty() {
         return Err(bad(path, &format!("{} labels do not fit {} bytes of pictures", labels.len(), data.len())));
+    }
+    if array.shape.first() != Some(&labels.len()) {
+        return Err(wrong("data", &format!("it has the shape {:?}, and a row should be a picture", array.shape)));
     }
     Ok((Part { data, labels }, sha256(&bytes)))
 }
 
-fn names(path: &Path) -> Option<Vec<String>> {
-    let (_, pickle) = read(path).ok()?;
-    let names = pickle.items(pickle.get(&pickle.root, "fine_label_names")?)?;
-    Some(names.iter().filter_map(|v| if let Value::Text(t) = v { Some(t.to_string()) } else { None }).collect())
+/// Whole numbers in a list or an array.
+fn numbers(pickle: &Pickle, value: &Value, bytes: &[u8]) -> std::result::Result<Vec<i64>, String> {
+    let Some(items) = pickle.items(value) else {
+        return Array::of(pickle, value, bytes)?
+            .numbers()
+            .ok_or_else(|| "it holds a number that is too large".to_owned());
+    };
+    let number = |v: &Value| match v {
+        Value::Int(n) => Some(*n),
+        other => Array::of(pickle, other, bytes).ok()?.numbers()?.first().copied(),
+    };
+    items.iter().map(number).collect::<Option<_>>().ok_or_else(|| "it holds something else than numbers".to_owned())
+}
+
+/// The classes' names; none without the file.
+fn names(path: &Path) -> Result<Option<Vec<String>>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let (_, pickle) = read(path)?;
+    let names = pickle.get(&pickle.root, "fine_label_names").and_then(|names| pickle.items(names));
+    let names = names.ok_or_else(|| bad(path, "it has no list `fine_label_names`"))?;
+    let text = |v: &Value| if let Value::Text(t) = v { Some(t.to_string()) } else { None };
+    let names: Option<Vec<String>> = names.iter().map(text).collect();
+    names.map(Some).ok_or_else(|| bad(path, "a name in it is no text"))
 }
 
 impl Dataset for Cifar100 {

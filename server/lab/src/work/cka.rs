@@ -156,8 +156,8 @@ pub fn layers(
             .par_iter()
             .map(|file| {
                 let bytes = std::fs::read(file).map_err(Error::io(file))?;
-                let picture =
-                    image::decode(&bytes).map_err(|e| Error::Damaged { path: file.clone(), reason: e.to_string() })?;
+                let picture = image::decode_stored(&bytes)
+                    .map_err(|e| Error::Damaged { path: file.clone(), reason: e.to_string() })?;
                 Ok(input.input(&picture))
             })
             .collect()

@@ -1,5 +1,6 @@
 //! Encoding a folder of pictures with any checkpoint into one file of features.
 
+use crate::data::left_out::{LeftOut, Why, is_picture, kept_by_programs};
 use crate::pipeline::ahead;
 use crate::progress::Progress;
 use crate::work::{Lab, Record, Work};
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use virboard_core::catalogue::encoder::Format;
-use virboard_nn::files::write_atomically;
+use virboard_nn::checkpoint::Wanted;
+use virboard_nn::files::{refuse_overwriting, write_atomically};
 use virboard_nn::load::{LoadedEncoder, load_any};
 
 /// A checkpoint and a folder of pictures, whose features become a file.
@@ -20,6 +22,9 @@ pub struct Encode {
     pub checkpoint: PathBuf,
     /// Layout of its tensor names; told from them where it is not said.
     pub format: Option<Format>,
+    /// What precedes the names of the network's tensors, where several networks lie in the checkpoint.
+    #[serde(default)]
+    pub prefix: Option<String>,
     /// Folder of pictures.
     pub images: PathBuf,
     /// Names of layers.
@@ -37,8 +42,9 @@ impl Work for Encode {
 
     fn run(&self, lab: &Lab, progress: &dyn Progress) -> Result<Record> {
         let device = lab.registry.device();
-        let encoder = load_any(&self.checkpoint, self.format, device, lab.registry.precision())?;
         let files = pictures(&self.images)?;
+        let wanted = Wanted::of(self.format, self.prefix.as_deref());
+        let encoder = load_any(&self.checkpoint, wanted.as_ref(), device, lab.registry.precision())?;
         encode(&encoder, &files, &self.layers, &self.out, device, progress)?;
         Ok(Record { files: vec![self.out.clone()], ..Record::default() })
     }
@@ -49,19 +55,24 @@ const BATCH: usize = 8;
 /// The layer that is not a map.
 const EMBEDDING: &str = "embedding";
 
-/// Files directly in `folder` whose names end like pictures, sorted by name.
+/// Files directly in `folder` whose names end like pictures, sorted by name. What else is there is left out, and said.
 pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
-    let ending = |p: &Path| p.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    let known = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
-    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-    let mut files: Vec<PathBuf> = entries
-        .flatten()
-        .map(|e| e.path())
-        .filter(|p| p.is_file() && ending(p).is_some_and(|e| known.contains(&e.as_str())))
-        .collect();
+    let (mut files, mut left_out) = (Vec::new(), LeftOut::default());
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        let path = entry.map_err(Error::io(folder))?.path();
+        match kept_by_programs(&path) {
+            Some(reason) => left_out.add(reason, &path),
+            None if path.is_dir() => left_out.add(Why::Folder, &path),
+            None if is_picture(&path) => files.push(path),
+            None => left_out.add(Why::OtherFile, &path),
+        }
+    }
     files.sort();
     if files.is_empty() {
         return Err(Error::NoPictures { folder: folder.to_path_buf() });
+    }
+    for sentence in left_out.sentences() {
+        tracing::info!(folder = %folder.display(), "left out: {sentence}");
     }
     Ok(files)
 }
@@ -71,7 +82,8 @@ pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// [`Error::Unknown`] for a layer that the encoder does not have (it lists those it
-/// has), and an error that names the file for a picture that cannot be read.
+/// has), and an error that names the file for a picture that cannot be read or of which the network makes what is no
+/// number. Then nothing is written, and an output never overwrites what it is made of.
 pub fn encode(
     encoder: &LoadedEncoder,
     files: &[PathBuf],
@@ -85,6 +97,7 @@ pub fn encode(
     if let Some(unknown) = layers.iter().find(|l| !known.contains(&l.as_str())) {
         return Err(Error::Unknown { what: "layer", key: unknown.clone(), known: known.join(", ") });
     }
+    refuse_overwriting(out, files.iter().chain(&encoder.file).map(PathBuf::as_path))?;
     let mut parts: BTreeMap<String, Vec<Tensor>> = layers.iter().map(|l| (l.clone(), Vec::new())).collect();
     let maps = layers.iter().any(|l| l != EMBEDDING);
     progress.begin("encoding", files.len() as u64);
@@ -100,7 +113,9 @@ pub fn encode(
         for (layer, rows) in &mut parts {
             let map = network.maps().iter().position(|m| m.name == *layer);
             let tensor = map.map_or(&features.embedding, |i| &features.maps[i]);
-            rows.push(tensor.to_device(&Device::Cpu)?.contiguous()?);
+            let tensor = tensor.to_device(&Device::Cpu)?.contiguous()?;
+            finite(&tensor, layer, &files[done..])?;
+            rows.push(tensor);
         }
         done += inputs.len();
         progress.advance(done as u64);
@@ -123,8 +138,19 @@ pub fn encode(
     write_atomically(out, |file| std::io::Write::write_all(file, &bytes).map_err(Error::io(out)))
 }
 
+/// Complains of a picture of which a network makes what is no number; its files are those from the first row on.
+fn finite(rows: &Tensor, layer: &str, files: &[PathBuf]) -> Result<()> {
+    let rows: Vec<Vec<f32>> = rows.flatten_from(1)?.to_vec2()?;
+    match rows.iter().zip(files).find(|(row, _)| row.iter().any(|v| !v.is_finite())) {
+        Some((_, file)) => Err(Error::NotFiniteFeatures { layer: layer.to_owned(), picture: file.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// A picture as input. Its pixels are taken as they are stored, as data sets and torchvision have them: an orientation
+/// turns what people upload only.
 fn input(encoder: &LoadedEncoder, file: &Path) -> Result<Vec<f32>> {
     let bytes = std::fs::read(file).map_err(Error::io(file))?;
-    let picture = image::decode(&bytes).map_err(|e| Error::Picture { path: file.to_path_buf(), source: e })?;
+    let picture = image::decode_stored(&bytes).map_err(|e| Error::Picture { path: file.to_path_buf(), source: e })?;
     Ok(encoder.network.preprocessing().input(&picture))
 }

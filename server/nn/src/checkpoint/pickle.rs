@@ -2,10 +2,13 @@
 //!
 //! candle's reader knows the opcodes of plain zip checkpoints only; published ones hold
 //! optimiser states, numpy scalars and Python 2 strings. All containers live in one
-//! arena, so that nesting and sharing cost neither stack nor copies. Opcodes: CPython,
-//! `Lib/pickletools.py`, protocols 0 to 5.
+//! arena, so that nesting and sharing cost neither stack nor copies, and what a pickle may
+//! take of memory is bounded by its size. Opcodes: CPython, `Lib/pickletools.py`, protocols
+//! 0 to 5.
 
+pub mod array;
 mod machine;
+mod names;
 
 use machine::Machine;
 
@@ -20,13 +23,13 @@ pub enum Value {
     Int(i64),
     /// A number.
     Float(f64),
-    /// Text, or a Python 2 string.
+    /// Short text, or short bytes that are text: Python 2 had one kind of both.
     Text(std::rc::Rc<str>),
-    /// Bytes, or a Python 2 string that is no text: where they lie in the pickle.
+    /// Other bytes, or long text: where they lie in the pickle.
     Bytes(std::ops::Range<usize>),
     /// `module.name`, not looked up.
     Global(std::rc::Rc<str>),
-    /// A tuple, list, dict, storage or tensor in the arena.
+    /// A tuple, list, dict, object, storage or tensor in the arena.
     Ref(usize),
 }
 
@@ -35,8 +38,12 @@ pub enum Value {
 pub enum Node {
     /// A tuple, list or set.
     Sequence(Vec<Value>),
-    /// A dictionary, or an object of a harmless class.
+    /// A dictionary.
     Dict(Vec<(Value, Value)>),
+    /// What the call of a class or of a function that rebuilds something stands for; it was not called.
+    Object(Box<Object>),
+    /// Bytes that do not lie in the pickle as they are.
+    Bytes(Vec<u8>),
     /// PyTorch's storage: element type, key of its bytes, number of elements.
     Storage {
         /// Class such as `torch.FloatStorage`.
@@ -59,8 +66,18 @@ pub enum Node {
     },
 }
 
-/// Key of a numpy array's state in the dictionary that stands for the array.
-pub const ARRAY_STATE: &str = "__array_state__";
+/// An object as it is described, not made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// `module.name` of its class, or of the function that rebuilds it.
+    pub class: std::rc::Rc<str>,
+    /// What that is called with.
+    pub arguments: Value,
+    /// The state that is set afterwards.
+    pub state: Value,
+    /// The entries that are set afterwards, if it is a dictionary.
+    pub entries: Vec<(Value, Value)>,
+}
 
 /// Why a pickle was not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,52 +95,6 @@ pub struct Pickle {
     /// The value at its end.
     pub root: Value,
 }
-
-/// Names that stand for data. Everything else is refused by name.
-const HARMLESS: [&str; 30] = [
-    "collections.OrderedDict",
-    "collections.defaultdict",
-    "collections.Counter",
-    "argparse.Namespace",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-    "numpy.core.multiarray._reconstruct",
-    "numpy._core.multiarray._reconstruct",
-    "numpy.dtype",
-    "numpy.ndarray",
-    "_codecs.encode",
-    "builtins.set",
-    "__builtin__.set",
-    "builtins.dict",
-    "__builtin__.dict",
-    "builtins.list",
-    "__builtin__.list",
-    "builtins.int",
-    "__builtin__.int",
-    "torch.Size",
-    "torch.device",
-    "torch.dtype",
-    "torch.nn.parameter.Parameter",
-    "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_parameter",
-    "torch._tensor._rebuild_from_type_v2",
-    "torch.Tensor",
-    "torch.serialization._get_layout",
-    "omegaconf.dictconfig.DictConfig",
-];
-/// Packages whose configuration classes occur in published checkpoints. They become
-/// dictionaries; nothing of them is imported.
-const HARMLESS_PACKAGES: [&str; 4] = ["vissl.", "classy_vision.", "fvcore.", "omegaconf."];
-
-fn harmless(name: &str) -> bool {
-    HARMLESS.contains(&name)
-        || HARMLESS_PACKAGES.iter().any(|p| name.starts_with(p))
-        || name.strip_prefix("torch.").is_some_and(|rest| rest.ends_with("Storage") && !rest.contains('.'))
-        || (name.starts_with("torch.") && name.matches('.').count() == 1 && DTYPES.contains(&&name[6..]))
-}
-
-const DTYPES: [&str; 8] = ["float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool"];
 
 impl Pickle {
     /// Parses the pickle at the start of `bytes`; also gives its length in bytes.
@@ -152,6 +123,28 @@ impl Pickle {
         }
     }
 
+    /// The object that a value refers to.
+    #[must_use]
+    pub fn object(&self, value: &Value) -> Option<&Object> {
+        match self.node(value)? {
+            Node::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The bytes that a value stands for; `input` is what was parsed.
+    #[must_use]
+    pub fn bytes<'a>(&'a self, value: &'a Value, input: &'a [u8]) -> Option<&'a [u8]> {
+        match value {
+            Value::Text(text) => Some(text.as_bytes()),
+            Value::Bytes(range) => input.get(range.clone()),
+            _ => match self.node(value)? {
+                Node::Bytes(bytes) => Some(bytes),
+                _ => None,
+            },
+        }
+    }
+
     /// The storage at a position.
     #[must_use]
     pub fn storage(&self, index: usize) -> Option<&Node> {
@@ -169,7 +162,11 @@ impl Pickle {
     /// The entry `key` of the dictionary that a value refers to.
     #[must_use]
     pub fn get(&self, value: &Value, key: &str) -> Option<&Value> {
-        let Node::Dict(entries) = self.node(value)? else { return None };
+        let entries = match self.node(value)? {
+            Node::Dict(entries) => entries,
+            Node::Object(object) => &object.entries,
+            _ => return None,
+        };
         entries.iter().rev().find(|(k, _)| matches!(k, Value::Text(t) if &**t == key)).map(|(_, v)| v)
     }
 }
@@ -198,6 +195,8 @@ mod tests {
             (b"\x80\x04\x8c\x05posix\x8c\x06system\x93.".as_slice(), "posix.system"),
             (b"\x80\x02cbuiltins\neval\n.".as_slice(), "builtins.eval"),
             (b"\x80\x02ctorch.hub\nload\n.".as_slice(), "torch.hub.load"),
+            (b"(S'ls'\nios\nsystem\n.".as_slice(), "os.system"),
+            (b"(cos\nsystem\nS'ls'\no.".as_slice(), "os.system"),
         ] {
             assert_eq!(Pickle::parse(bytes).err(), Some(Refusal::Unsafe(name.to_owned())));
         }
@@ -222,5 +221,38 @@ mod tests {
         deep.extend(std::iter::repeat_n(b'a', 99_999));
         deep.push(b'.');
         assert!(Pickle::parse(&deep).is_ok());
+    }
+
+    #[test]
+    fn settings_of_other_packages_are_data_and_keep_their_entries() {
+        let bytes = b"\x80\x02cpytorch_lightning.utilities.parsing\nAttributeDict\n)\x81(X\x02\x00\x00\x00lrG@\x04\x00\x00\x00\x00\x00\x00X\x01\x00\x00\x00tctyping\nAny\nu.";
+        let (pickle, _) = Pickle::parse(bytes).expect("a pickle");
+        let object = pickle.object(&pickle.root).expect("an object");
+        assert_eq!(&*object.class, "pytorch_lightning.utilities.parsing.AttributeDict");
+        assert_eq!(pickle.get(&pickle.root, "lr"), Some(&Value::Float(2.5)));
+        assert_eq!(pickle.get(&pickle.root, "t"), Some(&Value::Global("typing.Any".into())));
+    }
+
+    #[test]
+    fn small_pickles_that_unfold_to_much_are_refused() {
+        let refused = |bytes: &[u8]| matches!(Pickle::parse(bytes), Err(Refusal::Malformed(_)));
+        // Ten megabytes of values that a byte each makes.
+        assert!(refused(&[&b"\x80\x02"[..], &vec![b'N'; 10 << 20], b"."].concat()));
+        assert!(refused(&[&b"\x80\x02"[..], &vec![b']'; 10 << 20], b"."].concat()));
+        // One list of pairs, of which a hundred thousand dictionaries are made.
+        let pairs = b"K\x01K\x02\x86".repeat(100_000);
+        let mut bytes = b"\x80\x02ccollections\nOrderedDict\nq\x00](".to_vec();
+        bytes.extend(pairs);
+        bytes.extend(b"e\x85q\x01");
+        bytes.extend(b"h\x00h\x01R".repeat(100_000));
+        bytes.push(b'.');
+        assert!(refused(&bytes));
+        // One text, of which bytes are made again and again.
+        let mut bytes = b"\x80\x02c_codecs\nencode\nq\x00X\x00\x00\x10\x00".to_vec();
+        bytes.extend(vec![b'a'; 1 << 20]);
+        bytes.extend(b"X\x06\x00\x00\x00latin1\x86q\x01");
+        bytes.extend(b"h\x00h\x01R".repeat(100_000));
+        bytes.push(b'.');
+        assert!(refused(&bytes));
     }
 }

@@ -1,195 +1,173 @@
 //! PyTorch's two file formats: the zip archive (since 1.6) and the legacy stream of pickles.
 
+mod names;
+mod storages;
+
 use super::layout::bad;
-use super::pickle::{Node, Pickle, Refusal, Value};
-use crate::{Error, Result};
+use super::pickle::{Node, Pickle};
+use crate::Result;
 use candle_core::{DType, Device, Tensor};
-use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
+use std::collections::BTreeMap;
 use std::path::Path;
-use virboard_core::catalogue::encoder::Format;
+use storages::Storages;
 
-/// The bytes of storages by their key.
-enum Storages<'a> {
-    Zip { archive: zip::ZipArchive<std::io::Cursor<&'a [u8]>>, folder: String },
-    Legacy(HashMap<String, &'a [u8]>),
+/// A file whose pickle is read, and of whose tensors no number is.
+pub(super) struct Opened<'a> {
+    path: &'a Path,
+    pickle: Pickle,
+    storages: Storages<'a>,
+    /// Bytes that may still be unfolded.
+    room: usize,
 }
 
-/// All tensors under their own names, as `f32`.
-pub(super) fn all(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    let wanted =
-        |names: &[String]| Ok(((), names.iter().filter(|n| !n.ends_with("num_batches_tracked")).cloned().collect()));
-    Ok(read(path, None, wanted)?.1)
-}
+/// Bytes that any file may unfold to, besides several times its own length: weights are hardly compressed, so that
+/// a file that asks for more is made to use up memory.
+const ROOM: usize = 64 << 20;
+const TIMES: usize = 16;
 
-/// Reads the tensors that `choose` names, given the names of all; passes on what else it says.
-pub(super) fn read<C>(
-    path: &Path,
-    format: Option<Format>,
-    choose: impl FnOnce(&[String]) -> Result<(C, Vec<String>)>,
-) -> Result<(C, BTreeMap<String, Tensor>)> {
-    let file = std::fs::File::open(path).map_err(Error::io(path))?;
-    // SAFETY: the file is only read; who changes it while it is loaded gets wrong weights, as with any file.
-    let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))?;
-    let bytes: &[u8] = &map;
-    let (pickle, mut storages) =
-        if bytes.starts_with(b"PK\x03\x04") { open_zip(path, bytes)? } else { legacy(path, bytes)? };
-    let state = state_dict(&pickle, format).ok_or_else(|| bad(path, "it holds no dictionary of tensors"))?;
-    let mut names: Vec<String> = Vec::new();
-    let mut tensors: HashMap<String, &Node> = HashMap::new();
-    for (key, value) in state {
-        if let (Value::Text(name), Some(node @ Node::Tensor { .. })) = (key, pickle.node(value)) {
-            names.push(name.to_string());
-            tensors.insert(name.to_string(), node);
+impl<'a> Opened<'a> {
+    /// Reads the pickle of a file. If it is to be `thorough`, the checksum of every part of an archive is compared.
+    pub(super) fn new(path: &'a Path, bytes: &'a [u8], thorough: bool) -> Result<Self> {
+        let room = ROOM.saturating_add(bytes.len().saturating_mul(TIMES));
+        let (pickle, storages) = if bytes.starts_with(b"PK\x03\x04") {
+            storages::archive(path, bytes, thorough.then_some(room as u64))?
+        } else {
+            storages::legacy(path, bytes)?
+        };
+        Ok(Self { path, pickle, storages, room })
+    }
+
+    /// The names of all tensors, sorted, whatever lists and dictionaries they lie in.
+    pub(super) fn names(&self) -> Result<Vec<String>> {
+        Ok(names::tensors(self.path, &self.pickle)?.into_keys().collect())
+    }
+
+    /// Reads tensors as `f32`. A storage that several of them share is read once.
+    pub(super) fn read(mut self, wanted: &[String]) -> Result<BTreeMap<String, Tensor>> {
+        let path = self.path;
+        let all = names::tensors(path, &self.pickle)?;
+        let mut shared: BTreeMap<&str, Vec<View<'_>>> = BTreeMap::new();
+        for name in wanted {
+            let node = all.get(name).ok_or_else(|| bad(path, format!("there is no tensor `{name}`")))?;
+            let view = View::of(&self.pickle, name, node).map_err(|e| bad(path, format!("tensor `{name}`: {e}")))?;
+            shared.entry(view.key).or_default().push(view);
         }
-    }
-    let (choice, chosen) = choose(&names)?;
-    let mut read = BTreeMap::new();
-    for name in chosen {
-        let tensor = tensor(&pickle, tensors[&name], &mut storages)
-            .map_err(|reason| bad(path, format!("tensor `{name}`: {reason}")))?;
-        read.insert(name, tensor);
-    }
-    Ok((choice, read))
-}
-
-fn refused(path: &Path) -> impl Fn(Refusal) -> Error {
-    let path = path.to_path_buf();
-    move |refusal| match refusal {
-        Refusal::Unsafe(name) => Error::UnsafePickle { path: path.clone(), name },
-        Refusal::Malformed(reason) => Error::Checkpoint { path: path.clone(), reason },
-    }
-}
-
-/// Larger pickles than any list of tensor names are not read.
-const MAX_PICKLE: u64 = 256 << 20;
-
-fn open_zip<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Pickle, Storages<'a>)> {
-    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(|e| bad(path, e))?;
-    let name = archive.file_names().flatten().find(|n| n.ends_with("/data.pkl")).map(std::borrow::Cow::into_owned);
-    let name = name.ok_or_else(|| bad(path, "the archive has no data.pkl"))?;
-    let folder = name.trim_end_matches("data.pkl").to_owned();
-    let mut data = Vec::new();
-    archive
-        .by_name(&name)
-        .map_err(|e| bad(path, e))?
-        .take(MAX_PICKLE)
-        .read_to_end(&mut data)
-        .map_err(Error::io(path))?;
-    let (pickle, _) = Pickle::parse(&data).map_err(refused(path))?;
-    Ok((pickle, Storages::Zip { archive, folder }))
-}
-
-/// Magic number, protocol and system information, each a pickle; the object; the list of
-/// storage keys; then per key the number of elements (8 bytes) and the raw elements.
-fn legacy<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Pickle, Storages<'a>)> {
-    let mut at = 0;
-    let mut next = || -> Result<Pickle> {
-        let (pickle, length) = Pickle::parse(&bytes[at..]).map_err(refused(path))?;
-        at += length;
-        Ok(pickle)
-    };
-    for _ in 0..3 {
-        next()?;
-    }
-    let object = next()?;
-    let keys = next()?;
-    let Some(Node::Sequence(keys)) = keys.node(&keys.root) else { return Err(bad(path, "it has no list of storages")) };
-    let sizes: HashMap<&str, (usize, usize)> =
-        object.storages().filter_map(|(class, key, len)| Some((key, (len, dtype(class)?.1)))).collect();
-    let mut storages = HashMap::new();
-    for key in keys {
-        let Value::Text(key) = key else { return Err(bad(path, "a storage's key is not text")) };
-        let Some((_, width)) = sizes.get(&**key) else { return Err(bad(path, format!("storage {key} has no type"))) };
-        let header = bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
-        let length = header.and_then(|n| usize::try_from(n).ok()).and_then(|n| n.checked_mul(*width));
-        let data = length.and_then(|n| bytes.get(at + 8..(at + 8).checked_add(n)?));
-        let data = data.ok_or_else(|| bad(path, format!("it is cut off in storage {key}")))?;
-        at += 8 + data.len();
-        storages.insert(key.to_string(), data);
-    }
-    Ok((object, Storages::Legacy(storages)))
-}
-
-/// The dictionary that holds the tensors.
-fn state_dict(pickle: &Pickle, format: Option<Format>) -> Option<&[(Value, Value)]> {
-    let trunk = || {
-        ["classy_state_dict", "base_model", "model", "trunk"]
-            .iter()
-            .try_fold(&pickle.root, |value, key| pickle.get(value, key))
-    };
-    let nested = || ["state_dict", "model_state_dict", "model"].iter().find_map(|key| pickle.get(&pickle.root, key));
-    let is_dict = |v: &&Value| matches!(pickle.node(v), Some(Node::Dict(_)));
-    let found = match format {
-        Some(Format::Pirl) => trunk(),
-        _ => trunk().or_else(nested).filter(is_dict).or(Some(&pickle.root)),
-    }?;
-    match pickle.node(found)? {
-        Node::Dict(entries) => Some(entries),
-        _ => None,
-    }
-}
-
-/// Element type and bytes an element of a storage class.
-fn dtype(class: &str) -> Option<(DType, usize)> {
-    Some(match class.strip_prefix("torch.")? {
-        "FloatStorage" => (DType::F32, 4),
-        "DoubleStorage" => (DType::F64, 8),
-        "HalfStorage" => (DType::F16, 2),
-        "BFloat16Storage" => (DType::BF16, 2),
-        "LongStorage" => (DType::I64, 8),
-        "IntStorage" => (DType::U32, 4),
-        "ByteStorage" | "CharStorage" | "BoolStorage" => (DType::U8, 1),
-        "ShortStorage" => (DType::I16, 2),
-        _ => return None,
-    })
-}
-
-/// Elements of the largest tensor that is read.
-const MAX_ELEMENTS: usize = 1 << 30;
-
-fn tensor(pickle: &Pickle, node: &Node, storages: &mut Storages<'_>) -> std::result::Result<Tensor, String> {
-    let Node::Tensor { storage, offset, shape, stride } = node else { return Err("is no tensor".to_owned()) };
-    let Some(Node::Storage { class, key, len }) = pickle.storage(*storage) else {
-        return Err("has no storage".to_owned());
-    };
-    let (dtype, width) = dtype(class).ok_or_else(|| format!("has the unknown type {class}"))?;
-    let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= MAX_ELEMENTS);
-    let count = count.ok_or("is too large")?;
-    let last =
-        shape.iter().zip(stride).try_fold(*offset, |at, (d, s)| at.checked_add(d.saturating_sub(1).checked_mul(*s)?));
-    if count > 0 && last.is_none_or(|last| last >= *len) {
-        return Err("reaches beyond its storage".to_owned());
-    }
-    let owned;
-    let bytes: &[u8] = match storages {
-        Storages::Legacy(all) => all.get(&**key).ok_or("its storage is missing")?,
-        Storages::Zip { archive, folder } => {
-            let entry = archive.by_name(&format!("{folder}data/{key}")).map_err(|e| e.to_string())?;
-            let mut data = Vec::new();
-            let limit = (*len as u64).saturating_mul(width as u64);
-            entry.take(limit).read_to_end(&mut data).map_err(|e| e.to_string())?;
-            owned = data;
-            &owned
-        }
-    };
-    if len.checked_mul(width).is_none_or(|n| bytes.len() < n) {
-        return Err("its storage is cut off".to_owned());
-    }
-    let mut gathered = Vec::with_capacity(count * width);
-    let mut index = vec![0usize; shape.len()];
-    for _ in 0..count {
-        let element = offset + index.iter().zip(stride).map(|(i, s)| i * s).sum::<usize>();
-        gathered.extend_from_slice(&bytes[element * width..][..width]);
-        for (i, d) in index.iter_mut().zip(shape).rev() {
-            *i += 1;
-            if *i < *d {
-                break;
+        let mut read = BTreeMap::new();
+        for (key, views) in shared {
+            let [first, ..] = &views[..] else { continue };
+            let failed = |reason: String| bad(path, format!("tensor `{}`: {reason}", first.name));
+            let bytes = self.storages.read(key, first.bytes, self.room).map_err(failed)?;
+            for view in &views {
+                let failed = |reason: String| bad(path, format!("tensor `{}`: {reason}", view.name));
+                let size = view.count().and_then(|n| n.checked_mul(4)).filter(|n| *n <= self.room);
+                self.room -= size.ok_or_else(|| failed(storages::UNFOLDS.to_owned()))?;
+                let tensor = view.tensor(&bytes, self.storages.big_endian()).map_err(failed)?;
+                read.insert(view.name.to_owned(), tensor);
             }
-            *i = 0;
         }
+        Ok(read)
     }
-    Tensor::from_raw_buffer(&gathered, dtype, shape, &Device::Cpu)
-        .and_then(|t| t.to_dtype(DType::F32))
-        .map_err(|e| e.to_string())
+}
+
+/// A tensor as a view into its storage.
+struct View<'p> {
+    name: &'p str,
+    key: &'p str,
+    dtype: DType,
+    /// Bytes of an element, and of the whole storage.
+    width: usize,
+    bytes: usize,
+    offset: usize,
+    shape: &'p [usize],
+    stride: &'p [usize],
+}
+
+impl<'p> View<'p> {
+    fn of(pickle: &'p Pickle, name: &'p str, node: &'p Node) -> std::result::Result<Self, String> {
+        let Node::Tensor { storage, offset, shape, stride } = node else { return Err("is no tensor".to_owned()) };
+        let Some(Node::Storage { class, key, len }) = pickle.storage(*storage) else {
+            return Err("it has no storage".to_owned());
+        };
+        let (dtype, width) = match storages::element(class) {
+            Some((Some(dtype), width)) => (dtype, width),
+            Some((None, _)) => return Err(format!("it holds whole numbers ({class}); weights are floats")),
+            None => return Err(format!("it has the unknown type {class}")),
+        };
+        let too_large = || "it is too large".to_owned();
+        let bytes = len.checked_mul(width).ok_or_else(too_large)?;
+        let view = Self { name, key, dtype, width, bytes, offset: *offset, shape, stride };
+        let count = view.count().ok_or_else(too_large)?;
+        let reach = |at: usize, (d, s): (&usize, &usize)| at.checked_add(d.saturating_sub(1).checked_mul(*s)?);
+        let last = shape.iter().zip(stride).try_fold(*offset, reach);
+        if count > 0 && last.is_none_or(|last| last >= *len) {
+            return Err("it reaches beyond its storage".to_owned());
+        }
+        Ok(view)
+    }
+
+    /// Numbers in it.
+    fn count(&self) -> Option<usize> {
+        self.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d))
+    }
+
+    /// Whether its numbers lie one behind the other.
+    fn is_row(&self) -> bool {
+        let mut wanted = 1;
+        self.shape.iter().zip(self.stride).rev().all(|(d, s)| {
+            let as_wanted = *d == 1 || *s == wanted;
+            wanted = wanted.saturating_mul(*d);
+            as_wanted
+        })
+    }
+
+    fn tensor(&self, storage: &[u8], big_endian: bool) -> std::result::Result<Tensor, String> {
+        let size = self.count().unwrap_or(0) * self.width;
+        let start = self.offset.saturating_mul(self.width);
+        let row = storage.get(start..start.saturating_add(size)).filter(|_| self.is_row());
+        let swap = big_endian && self.width > 1;
+        let mut gathered = Vec::new();
+        let bytes = match row {
+            Some(row) if !swap => row,
+            Some(row) => {
+                gathered.extend_from_slice(row);
+                &gathered
+            }
+            None => {
+                gathered = self.gathered(storage, size)?;
+                &gathered
+            }
+        };
+        let mut swapped;
+        let bytes = if swap {
+            swapped = bytes.to_vec();
+            swapped.chunks_exact_mut(self.width).for_each(<[u8]>::reverse);
+            &swapped
+        } else {
+            bytes
+        };
+        Tensor::from_raw_buffer(bytes, self.dtype, self.shape, &Device::Cpu)
+            .and_then(|t| t.to_dtype(DType::F32))
+            .map_err(|e| e.to_string())
+    }
+
+    /// Its numbers, which lie anywhere in the storage, in the order of rows.
+    fn gathered(&self, storage: &[u8], size: usize) -> std::result::Result<Vec<u8>, String> {
+        let mut gathered = Vec::with_capacity(size);
+        let mut index = vec![0usize; self.shape.len()];
+        let mut element = self.offset;
+        while gathered.len() < size {
+            let number = storage.get(element * self.width..(element + 1) * self.width);
+            gathered.extend_from_slice(number.ok_or("it reaches beyond its storage")?);
+            for ((i, d), s) in index.iter_mut().zip(self.shape).zip(self.stride).rev() {
+                *i += 1;
+                element += s;
+                if *i < *d {
+                    break;
+                }
+                element -= s * d;
+                *i = 0;
+            }
+        }
+        Ok(gathered)
+    }
 }

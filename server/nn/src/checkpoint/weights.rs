@@ -16,6 +16,8 @@ pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
     /// Weight and bias of the checkpoint's own classification layer, which no encoder takes.
     classifier: Option<(Tensor, Tensor)>,
+    /// Where other whole networks lie in the checkpoint.
+    others: Vec<String>,
     bytes: usize,
 }
 
@@ -23,13 +25,31 @@ impl Weights {
     /// Tensors by their names without `prefix`, all `f32` on the CPU.
     #[must_use]
     pub fn new(path: PathBuf, prefix: String, tensors: BTreeMap<String, Tensor>) -> Self {
-        Self { path, prefix, tensors, classifier: None, bytes: 0 }
+        Self { path, prefix, tensors, classifier: None, others: Vec::new(), bytes: 0 }
     }
 
     /// The same with a classification layer, `classes x E` and `classes`.
     #[must_use]
     pub fn with_classifier(self, classifier: Option<(Tensor, Tensor)>) -> Self {
         Self { classifier, ..self }
+    }
+
+    /// The same with where other whole networks lie in the checkpoint.
+    #[must_use]
+    pub fn with_others(self, others: Vec<String>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// What precedes the names of its tensors in the checkpoint.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Where other whole networks lie in the checkpoint, of which no tensor was taken.
+    #[must_use]
+    pub fn others(&self) -> &[String] {
+        &self.others
     }
 
     /// Takes the checkpoint's own classification layer, if it has one.

@@ -19,6 +19,7 @@ use virboard_core::catalogue::architecture::Architecture;
 pub const FAMILY: Family = Family {
     layouts: &[Layout {
         first: "stages.0.blocks.0.conv_dw.weight",
+        inside: "stages.3.",
         beside: &["head.fc."],
         classifier: Some(["head.fc.weight", "head.fc.bias"]),
     }],

@@ -16,7 +16,12 @@ use virboard_core::catalogue::architecture::Architecture;
 
 /// EfficientNet-Lite0.
 pub const FAMILY: Family = Family {
-    layouts: &[Layout { first: "_conv_stem.weight", beside: &["_fc."], classifier: Some(["_fc.weight", "_fc.bias"]) }],
+    layouts: &[Layout {
+        first: "_conv_stem.weight",
+        inside: "_blocks.",
+        beside: &["_fc."],
+        classifier: Some(["_fc.weight", "_fc.bias"]),
+    }],
     describe: |key| (key == KEY).then(describe),
     recognise: |weights| weights.has("_conv_stem.weight").then(describe),
 };

@@ -25,6 +25,7 @@ use virboard_core::catalogue::architecture::Architecture;
 pub const FAMILY: Family = Family {
     layouts: &[Layout {
         first: "conv1.weight",
+        inside: "layer4.",
         // Parts of MoCo's, SwAV's, PIRL's and SimCLR's checkpoints.
         beside: &["fc.", "projection_head", "prototypes", "queue", "head.", "predictor."],
         classifier: Some(["fc.weight", "fc.bias"]),

@@ -78,12 +78,19 @@ const TOWER: Names = Names {
 pub const LAYOUTS: [Layout; 3] = [
     Layout {
         first: "cls_token",
+        inside: "blocks.0.",
         beside: &["mask_token", "head.", "fc_norm."],
         classifier: Some(["head.weight", "head.bias"]),
     },
-    Layout { first: "embeddings.cls_token", beside: &["embeddings.mask_token", "pooler."], classifier: None },
+    Layout {
+        first: "embeddings.cls_token",
+        inside: "encoder.layer.0.",
+        beside: &["embeddings.mask_token", "pooler."],
+        classifier: None,
+    },
     Layout {
         first: "vision_model.embeddings.position_embedding.weight",
+        inside: "vision_model.encoder.layers.0.",
         beside: &[
             "text_model.",
             "visual_projection.",

@@ -49,6 +49,13 @@ impl Lines<'_> {
     }
 }
 
+/// What stands between fields: some spreadsheets take semicolons or tabs where numbers have a comma.
+fn delimiter(text: &[u8]) -> u8 {
+    let header = text.split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or_default();
+    let there = |mark: &u8| header.contains(mark);
+    [b',', b';', b'\t'].into_iter().find(there).unwrap_or(b',')
+}
+
 /// Reads an index, or says everything that is wrong with its form, a sentence each.
 pub fn read(path: &Path) -> Result<Vec<Row>, Vec<String>> {
     let shown = path.display();
@@ -58,7 +65,8 @@ pub fn read(path: &Path) -> Result<Vec<Row>, Vec<String>> {
         vec![format!("{shown} line {line}: this is not UTF-8; save the table as UTF-8")]
     })?;
     let text = text.trim_start_matches('\u{feff}').as_bytes();
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.has_headers(false).flexible(true).delimiter(delimiter(text)).from_reader(text);
     let mut lines = Lines { text, at: 0, line: 1 };
     let mut records = reader.records();
     let header = match records.next() {
@@ -154,6 +162,15 @@ mod tests {
         assert_eq!((rows[0].label.as_str(), rows[0].split.as_str(), rows[0].line), ("a, b", "train", Some(2)));
         assert_eq!(rows[0].pictures, ["1.jpg", "2.jpg"]);
         assert_eq!((rows[1].pictures.len(), rows[1].mask.as_str(), rows[1].line), (1, "", Some(3)));
+    }
+
+    #[test]
+    fn spreadsheets_put_semicolons_or_tabs_between_fields() {
+        let plain = read(file("split,image,label\ntrain,1.jpg,\"a, b\"\n").path()).expect("read");
+        for mark in [";", "\t"] {
+            let text = ["split,image,label".replace(',', mark), format!("train{mark}1.jpg{mark}a, b"), String::new()];
+            assert_eq!(read(file(&text.join("\r\n")).path()).expect("read"), plain);
+        }
     }
 
     #[test]

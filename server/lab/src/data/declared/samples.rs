@@ -240,6 +240,9 @@ fn usable(root: &Path, name: &str) -> Result<PathBuf, String> {
     let inside = root.join(path);
     let real = inside.canonicalize().ok().filter(|real| real.is_file());
     match real {
+        None if name.contains('\\') => {
+            Err(format!("`{name}` is not there; write `/` between folders, as in `{}`", name.replace('\\', "/")))
+        }
         None => Err(format!("`{name}` is not there; put it to {} or take the line out", inside.display())),
         Some(real) if !real.starts_with(root) => Err(format!(
             "`{name}` is a link that leads out of the data set's folder; copy the file to {}",
@@ -298,6 +301,7 @@ mod tests {
             ("/etc/passwd", "leads out"),
             ("in/link.jpg", "is a link that leads out"),
             ("in/none.jpg", "is not there"),
+            ("in\\a.jpg", "as in `in/a.jpg`"),
             ("in", "is not there"),
         ] {
             let said = usable(&root, name).expect_err(name);

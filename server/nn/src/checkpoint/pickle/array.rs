@@ -71,7 +71,12 @@ impl<'a> Array<'a> {
     /// Its bytes in the order of rows (the last index changes fastest), if each number is a byte from 0 to 255.
     #[must_use]
     pub fn bytes(&self) -> Option<Vec<u8>> {
-        (self.width == 1 && self.kind == Kind::Unsigned).then(|| self.places().map(|at| self.data[at]).collect())
+        let bytes = self.width == 1 && self.kind == Kind::Unsigned;
+        match (bytes, self.columns_first) {
+            (false, _) => None,
+            (true, false) => Some(self.data.to_vec()),
+            (true, true) => Some(self.places().map(|at| self.data[at]).collect()),
+        }
     }
 
     /// Its numbers in the order of rows; `None` for one that fits no 64 bits.

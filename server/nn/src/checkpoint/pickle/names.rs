@@ -64,10 +64,13 @@ const DATA: [&str; 61] = [
     "torch.serialization._get_layout",
     "torch.strided",
     "types.SimpleNamespace",
-    "typing.Any",
-    "typing.Optional",
-    "typing.Union",
+    "numpy.random._pickle.__bit_generator_ctor",
+    "numpy.random._pickle.__generator_ctor",
+    "numpy.random._pickle.__randomstate_ctor",
 ];
+
+/// Modules of Python's own of which every class only holds data or says what does.
+const MODULES: [&str; 3] = ["collections", "collections.abc", "typing"];
 
 /// Names of Python 2, and what they are called today.
 const RENAMED: [(&str, &str); 5] = [
@@ -144,7 +147,7 @@ pub(super) fn harmless(full: &str) -> bool {
     let Some((module, name)) = full.rsplit_once('.') else { return false };
     DATA.contains(&full)
         || (matches!(module, "numpy" | "torch") && NUMBERS.contains(&name))
-        || (!is_pythons(module) && is_class(full))
+        || ((MODULES.contains(&module) || !is_pythons(module)) && is_class(full))
 }
 
 fn is_pythons(module: &str) -> bool {
@@ -168,6 +171,9 @@ mod tests {
     fn settings_and_their_types_are_data_and_what_runs_something_is_not() {
         for (module, name) in [
             ("typing", "Any"),
+            ("typing", "Dict"),
+            ("collections.abc", "Mapping"),
+            ("numpy.random._pickle", "__randomstate_ctor"),
             ("__builtin__", "unicode"),
             ("builtins", "tuple"),
             ("omegaconf.dictconfig", "DictConfig"),

@@ -238,7 +238,7 @@ mod tests {
     const LAYOUT: Layout = Layout {
         first: "conv1.weight",
         inside: "layer4.",
-        beside: &["fc."],
+        beside: &["fc.", "queue"],
         classifier: Some(["fc.weight", "fc.bias"]),
     };
 

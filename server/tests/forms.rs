@@ -1,6 +1,6 @@
 //! Forms that chance has changed: each is answered in time, and nothing of them is a defect of ours.
 //!
-//! `VIRBOARD_FUZZ_CASES=100000 cargo test --release -p virboard --test forms` runs for about ten minutes.
+//! `VIRBOARD_FUZZ_CASES=30000 cargo test --release -p virboard --test forms` runs for about ten minutes.
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Decoders against pictures of strangers: no panic, no more than 5 seconds, no more than 300 MB, whatever the bytes are.
 //!
-//! `VIRBOARD_FUZZ_CASES=200000 cargo test --release -p virboard-lab --test hostile_pictures` runs for about ten minutes.
+//! `VIRBOARD_FUZZ_CASES=3000000 cargo test --release -p virboard-lab --test hostile_pictures` runs for about ten minutes.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -181,7 +181,7 @@ fn changed(bytes: &[u8], other: &[u8], random: &mut Stream) -> Vec<u8> {
 #[test]
 fn changed_pictures_neither_panic_nor_hang_nor_fill_the_memory() {
     let _turn = alone();
-    let cases = std::env::var("VIRBOARD_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(4000);
+    let cases = std::env::var("VIRBOARD_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
     let corpus = corpus();
     let mut random = Stream::new(20_261_126, "pictures");
     let mut read = 0;

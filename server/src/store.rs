@@ -1,8 +1,12 @@
 //! Everything that is kept in SQL. No other module has any.
 
 pub mod columns;
+mod incoming;
 mod runs;
 mod scores;
+
+pub use incoming::{Arrival, Replace};
+pub use scores::Former;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Row};

@@ -174,7 +174,8 @@ pub struct Run {
 impl Score {
     /// Which of two scores of the same encoder, task and probe counts: that which is less.
     /// Standard before ViRB's protocol, measured before imported, full precision before a
-    /// shorter one, then the newer.
+    /// shorter one, then the newer. Of two that ended in the same second their seed, settings,
+    /// weights and data decide, so that the order in which they were stored does not.
     #[must_use]
     pub fn precedence(&self, other: &Self) -> Ordering {
         let place = |s: &Self| {
@@ -182,7 +183,11 @@ impl Score {
             let short = !e.precision.is_empty() && e.precision != FULL_PRECISION;
             (e.protocol != Protocol::Standard, e.source != Origin::Measured, short)
         };
-        place(self).cmp(&place(other)).then(other.evidence.finished_at.cmp(&self.evidence.finished_at))
+        let late = |s: &Self| {
+            let e = &s.evidence;
+            (e.finished_at, e.seed, e.key.clone(), e.encoder_sha256.clone(), e.dataset_sha256.clone())
+        };
+        place(self).cmp(&place(other)).then_with(|| late(other).cmp(&late(self)))
     }
 }
 
@@ -247,6 +252,15 @@ mod tests {
         assert_eq!(counts(&imported_standard, &virb), 0.1, "protocol before source");
         let measured_short = score(0.2, |e| e.precision = "bf16".into());
         assert_eq!(counts(&imported, &measured_short), 0.2, "source before precision");
+    }
+
+    #[test]
+    fn scores_of_the_same_second_count_alike_in_whatever_order_they_were_stored() {
+        let zero = score(0.5, |e| e.seed = 0);
+        let one = score(0.6, |e| e.seed = 1);
+        assert_eq!(counts(&zero, &one), 0.6);
+        let other = score(0.7, |e| e.key = "b".into());
+        assert_eq!(counts(&score(0.8, |e| e.key = "a".into()), &other), 0.7);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::service::Settings;
-use crate::service::export::{Format, evidence, scores};
+use crate::service::export::{Format, evidence, former, scores};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,6 +17,9 @@ pub struct Export {
     /// Everything behind the score of this run as one archive, instead of the table
     #[arg(long, value_name = "RUN", conflicts_with = "format")]
     evidence: Option<i64>,
+    /// The scores whose place others took, instead of those that are there
+    #[arg(long, conflicts_with = "evidence")]
+    replaced: bool,
     /// The file to write; without one, tables go to the standard output
     #[arg(long)]
     out: Option<PathBuf>,
@@ -33,12 +36,17 @@ impl Export {
     /// Writes the file.
     pub async fn run(self, settings: Settings) -> Result<(), Failure> {
         let store = settings.store().await?;
-        let (bytes, binary) = match (self.evidence, self.format) {
-            (Some(run), _) => (evidence(&store, &settings.data, run).await?, true),
-            (None, FormatName::Csv) => (scores(&store, Format::Csv).await?, false),
-            (None, FormatName::Json) => (scores(&store, Format::Json).await?, false),
-            (None, FormatName::Parquet) => (scores(&store, Format::Parquet).await?, true),
+        let format = match self.format {
+            FormatName::Csv => Format::Csv,
+            FormatName::Json => Format::Json,
+            FormatName::Parquet => Format::Parquet,
         };
+        let bytes = match self.evidence {
+            Some(run) => evidence(&store, &settings.data, run).await?,
+            None if self.replaced => former(&store, format).await?,
+            None => scores(&store, format).await?,
+        };
+        let binary = self.evidence.is_some() || format == Format::Parquet;
         match self.out {
             Some(path) => {
                 write_atomically(&path, |file| file.write_all(&bytes).map_err(virboard_lab::Error::io(&path)))?;

@@ -1,8 +1,8 @@
 //! Results for other programs, and the evidence behind one of them.
 
 use crate::store::columns::{COLUMNS, headings};
-use crate::store::{Store, StoreError};
-use crate::table::{Cell, TableError, csv, parquet};
+use crate::store::{Former, Store, StoreError};
+use crate::table::{Cell, CellKind, Heading, TableError, csv, parquet};
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use virboard_core::run::{Epoch, Run, Score};
@@ -50,15 +50,38 @@ pub enum Format {
 /// All scores as a file's bytes, in an order that depends on their contents alone.
 pub async fn scores(store: &Store, format: Format) -> Result<Vec<u8>, ExportError> {
     let scores = store.all_scores().await?;
-    let cells = |s: &Score| COLUMNS.iter().map(|c| (c.cell)(s)).collect::<Vec<Cell>>();
     match format {
         Format::Json => Ok(serde_json::to_vec_pretty(&scores)?),
-        Format::Csv => {
-            let names: Vec<String> = COLUMNS.iter().map(|c| c.name.to_owned()).collect();
-            Ok(csv(&names, scores.iter().map(|s| cells(s).iter().map(Cell::text).collect()))?)
-        }
-        Format::Parquet => Ok(parquet("results", &headings(), &scores.iter().map(cells).collect::<Vec<_>>())?),
+        Format::Csv | Format::Parquet => table(&headings(), scores.iter().map(cells).collect(), format),
     }
+}
+
+/// The scores whose place others took, in the same form, each with the time when that happened.
+pub async fn former(store: &Store, format: Format) -> Result<Vec<u8>, ExportError> {
+    let former = store.former_scores().await?;
+    if format == Format::Json {
+        return Ok(serde_json::to_vec_pretty(&former)?);
+    }
+    let mut headings = headings();
+    headings.push(Heading { name: "replaced_at".to_owned(), kind: CellKind::Integer, optional: false });
+    let row = |f: &Former| {
+        let mut cells = cells(&f.score);
+        cells.push(Cell::Integer(f.replaced_at));
+        cells
+    };
+    table(&headings, former.iter().map(row).collect(), format)
+}
+
+fn cells(score: &Score) -> Vec<Cell> {
+    COLUMNS.iter().map(|c| (c.cell)(score)).collect()
+}
+
+fn table(headings: &[Heading], rows: Vec<Vec<Cell>>, format: Format) -> Result<Vec<u8>, ExportError> {
+    if format == Format::Parquet {
+        return Ok(parquet("results", headings, &rows)?);
+    }
+    let names: Vec<String> = headings.iter().map(|h| h.name.clone()).collect();
+    Ok(csv(&names, rows.iter().map(|row| row.iter().map(Cell::text).collect()))?)
 }
 
 /// Everything behind the score of a run as one archive: `result.json` with its provenance,

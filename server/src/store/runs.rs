@@ -1,11 +1,11 @@
 //! Runs of jobs and their epochs.
 
 use super::columns::score_of;
-use super::scores::insert;
+use super::scores::{find, insert, set_aside};
 use super::{Result, Store, now};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use virboard_core::run::{Epoch, Evidence, Run};
+use sqlx::{QueryBuilder, Row, SqliteConnection};
+use virboard_core::run::{Epoch, Evidence, Origin, Run, Score};
 
 impl Store {
     /// Jobs of the runs that are marked as running, with the number of those runs.
@@ -106,12 +106,15 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// A run by its number: its score, of several that which was chosen, and its epochs.
+    /// A run by its number: its score, of several that which was chosen, and its epochs. The
+    /// score of a former run is found too.
     pub async fn run(&self, run: i64) -> Result<Option<Run>> {
-        let row = sqlx::query("select * from results where run = $1 order by selected desc, id limit 1")
-            .bind(run)
-            .fetch_optional(&self.pool)
-            .await?;
+        let mut row = None;
+        for table in ["results", "former_results"] {
+            let mut query = QueryBuilder::new(format!("select * from {table} where run = "));
+            query.push_bind(run).push(" order by selected desc, id limit 1");
+            row = row.or(query.build().fetch_optional(&self.pool).await?);
+        }
         let Some(row) = row else { return Ok(None) };
         Ok(Some(Run { score: score_of(&row)?, epochs: self.epochs_of(run).await? }))
     }
@@ -134,55 +137,16 @@ impl Store {
     pub async fn add_runs(&self, runs: &[Run]) -> Result<u64> {
         let mut added = 0;
         let mut tx = self.pool.begin_with("begin immediate").await?;
-        for Run { score, epochs } in runs {
-            let e = &score.evidence;
-            let there = sqlx::query(
-                "select id, source = 'measured' and head = '' and predictions = '' and finished_at < $8 as outdated
-                 from results where encoder = $1 and task = $2 and source = $3 and encoder_sha256 = $4
-                 and dataset_sha256 = $5 and key = $6 and seed = $7",
-            )
-            .bind(&score.encoder)
-            .bind(&score.task)
-            .bind(e.source.name())
-            .bind(&e.encoder_sha256)
-            .bind(&e.dataset_sha256)
-            .bind(&e.key)
-            .bind(e.seed as i64)
-            .bind(e.finished_at)
-            .fetch_optional(&mut *tx)
-            .await?;
-            if let Some(row) = there {
-                if !row.try_get::<bool, _>("outdated")? {
+        for run in runs {
+            if let Some((id, old)) = find(&mut tx, &run.score).await? {
+                let e = &old.evidence;
+                let bare = e.source == Origin::Measured && old.head.is_empty() && old.predictions.is_empty();
+                if !bare || e.finished_at >= run.score.evidence.finished_at {
                     continue;
                 }
-                sqlx::query("delete from results where id = $1")
-                    .bind(row.try_get::<i64, _>("id")?)
-                    .execute(&mut *tx)
-                    .await?;
+                set_aside(&mut tx, id).await?;
             }
-            let row = sqlx::query(
-                "insert into runs
-                     (encoder, task, configuration, key, seed, device, version, status, started_at, finished_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, 'finished', $8, $9) returning id",
-            )
-            .bind(&score.encoder)
-            .bind(&score.task)
-            .bind(&e.configuration)
-            .bind(&e.key)
-            .bind(e.seed as i64)
-            .bind(&e.device)
-            .bind(&e.version)
-            .bind(e.finished_at - e.seconds as i64)
-            .bind(e.finished_at)
-            .fetch_one(&mut *tx)
-            .await?;
-            let run: i64 = row.try_get(0)?;
-            for epoch in epochs {
-                insert_epoch(&mut tx, run, *epoch).await?;
-            }
-            let mut score = score.clone();
-            score.run = Some(run);
-            insert(&mut tx, &score).await?;
+            add_run(&mut tx, run).await?;
             added += 1;
         }
         tx.commit().await?;
@@ -190,7 +154,33 @@ impl Store {
     }
 }
 
-async fn insert_epoch(connection: &mut sqlx::SqliteConnection, run: i64, epoch: Epoch) -> Result<()> {
+/// Writes a finished run that came from elsewhere, with its epochs and its score.
+pub(super) async fn add_run(connection: &mut SqliteConnection, run: &Run) -> Result<()> {
+    let Run { score, epochs } = run;
+    let e = &score.evidence;
+    let row = sqlx::query(
+        "insert into runs (encoder, task, configuration, key, seed, device, version, status, started_at, finished_at)
+         values ($1, $2, $3, $4, $5, $6, $7, 'finished', $8, $9) returning id",
+    )
+    .bind(&score.encoder)
+    .bind(&score.task)
+    .bind(&e.configuration)
+    .bind(&e.key)
+    .bind(e.seed as i64)
+    .bind(&e.device)
+    .bind(&e.version)
+    .bind(e.finished_at - e.seconds as i64)
+    .bind(e.finished_at)
+    .fetch_one(&mut *connection)
+    .await?;
+    let run: i64 = row.try_get(0)?;
+    for epoch in epochs {
+        insert_epoch(connection, run, *epoch).await?;
+    }
+    insert(connection, &Score { run: Some(run), ..score.clone() }).await
+}
+
+async fn insert_epoch(connection: &mut SqliteConnection, run: i64, epoch: Epoch) -> Result<()> {
     sqlx::query("insert or replace into epochs (run, epoch, train_loss, test_metric) values ($1, $2, $3, $4)")
         .bind(run)
         .bind(epoch.epoch)

@@ -1,13 +1,24 @@
 //! Scores.
 
 use super::columns::{COLUMNS, score_of};
-use super::{Result, Store};
+use super::{Result, Store, now};
 use crate::table::Cell;
+use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row};
+use sqlx::{QueryBuilder, Row, SqliteConnection};
 use virboard_core::leaderboard::Spread;
 use virboard_core::run::{Evidence, Score, that_count};
 use virboard_lab::work::key;
+
+/// A score whose place another one took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Former {
+    /// When, seconds since 1970, UTC.
+    pub replaced_at: i64,
+    /// The score.
+    #[serde(flatten)]
+    pub score: Score,
+}
 
 impl Store {
     /// Whether each of these trainings of an encoder on a task has a score already.
@@ -47,6 +58,24 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(score_of).collect()
+    }
+
+    /// Scores whose place another one took, in the order in which that happened.
+    pub async fn former_scores(&self) -> Result<Vec<Former>> {
+        let rows = sqlx::query("select * from former_results order by id").fetch_all(&self.pool).await?;
+        let former = |row: &SqliteRow| Ok(Former { replaced_at: row.try_get("replaced_at")?, score: score_of(row)? });
+        rows.iter().map(former).collect()
+    }
+
+    /// Whether a head or per-sample results, by their path below the data folder, belong to a
+    /// measured score.
+    pub async fn has_measured_file(&self, file: &str) -> Result<bool> {
+        let row =
+            sqlx::query("select 1 from results where (head = $1 or predictions = $1) and source = 'measured' limit 1")
+                .bind(file)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(row.is_some())
     }
 
     /// How far scores of the same weights, data and configuration under several seeds lie apart.
@@ -104,11 +133,55 @@ impl Store {
     }
 }
 
-/// Writes a score; one with the same key and seed on the same weights and data is replaced.
-pub(super) async fn insert(connection: &mut sqlx::SqliteConnection, score: &Score) -> Result<()> {
-    let names: Vec<&str> = COLUMNS.iter().map(|c| c.name).collect();
+/// The score of the same training, with its number in the table: the same settings and seed on the
+/// same weights and data, read in the same way. Of an imported score the weights may not be known.
+pub(super) async fn find(connection: &mut SqliteConnection, score: &Score) -> Result<Option<(i64, Score)>> {
+    let e = &score.evidence;
+    let row = sqlx::query(
+        "select * from results where encoder = $1 and task = $2 and source = $3 and probe = $4 and protocol = $5
+         and (encoder_sha256 = $6 or (source = 'imported' and $6 = ''))
+         and dataset_sha256 = $7 and key = $8 and seed = $9
+         order by encoder_sha256 limit 1",
+    )
+    .bind(&score.encoder)
+    .bind(&score.task)
+    .bind(e.source.name())
+    .bind(e.probe.name())
+    .bind(e.protocol.name())
+    .bind(&e.encoder_sha256)
+    .bind(&e.dataset_sha256)
+    .bind(&e.key)
+    .bind(e.seed as i64)
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok((row.try_get("id")?, score_of(&row)?))).transpose()
+}
+
+/// Moves a score to the former ones.
+pub(super) async fn set_aside(connection: &mut SqliteConnection, id: i64) -> Result<()> {
+    let names = names();
+    let mut query = QueryBuilder::new(format!("insert into former_results (replaced_at, {names}) select "));
+    query.push_bind(now()).push(format!(", {names} from results where id = ")).push_bind(id);
+    query.build().execute(&mut *connection).await?;
+    sqlx::query("delete from results where id = $1").bind(id).execute(connection).await?;
+    Ok(())
+}
+
+/// The columns of a score, separated by commas.
+fn names() -> String {
+    COLUMNS.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Writes a score; one of the same training is replaced, and kept among the former ones if it
+/// was another number.
+pub(super) async fn insert(connection: &mut SqliteConnection, score: &Score) -> Result<()> {
+    if let Some((id, old)) = find(connection, score).await?
+        && old.value != score.value
+    {
+        set_aside(connection, id).await?;
+    }
     let mut query = QueryBuilder::new("insert or replace into results (");
-    query.push(names.join(", ")).push(") values (");
+    query.push(names()).push(") values (");
     for (i, column) in COLUMNS.iter().enumerate() {
         if i > 0 {
             query.push(", ");

@@ -20,14 +20,18 @@ pub fn of(kind: &str, settings: &impl Serialize) -> Result<String> {
     Ok(of_value(kind, &value(settings)?))
 }
 
+/// What stands among a score's settings and is none: the seed has a column of its own, and the
+/// others say where an imported score was found.
+pub const NO_SETTINGS: [&str; 4] = ["seed", "from", "note", "url"];
+
 /// The key of one training's settings, or of another way of reading features, from the JSON
-/// that stands beside its score. The seed has a column of its own and is left out; text that is
-/// no object, as old tables have it, is taken as it is.
+/// that stands beside its score, without [`NO_SETTINGS`]. Text that is no object, as old tables
+/// have it, is taken as it is.
 #[must_use]
 pub fn of_settings(configuration: &str) -> String {
     match serde_json::from_str(configuration) {
         Ok(Value::Object(mut settings)) => {
-            settings.remove("seed");
+            settings.retain(|name, _| !NO_SETTINGS.contains(&name.as_str()));
             of_value("settings", &Value::Object(settings))
         }
         _ => of_value("text", &Value::String(configuration.to_owned())),
@@ -122,6 +126,8 @@ mod tests {
         ] {
             assert_ne!(of_settings(&other), GOLDEN, "{other}");
         }
+        let found = "{\"name\":\"a\",\"from\":\"/tmp/a.csv\",\"note\":\"by mail\",\"url\":\"https://example.org\"}";
+        assert_eq!(of_settings(found), of_settings("{\"name\":\"a\"}"), "where a score was found is no setting");
         assert_ne!(of_settings("adam-0.0001"), of_settings("sgd-0.01"));
         assert_ne!(of_settings("null"), of_settings("{}"));
     }

@@ -1,5 +1,7 @@
 //! Tables as files: comma-separated values and Apache Parquet.
 
+pub mod read;
+
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;

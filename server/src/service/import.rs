@@ -1,20 +1,24 @@
-//! Results and heads of other programs: ViRB's `out/` folder, or a table.
+//! Results and heads of other programs and other places: ViRB's `out/` folder, a table in any
+//! form, or the evidence behind one score.
+
+mod bundle;
+mod cell;
+mod rows;
+mod virb;
 
 use super::Settings;
-use crate::store::{Store, StoreError};
-use serde::Deserialize;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use crate::store::{Arrival, Replace, Store, StoreError};
+use crate::table::read::{ReadError, TextRow, Texts, read};
+use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use virboard_core::catalogue::Catalogue;
-use virboard_core::catalogue::task::Task;
-use virboard_core::protocol::Protocol;
-use virboard_core::run::{Evidence, Origin, Run, Score};
-use virboard_lab::data::{self, Broken};
-use virboard_lab::registry::Registry;
-use virboard_lab::virb_head;
-use virboard_lab::work::key;
+use virboard_core::run::Run;
+
+pub use bundle::bundle;
+pub use virb::virb_tree;
+
+/// So many sentences of a kind are said in an error; of the rest their number.
+const SAID: usize = 20;
 
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
@@ -33,251 +37,196 @@ pub enum ImportError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file is not as it should be.
-    #[error("{path}: {reason}")]
-    Content {
+    /// A file is no table.
+    #[error("{path}: {source}")]
+    Read {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// Why not.
+        source: ReadError,
+    },
+    /// A file is no evidence of a score.
+    #[error("{path} is no archive of `virboard export --evidence`: {reason}")]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
         reason: String,
     },
+    /// A table has rows that cannot be taken.
+    #[error("{path}: {}; nothing was imported", several(mistakes))]
+    Mistakes {
+        /// The file.
+        path: PathBuf,
+        /// A sentence each.
+        mistakes: Vec<String>,
+    },
+    /// A file or folder has no score.
+    #[error("{path} has no score that can be taken{}", reasons(notes))]
+    Nothing {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was left out, a sentence each.
+        notes: Vec<String>,
+    },
+    /// Scores of the same training are here with other numbers.
+    #[error(
+        "{path}: {}; `--replace` takes the new ones, and `virboard export --replaced` goes on showing the old",
+        several(conflicts)
+    )]
+    Conflicts {
+        /// The file or folder.
+        path: PathBuf,
+        /// A sentence each.
+        conflicts: Vec<String>,
+    },
+}
+
+fn several(sentences: &[String]) -> String {
+    let said = sentences[..sentences.len().min(SAID)].join("; ");
+    match sentences.len().saturating_sub(SAID) {
+        0 => said,
+        more => format!("{said}; and {more} more"),
+    }
+}
+
+fn reasons(notes: &[String]) -> String {
+    if notes.is_empty() { String::new() } else { format!(": {}", several(notes)) }
+}
+
+/// How an import is meant.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish {
+    /// Whether other scores of the same training give way.
+    pub replace: bool,
+    /// Whether it is only said what would happen.
+    pub dry_run: bool,
 }
 
 /// What an import brought.
 #[derive(Debug, Default)]
 pub struct Imported {
     /// New scores.
-    pub results: u64,
+    pub added: usize,
+    /// Scores that are here as they are.
+    pub unchanged: usize,
+    /// Scores that are here as they are, to which a head, a curve or per-sample results came.
+    pub completed: usize,
+    /// Scores that took the place of others, a sentence each.
+    pub replaced: Vec<String>,
+    /// Scores that were not taken, because others of the same training are here.
+    pub conflicts: Vec<String>,
     /// Heads that can be tried now.
-    pub heads: u64,
+    pub heads: usize,
     /// What was left out, a sentence each.
     pub notes: Vec<String>,
 }
 
-/// ViRB's `results.json`.
-#[derive(Debug, Deserialize)]
-struct Results {
-    test_accuracy: f64,
+impl Imported {
+    /// Counts what became of runs; `places` says where each stands.
+    fn count<'a>(&mut self, places: impl Iterator<Item = &'a str>, runs: &[Run], arrivals: &[Arrival]) {
+        for ((place, run), arrival) in places.zip(runs).zip(arrivals) {
+            let new = &run.score;
+            let cell = format!("{place}: {} on {}", new.encoder, new.task);
+            let mark = |selected: bool| if selected { "" } else { ", not chosen" };
+            let both = |old: &virboard_core::run::Score| {
+                let (a, b) = (mark(old.evidence.selected), mark(new.evidence.selected));
+                (format!("{}{a}", old.value), format!("{}{b}", new.value))
+            };
+            match arrival {
+                Arrival::Added => self.added += 1,
+                Arrival::Unchanged => self.unchanged += 1,
+                Arrival::Completed => self.completed += 1,
+                Arrival::Replaced(old) => {
+                    let (old, new) = both(old);
+                    self.replaced.push(format!("{cell} was {old} and is {new}"));
+                }
+                Arrival::Conflict(old) => {
+                    let (mut old, mut new) = both(old);
+                    if old == new {
+                        (old, new) = (format!("{old} with another interval or other samples"), "different".to_owned());
+                    }
+                    self.conflicts.push(format!("{cell} is {old} here and {new} there"));
+                }
+            }
+        }
+    }
 }
 
-/// One folder `EXPERIMENT/TASK-CONFIGURATION`.
-struct Found {
-    encoder: String,
-    task: Arc<Task>,
-    configuration: String,
-    folder: PathBuf,
-    score: f64,
-    finished_at: i64,
-}
-
-/// Imports ViRB's `out/` folder: `EXPERIMENT/TASK-CONFIGURATION/{results.json,model_head.pt}`.
-/// The best configuration of each encoder and task is its answer, as in ViRB's charts. Heads
-/// are taken over where the encoder's weights are here.
-pub async fn virb_tree(
+/// Imports a table: an export of this program as CSV, JSON or Parquet, or one that people made,
+/// with the columns `encoder`, `task` and `score` and perhaps others. All of it or nothing.
+pub async fn table(
     settings: &Settings,
     store: &Store,
-    registry: &Registry,
-    folder: &Path,
+    catalogue: &Catalogue,
+    path: &Path,
+    wish: Wish,
 ) -> Result<Imported, ImportError> {
-    let catalogue = registry.catalogue();
-    let mut imported = Imported::default();
-    let mut found = Vec::new();
-    for experiment in folders(folder)? {
-        let name = file_name(&experiment);
-        let Some(encoder) = catalogue.encoder(&name) else {
-            imported.notes.push(format!("{name} is no encoder of the catalogue and is left out"));
-            continue;
-        };
-        for run in folders(&experiment)? {
-            let name = file_name(&run);
-            let Some((task, configuration)) = split(&catalogue, &name) else {
-                imported.notes.push(format!("{} begins with no task that is known and is left out", run.display()));
-                continue;
-            };
-            let path = run.join("results.json");
-            let text = match std::fs::read(&path) {
-                Ok(text) => text,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    imported.notes.push(format!("{} is not there; its run did not end", path.display()));
-                    continue;
-                }
-                Err(source) => return Err(ImportError::Io { path, source }),
-            };
-            let results: Results = serde_json::from_slice(&text).map_err(|e| ImportError::Content {
-                path: path.clone(),
-                reason: format!("it is not ViRB's results.json: {e}"),
-            })?;
-            if !results.test_accuracy.is_finite() {
-                imported.notes.push(format!("{} has no score", path.display()));
-                continue;
-            }
-            found.push(Found {
-                encoder: encoder.key.clone(),
-                task,
-                configuration,
-                score: results.test_accuracy,
-                finished_at: modified(&path),
-                folder: run,
-            });
-        }
-    }
-    if found.is_empty() {
-        let reason = "it holds no EXPERIMENT/TASK-CONFIGURATION/results.json of a known encoder and task".to_owned();
-        return Err(ImportError::Content { path: folder.to_path_buf(), reason });
-    }
-    let mut best: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for (i, f) in found.iter().enumerate() {
-        let slot = best.entry((&*f.encoder, &*f.task.key)).or_insert(i);
-        if f.task.metric.is_better(f.score, found[*slot].score) {
-            *slot = i;
-        }
-    }
-    let mut rows = Vec::new();
-    for (i, f) in found.iter().enumerate() {
-        let chosen = best.get(&(&*f.encoder, &*f.task.key)) == Some(&i);
-        let mut head = String::new();
-        if chosen {
-            match take_head(settings, registry, f) {
-                Ok(true) => {
-                    imported.heads += 1;
-                    head = format!("heads/{}/{}.safetensors", f.encoder, f.task.key);
-                }
-                Ok(false) => imported.notes.push(format!(
-                    "the head of {} on {} is left out: no weights of {} are here",
-                    f.encoder, f.task.key, f.encoder
-                )),
-                Err(error) => imported.notes.push(error.to_string()),
+    let texts = read(path).map_err(|source| ImportError::Read { path: path.to_path_buf(), source })?;
+    let Taken { places, mut runs, notes } = taken(&texts, catalogue, path)?;
+    let mut imported = Imported { notes, ..Imported::default() };
+    let mut elsewhere = 0;
+    for run in &mut runs {
+        for file in [&mut run.score.head, &mut run.score.predictions] {
+            let here = file.is_empty()
+                || (below(&settings.data, file).is_some_and(|p| p.is_file()) && !store.has_measured_file(file).await?);
+            if !here {
+                file.clear();
+                elsewhere += 1;
             }
         }
-        let configuration = serde_json::json!({ "name": f.configuration, "from": f.folder.display().to_string() });
-        let sha256 = registry.checkpoint(&f.encoder).and_then(|p| virboard_nn::files::sha256_file(&p).ok());
-        let evidence = self::imported(&configuration, f.finished_at, sha256.unwrap_or_default(), chosen);
-        let (encoder, task) = (f.encoder.clone(), f.task.key.clone());
-        let score = Score { encoder, task, value: f.score, evidence, head, ..Score::default() };
-        rows.push(Run { score, epochs: Vec::new() });
     }
-    imported.results = store.add_runs(&rows).await?;
-    Ok(imported)
-}
-
-/// What an imported score says of itself; its encoder's weights may not be known.
-fn imported(settings: &serde_json::Value, finished_at: i64, encoder_sha256: String, selected: bool) -> Evidence {
-    let configuration = settings.to_string();
-    Evidence {
-        source: Origin::Imported,
-        encoder_sha256,
-        protocol: Protocol::Virb,
-        selected,
-        key: key::of_settings(&configuration),
-        configuration,
-        device: "unknown".to_owned(),
-        version: "imported".to_owned(),
-        finished_at,
-        ..Evidence::default()
+    if elsewhere > 0 {
+        imported.notes.push(format!(
+            "{elsewhere} heads and files of per-sample results are no part of a table; `virboard export --evidence RUN` takes them along"
+        ));
     }
-}
-
-/// Converts `model_head.pt` into a head that Try finds. `false` without the encoder's weights.
-fn take_head(settings: &Settings, registry: &Registry, found: &Found) -> Result<bool, ImportError> {
-    let path = found.folder.join("model_head.pt");
-    if !path.is_file() || !registry.available(&found.encoder) {
-        return Ok(false);
+    let replace = if wish.replace { Replace::Always } else { Replace::Never };
+    let fine = |arrivals: &[Arrival]| !wish.dry_run && !arrivals.iter().any(|a| matches!(a, Arrival::Conflict(_)));
+    let arrivals = store.take_in(&runs, replace, fine).await?;
+    imported.count(places.iter().map(String::as_str), &runs, &arrivals);
+    if wish.dry_run || imported.conflicts.is_empty() {
+        return Ok(imported);
     }
-    let encoder = registry.get(&found.encoder)?;
-    // Names of classes come from the data set, if that is here.
-    let folders = settings.folders();
-    let labels = data::open(&found.task.key, &folders.places, Protocol::Virb, Broken::Skip, &()).map(|d| d.labels());
-    let head = virb_head::load(&path, &found.task, &encoder, labels.unwrap_or_default(), registry.device())?;
-    head.save(&folders.head(&found.encoder, &found.task.key))?;
-    Ok(true)
+    Err(ImportError::Conflicts { path: path.to_path_buf(), conflicts: imported.conflicts })
 }
 
-/// A row of an imported table.
-#[derive(Debug, Deserialize)]
-struct Line {
-    encoder: String,
-    task: String,
-    score: f64,
-    #[serde(default)]
-    configuration: String,
-    #[serde(default)]
-    protocol: String,
-    #[serde(default)]
-    selected: Option<bool>,
+/// The runs of a table, which are not stored.
+#[cfg(test)]
+pub(super) fn read_table(catalogue: &Catalogue, path: &Path) -> Result<Vec<Run>, ImportError> {
+    let texts = read(path).map_err(|source| ImportError::Read { path: path.to_path_buf(), source })?;
+    Ok(taken(&texts, catalogue, path)?.runs)
 }
 
-/// Imports a CSV table with the columns `encoder`, `task` and `score`, and perhaps
-/// `configuration`, `protocol` (`virb`, or `standard`) and `selected`; all rows or none.
-pub async fn table(store: &Store, catalogue: &Catalogue, path: &Path) -> Result<Imported, ImportError> {
-    let bad = |reason: String| ImportError::Content { path: path.to_path_buf(), reason };
-    let mut reader = csv::Reader::from_path(path).map_err(|e| bad(e.to_string()))?;
-    let mut rows = Vec::new();
-    let finished_at = modified(path);
-    for (i, line) in reader.deserialize::<Line>().enumerate() {
-        let line = line.map_err(|e| bad(format!("{e}; the columns encoder, task and score are needed")))?;
-        let number = i + 2;
-        let encoder = catalogue.encoder_named(&line.encoder).map_err(|e| {
-            bad(format!("line {number}: {e}; `virboard encoder add` declares one, also without its weights"))
-        })?;
-        let task = catalogue.task_named(&line.task).map_err(|e| bad(format!("line {number}: {e}")))?;
-        if !line.score.is_finite() || (task.metric.is_share() && !(0.0..=1.0).contains(&line.score)) {
-            return Err(bad(format!(
-                "line {number}: {} is no {}; shares are from 0 to 1",
-                line.score,
-                task.metric.name()
-            )));
-        }
-        let configuration = serde_json::json!({ "name": line.configuration, "from": path.display().to_string() });
-        let mut evidence = imported(&configuration, finished_at, String::new(), line.selected.unwrap_or(true));
-        if !line.protocol.is_empty() {
-            evidence.protocol = Protocol::of(&line.protocol)
-                .ok_or_else(|| bad(format!("line {number}: the protocol is `standard` or `virb`")))?;
-        }
-        let (encoder, task) = (encoder.key.clone(), task.key.clone());
-        let score = Score { encoder, task, value: line.score, evidence, ..Score::default() };
-        rows.push(Run { score, epochs: Vec::new() });
+/// The runs of a table, where each stands, and what was left out.
+struct Taken {
+    places: Vec<String>,
+    runs: Vec<Run>,
+    notes: Vec<String>,
+}
+
+fn taken(texts: &Texts, catalogue: &Catalogue, path: &Path) -> Result<Taken, ImportError> {
+    let rows::Scores { runs, notes, mistakes } = rows::scores(texts, catalogue, path, modified(path));
+    let path = path.to_path_buf();
+    if !mistakes.is_empty() {
+        return Err(ImportError::Mistakes { path, mistakes });
     }
-    if rows.is_empty() {
-        return Err(bad("it has no rows".to_owned()));
+    if runs.is_empty() {
+        return Err(ImportError::Nothing { path, notes });
     }
-    Ok(Imported { results: store.add_runs(&rows).await?, ..Imported::default() })
+    let (places, runs) = runs.into_iter().unzip();
+    Ok(Taken { places, runs, notes })
 }
 
-/// Task and configuration of a folder's name: the longest task that it begins with.
-fn split(catalogue: &Catalogue, name: &str) -> Option<(Arc<Task>, String)> {
-    let names = catalogue.tasks().iter().flat_map(|t| t.aliases.iter().chain([&t.key]).map(move |name| (name, t)));
-    let of = |key: &str| name.strip_prefix(key).and_then(|rest| rest.strip_prefix('-')).map(str::to_owned);
-    let found = names.filter_map(|(name, task)| Some((name.len(), task, of(name)?)));
-    found.max_by_key(|(length, ..)| *length).map(|(_, task, rest)| (task.clone(), rest))
-}
-
-fn folders(folder: &Path) -> Result<Vec<PathBuf>, ImportError> {
-    let entries = std::fs::read_dir(folder).map_err(|source| ImportError::Io { path: folder.to_path_buf(), source })?;
-    let mut folders: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect();
-    folders.sort();
-    Ok(folders)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+/// A file below the data folder by the path that a score has; `None` for one that leads out of it.
+fn below(data: &Path, file: &str) -> Option<PathBuf> {
+    let path = Path::new(file);
+    let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
+    let known = path.starts_with("heads") || path.starts_with("predictions");
+    (plain && known).then(|| data.join(path))
 }
 
 fn modified(path: &Path) -> i64 {
     let time = std::fs::metadata(path).and_then(|m| m.modified()).ok();
     time.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs() as i64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_are_split_at_the_longest_task() {
-        let of = |name: &str| split(&Catalogue::builtin(), name).map(|(task, c)| (task.key.clone(), c));
-        assert_eq!(of("CalTech-101-adam-0.0001"), Some(("CalTech-101".to_owned(), "adam-0.0001".to_owned())));
-        assert_eq!(of("Pets-Detection-adam-0.0001"), Some(("PetsDetection".to_owned(), "adam-0.0001".to_owned())));
-        assert_eq!(of("Imagenetv2-adam"), Some(("Imagenetv2".to_owned(), "adam".to_owned())));
-        assert_eq!(of("Imagenet-sgd-0.01-StepLR"), Some(("Imagenet".to_owned(), "sgd-0.01-StepLR".to_owned())));
-        assert_eq!(of("COCODetection-adam"), None);
-    }
 }

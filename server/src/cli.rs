@@ -94,9 +94,9 @@ enum Command {
     Dataset(dataset::Dataset),
     /// Fetch checkpoints and open data sets from their authors
     Fetch(fetch::Fetch),
-    /// Take over ViRB's out folder (scores and heads) or a CSV table of scores
+    /// Take over ViRB's out folder (scores and heads), a table of scores, or the evidence behind one
     Import(import::Import),
-    /// Write all results as CSV, JSON or Parquet, or everything behind one of them
+    /// Write all results as CSV, JSON or Parquet, those that were replaced, or everything behind one of them
     Export(export::Export),
     /// Show or prune cached features
     Cache(cache::CacheCommand),
@@ -110,6 +110,23 @@ enum Command {
 
 /// A failure that ends the program: one sentence.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Names from the command line, each once and without spaces around it; `None` for `all`.
+fn named(names: &[String]) -> Result<Option<Vec<String>>, Failure> {
+    let mut found: Vec<String> = Vec::new();
+    for name in names.iter().map(|n| n.trim()) {
+        if name.is_empty() {
+            return Err("a name between commas is empty; take a comma out".into());
+        }
+        if name.eq_ignore_ascii_case("all") {
+            return Ok(None);
+        }
+        if !found.iter().any(|f| f == name) {
+            found.push(name.to_owned());
+        }
+    }
+    Ok(Some(found))
+}
 
 /// Runs the command line.
 pub async fn run(cli: Cli) -> Result<(), Failure> {

@@ -1,14 +1,15 @@
 //! `virboard evaluate`.
 
-use super::Failure;
 use super::bars::Bars;
+use super::{Failure, named};
 use crate::service::Settings;
 use crate::service::cost::{Grid, Rates};
 use crate::service::estimate::{estimate, pictures_per_second};
 use crate::service::plan::{self, Plan, PlanError, Request};
-use crate::service::virb_config::{self, TaskPlan};
+use crate::service::virb_config::{self, Rules, TaskPlan};
 use crate::service::worker::{self, Done, WorkError, Worker};
 use clap::{Args, ValueEnum};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::task::{OutputKind, TaskRole};
@@ -95,19 +96,24 @@ impl Evaluate {
     pub async fn run(self, mut settings: Settings) -> Result<(), Failure> {
         let encoders = match &self.experiment_list {
             Some(path) => Some(listed(path, &mut settings)?),
-            None => named(&self.encoders),
+            None => named(&self.encoders)?,
         };
+        let keys = named(&self.tasks)?;
         let protocol = self.protocol.protocol();
         let selection = self.selection.map(|s| match s {
             SelectionName::LastEpoch => Selection::LastEpoch,
             SelectionName::Validation => Selection::Validation,
         });
         let catalogue = settings.catalogue();
-        let mut tasks = Vec::new();
-        for seed in &self.seed {
+        let (mut tasks, mut notes) = (Vec::new(), Vec::new());
+        for seed in self.seed.iter().copied().collect::<BTreeSet<u64>>() {
             let mut plans = match &self.config {
-                Some(path) => virb_config::tasks(&catalogue, path, *seed, protocol, selection)?,
-                None => plan::published_tasks(&catalogue, named(&self.tasks).as_deref(), *seed, protocol)?,
+                Some(path) => {
+                    let read = virb_config::tasks(&catalogue, path, Rules { seed, protocol, selection })?;
+                    notes = read.notes;
+                    read.plans
+                }
+                None => plan::published_tasks(&catalogue, keys.as_deref(), seed, protocol)?,
             };
             if let Some(selection) = selection {
                 plans.iter_mut().flat_map(|p| &mut p.configurations).for_each(|c| c.selection = selection);
@@ -119,10 +125,13 @@ impl Evaluate {
             }
             tasks.extend(plans);
         }
+        for note in notes {
+            eprintln!("note: {note}");
+        }
         let request = Request {
             encoders,
             tasks,
-            skip_missing: self.tasks.iter().any(|t| t == "all"),
+            skip_missing: keys.is_none(),
             skip_broken: self.skip_broken,
             probes: !self.no_probes,
         };
@@ -144,11 +153,6 @@ impl Evaluate {
     }
 }
 
-/// `None` for `all`.
-fn named(keys: &[String]) -> Option<Vec<String>> {
-    (!keys.iter().any(|k| k == "all")).then(|| keys.to_vec())
-}
-
 /// The encoders of an experiment list that the catalogue knows. Checkpoints that lie where the
 /// list says are used from there.
 fn listed(path: &std::path::Path, settings: &mut Settings) -> Result<Vec<String>, Failure> {
@@ -165,6 +169,11 @@ fn listed(path: &std::path::Path, settings: &mut Settings) -> Result<Vec<String>
         };
         if checkpoint.is_file() {
             settings.checkpoints.push((key.clone(), checkpoint));
+        } else {
+            eprintln!(
+                "note: {} is not there; the checkpoint of {key} in the data folder is used",
+                checkpoint.display()
+            );
         }
         keys.push(key);
     }

@@ -1,7 +1,7 @@
 //! `virboard fetch`.
 
-use super::Failure;
 use super::bars::Bars;
+use super::{Failure, named};
 use crate::service::Settings;
 use crate::service::fetch::{FetchError, Patience, fetch};
 use crate::service::open_data::{fetch_dataset, fetchable};
@@ -53,12 +53,10 @@ impl Fetch {
 }
 
 fn encoders(settings: &Settings, keys: &[String], mirror: Option<&str>) -> Result<Vec<String>, Failure> {
-    let all = keys.iter().any(|k| k == "all");
     let catalogue = settings.catalogue();
-    let wanted: Vec<_> = if all {
-        catalogue.encoders().iter().filter(|e| e.url.is_some()).collect()
-    } else {
-        keys.iter().map(|name| catalogue.encoder_named(name)).collect::<Result<_, _>>()?
+    let wanted: Vec<_> = match named(keys)? {
+        None => catalogue.encoders().iter().filter(|e| e.url.is_some()).collect(),
+        Some(keys) => keys.iter().map(|name| catalogue.encoder_named(name)).collect::<Result<_, _>>()?,
     };
     let registry = settings.registry()?;
     let cpu = device::open("cpu")?;
@@ -99,10 +97,9 @@ fn encoders(settings: &Settings, keys: &[String], mirror: Option<&str>) -> Resul
 
 fn datasets(settings: &Settings, keys: &[String]) -> Result<Vec<String>, Failure> {
     let catalogue = settings.catalogue();
-    let tasks: Vec<_> = if keys.iter().any(|k| k == "all") {
-        catalogue.tasks().iter().filter(|t| fetchable(&t.key)).collect()
-    } else {
-        keys.iter().map(|name| catalogue.task_named(name)).collect::<Result<_, _>>()?
+    let tasks: Vec<_> = match named(keys)? {
+        None => catalogue.tasks().iter().filter(|t| fetchable(&t.key)).collect(),
+        Some(keys) => keys.iter().map(|name| catalogue.task_named(name)).collect::<Result<_, _>>()?,
     };
     let mut failures = Vec::new();
     for task in tasks {

@@ -23,8 +23,8 @@ pub struct Serve {
     #[arg(long, env = "VIRBOARD_SITE_DIR")]
     site_dir: Option<PathBuf>,
     /// Predictions that may wait before requests are refused
-    #[arg(long, default_value_t = 128)]
-    queue: usize,
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
+    queue: u32,
     /// Connections at a time
     #[arg(long, default_value_t = Limits::default().connections)]
     connections: usize,
@@ -53,7 +53,7 @@ impl Default for Serve {
 impl Serve {
     /// Serves until the process is asked to stop; running requests are finished first.
     pub async fn run(self, mut settings: Settings) -> Result<(), Failure> {
-        settings.queue = self.queue;
+        settings.queue = self.queue as usize;
         let site = self.site_dir.unwrap_or_else(default_site);
         let app = Virboard::open(&settings).await?;
         let store = app.store().clone();

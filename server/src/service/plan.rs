@@ -55,7 +55,15 @@ pub fn published_tasks(
         configurations: vec![Configuration::published(task, seed, protocol)],
     };
     let Some(keys) = keys else { return Ok(catalogue.tasks().iter().map(published).collect()) };
-    keys.iter().map(|key| Ok(published(catalogue.task_named(key)?))).collect()
+    let mut tasks: Vec<&Arc<Task>> = Vec::new();
+    for key in keys {
+        let task = catalogue.task_named(key)?;
+        // The same under two names is one.
+        if !tasks.iter().any(|t| t.key == task.key) {
+            tasks.push(task);
+        }
+    }
+    Ok(tasks.into_iter().map(published).collect())
 }
 
 /// What will be done, and what cannot be.
@@ -80,7 +88,14 @@ pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Resu
             registry.check(&key)?;
             Ok(key)
         };
-        keys.iter().map(named).collect::<Result<_, _>>()?
+        let mut found: Vec<String> = Vec::new();
+        for key in keys.iter().map(named) {
+            let key = key?;
+            if !found.contains(&key) {
+                found.push(key);
+            }
+        }
+        found
     } else {
         let (here, absent): (Vec<&Encoder>, Vec<&Encoder>) =
             catalogue.encoders().iter().map(|e| &**e).partition(|e| registry.available(&e.key));

@@ -6,6 +6,7 @@ pub mod connections;
 pub mod middleware;
 pub mod pages;
 pub mod problem;
+pub mod query;
 pub mod upload;
 
 use crate::service::Virboard;

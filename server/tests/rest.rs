@@ -255,3 +255,45 @@ async fn analyses_answer_on_the_shipped_scores() {
         assert_eq!(server.get(path).await.0, status, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_parameter_that_is_not_understood_is_refused_with_the_choices() {
+    let server = server().await;
+    for (path, wanted) in [
+        ("/api/v1/leaderboard?show=ranks", "`show` cannot be `ranks`; did you mean `rank`? Choose from score, rank,"),
+        ("/api/v1/leaderboard?shwo=rank", "no parameter `shwo`; did you mean `show`? Choose from suite, format,"),
+        ("/api/v1/leaderboard?sort=Petz", "`sort` cannot be `Petz`; did you mean `Pets`?"),
+        ("/api/v1/leaderboard?sort=-name,-plaze", "`sort` cannot be `plaze`; did you mean `place`?"),
+        ("/api/v1/leaderboard?format=xlsx", "Choose from csv, json, parquet, tex, md."),
+        ("/api/v1/leaderboard?suite=papers", "did you mean `paper`?"),
+        ("/api/v1/leaderboard?fold=pixels", "Choose from image-semantic,"),
+        ("/api/v1/leaderboard?hide=nothing", "`hide` cannot be `nothing`"),
+        ("/api/v1/leaderboard?method=mocov2", "did you mean `moco-v2`?"),
+        ("/api/v1/leaderboard?epochs=many", "`epochs` is a whole number from 1, not `many`"),
+        ("/api/v1/leaderboard?page=0", "`page` is a whole number from 1"),
+        ("/api/v1/leaderboard?show=rank&show=score", "`show` cannot be `rank,score`"),
+        ("/api/v1/analyses/imagenet?x=Imagnet", "`x` cannot be `Imagnet`; did you mean `Imagenet`?"),
+        ("/api/v1/analyses/correlation?ranks=yes", "Choose from 0, 1, false, true."),
+        ("/api/v1/analyses/first?protocol=virbs", "did you mean `virb`?"),
+        ("/api/v1/analyses/first?suite=nothing", "Choose from paper, sample"),
+        ("/api/v1/standings?format=csv", "no parameter `format`"),
+        ("/api/v1/results?encoder=Random", "no parameter `encoder`. There is none at this address."),
+        ("/api/v1/encoders?all=1", "no parameter `all`"),
+    ] {
+        let response = server.send(Request::get(path).body(Body::empty()).expect("a request")).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json", "{path}");
+        let problem: serde_json::Value = serde_json::from_slice(&common::bytes(response).await).expect("JSON");
+        let detail = problem["detail"].as_str().expect("a sentence");
+        assert!(problem["type"] == "bad-request" && detail.contains(wanted), "{path}: {detail}");
+    }
+    for path in [
+        "/api/v1/leaderboard?suite=sample&show=normalised&sort=-SceneDepth,name&fold=pixel-semantic&hide=Pets&page=1&q=a+b&format=md",
+        "/api/v1/leaderboard?method=moco-v2&dataset=imagenet&epochs=200&show=&sort=place&sort=epochs",
+        "/api/v1/analyses/imagenet?suite=sample&x=SceneDepth&reference=0&protocol=standard&format=csv",
+        "/api/v1/analyses/correlation?ranks=1",
+        "/api/v1/standings?suite=sample&protocol=virb",
+    ] {
+        assert_eq!(server.get(path).await.0, StatusCode::OK, "{path}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The REST interface: handlers only translate.
 
 use super::problem::Problem;
+use super::query::Fields;
 use super::upload;
 use crate::service::predictions::Question;
 use crate::service::{ServiceError, Virboard, places};
@@ -68,7 +69,8 @@ pub async fn metrics(State(app): State<Virboard>) -> Response {
 
 /// All encoders: what they are, whether their weights and which heads are here.
 #[utoipa::path(get, path = "/api/v1/encoders", tag = "catalogue", responses((status = 200, body = Items)))]
-pub async fn list_encoders(State(app): State<Virboard>) -> Result<Json<Items>, ServiceError> {
+pub async fn list_encoders(State(app): State<Virboard>, fields: Fields) -> Result<Json<Items>, ServiceError> {
+    fields.check(&[])?;
     let catalogue = app.catalogue();
     let items = app.encoder_states().await?.into_iter().filter_map(|state| {
         let mut item = json!(**catalogue.encoder(&state.key)?);
@@ -82,20 +84,22 @@ pub async fn list_encoders(State(app): State<Virboard>) -> Result<Json<Items>, S
 
 /// All end tasks.
 #[utoipa::path(get, path = "/api/v1/tasks", tag = "catalogue", responses((status = 200, body = Items)))]
-pub async fn list_tasks(State(app): State<Virboard>) -> Json<Items> {
+pub async fn list_tasks(State(app): State<Virboard>, fields: Fields) -> Result<Json<Items>, ServiceError> {
+    fields.check(&[])?;
     let catalogue = app.catalogue();
     let items = catalogue.tasks().iter().map(|task| {
         let mut item = json!(**task);
         item["higher_is_better"] = json!(task.metric.higher_is_better());
         item
     });
-    Json(Items { items: items.collect() })
+    Ok(Json(Items { items: items.collect() }))
 }
 
 /// The current score of each encoder and task, with its provenance: by its head, and by
 /// nearest neighbours (`knn`) and logistic regression where the task has one answer a picture.
 #[utoipa::path(get, path = "/api/v1/results", tag = "results", responses((status = 200, body = Items)))]
-pub async fn list_results(State(app): State<Virboard>) -> Result<Json<Items>, ServiceError> {
+pub async fn list_results(State(app): State<Virboard>, fields: Fields) -> Result<Json<Items>, ServiceError> {
+    fields.check(&[])?;
     let board = app.board().await?;
     let items = board.results.iter().chain(&board.opinions).map(|result| {
         let mut item = json!(result);

@@ -21,17 +21,16 @@ pub enum Format {
 }
 
 impl Format {
+    /// Endings of file names, in the order of [`Self::ALL`].
+    pub const NAMES: [&str; 5] = ["csv", "json", "parquet", "tex", "md"];
+
+    /// All.
+    pub const ALL: [Self; 5] = [Self::Csv, Self::Json, Self::Parquet, Self::Latex, Self::Markdown];
+
     /// The format of a file name's ending.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "csv" => Self::Csv,
-            "json" => Self::Json,
-            "parquet" => Self::Parquet,
-            "tex" => Self::Latex,
-            "md" => Self::Markdown,
-            _ => return None,
-        })
+        Self::NAMES.into_iter().zip(Self::ALL).find(|(n, _)| *n == name).map(|(_, format)| format)
     }
 
     /// The type that a browser is told.

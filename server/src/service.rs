@@ -17,6 +17,8 @@ pub mod fetch;
 pub mod heads;
 pub mod import;
 pub mod metrics;
+#[cfg(test)]
+mod mutations;
 pub mod open_data;
 pub mod own_data;
 pub mod pictures;

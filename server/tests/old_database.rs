@@ -70,6 +70,24 @@ async fn it_opens_and_shows_the_same_numbers() {
 }
 
 #[tokio::test]
+async fn a_table_that_was_imported_from_two_folders_counts_once() {
+    let (_folder, path) = old().await;
+    let copy = "insert into results (encoder, task, score, source, encoder_sha256, dataset_sha256, configuration, seed, device,
+                    version, finished_at, seconds, test_samples, probe, protocol, selected, head, predictions)
+                select encoder, task, 0.57, source, encoder_sha256, dataset_sha256, replace(configuration, '/data/', '/copy/'), seed,
+                    device, version, finished_at + 1, seconds, test_samples, probe, protocol, selected, head, predictions
+                from results where source = 'imported' and encoder = 'SWAV_800' and task = 'Imagenet'";
+    execute(&path, copy.to_owned()).await;
+    let store = Store::open(&path, &virboard_core::catalogue::Catalogue::builtin()).await.expect("it opens");
+    let of = |scores: Vec<Score>| -> Vec<f64> {
+        scores.iter().filter(|s| s.encoder == "SWAV_800" && s.task == "Imagenet").map(|s| s.value).collect()
+    };
+    assert_eq!(of(store.all_scores().await.expect("read")), [0.57], "the newer one");
+    let former = store.former_scores().await.expect("read");
+    assert_eq!(of(former.into_iter().map(|f| f.score).collect()), [0.75], "and the other is found");
+}
+
+#[tokio::test]
 async fn what_it_has_is_known_to_be_done() {
     let (_folder, path) = old().await;
     let store = Store::open(&path, &virboard_core::catalogue::Catalogue::builtin()).await.expect("it opens");

@@ -106,18 +106,20 @@ impl Store {
     /// Gives keys to what was stored before there were any.
     pub(super) async fn fill_keys(&self) -> Result<()> {
         let mut tx = self.pool.begin_with("begin immediate").await?;
-        let old = "select id, configuration from results where substr(key, 1, 1) = '?'";
+        let old =
+            "select id, configuration from results where substr(key, 1, 1) = '?' order by finished_at desc, id desc";
         for row in sqlx::query(old).fetch_all(&mut *tx).await? {
             let (id, configuration): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-            // Of two that were told apart by nothing but the spelling of their settings, the
-            // first gets the key; the other stays beside it.
+            // Of two that were told apart by nothing but the spelling of their settings or where
+            // they were found, the newer gets the key; the other is a former one.
             let done = sqlx::query("update or ignore results set key = $2 where id = $1")
                 .bind(id)
                 .bind(key::of_settings(&configuration))
                 .execute(&mut *tx)
                 .await?;
             if done.rows_affected() == 0 {
-                tracing::warn!(score = id, "a score has the same settings as another on the same weights and data");
+                set_aside(&mut tx, id).await?;
+                tracing::info!(score = id, "a score of the same training as another one is kept among the former ones");
             }
         }
         let old = "select id, configuration from runs where substr(key, 1, 1) = '?'";

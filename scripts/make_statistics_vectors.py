@@ -48,6 +48,17 @@ for n in (4, 15, 60):
     cases["density"].append({"x": x.tolist(), "at": at.tolist(), "density": stats.gaussian_kde(x)(at).tolist()})
     cases["quantile"].append({"x": x.tolist(), "q": [0.0, 0.025, 0.3, 0.5, 0.975, 1.0],
                               "values": numpy.quantile(x, [0.0, 0.025, 0.3, 0.5, 0.975, 1.0]).tolist()})
+# All orders of few pairs, as a test of |r|: scipy's own two-sided probability is twice the smaller tail's.
+cases["orders"] = []
+for n, noise in ((4, 0.5), (6, 1.0), (8, 0.3), (8, 2.0)):
+    x = numpy.round(rng.normal(size=n), 1)
+    y = numpy.round(x + noise * rng.normal(size=n), 1)
+
+    def strength(order, y=y):
+        return abs(stats.pearsonr(order, y).statistic) + 0.0
+
+    test = stats.permutation_test((x,), strength, permutation_type="pairings", n_resamples=numpy.inf, alternative="greater")
+    cases["orders"].append({"x": x.tolist(), "y": y.tolist(), "p": test.pvalue})
 path = os.path.join(os.path.dirname(__file__), "..", "app", "core", "tests", "statistics.json")
 with open(path, "w") as file:
     json.dump(cases, file, indent=0)

@@ -4,6 +4,7 @@
 //! draw, sentences that follow from the numbers, and the numbers themselves.
 
 mod alignment;
+mod caution;
 pub mod claims;
 pub mod compare;
 pub mod contrast;

@@ -7,6 +7,7 @@ mod correlation;
 mod density;
 mod groups;
 mod line;
+mod permutation;
 mod rank;
 mod sign;
 
@@ -15,6 +16,7 @@ pub use correlation::{Correlation, pearson, spearman};
 pub use density::{Density, density};
 pub use groups::{Comparison, anova, kruskal};
 pub use line::{Line, line};
+pub use permutation::{MANY, permuted, permuted_groups};
 pub use rank::{mean_ranks, places};
 pub use sign::{SignTest, sign_test};
 

@@ -4,13 +4,13 @@ mod common;
 
 use common::{paper, world};
 use virboard_core::analysis::Options;
-use virboard_core::analysis::Verdict;
 use virboard_core::analysis::claims::checks;
 use virboard_core::analysis::compare::compare;
 use virboard_core::analysis::contrast::{Factor, contrasts};
 use virboard_core::analysis::kinds::KINDS;
 use virboard_core::analysis::profile::profile as profile_of;
 use virboard_core::analysis::standing::standings;
+use virboard_core::analysis::{Marks, Verdict};
 use virboard_core::catalogue::encoder::{Method, Pretraining};
 use virboard_core::catalogue::task::Category;
 use virboard_core::run::Score;
@@ -94,6 +94,49 @@ fn every_analysis_answers_with_scores_and_explains_itself_without() {
             assert!(if empty { explained } else { !answer.table.rows.is_empty() }, "{}: {answer:?}", kind.slug);
             assert!(answer.table.rows.iter().all(|r| r.len() == answer.table.columns.len()), "{}", kind.slug);
         }
+    }
+}
+
+#[test]
+fn seven_encoders_have_points_but_no_correlation_and_nobody_is_certain() {
+    let all = planted();
+    let mut keys: Vec<&str> = all.iter().map(|r| r.encoder.as_str()).collect();
+    keys.dedup();
+    let ask = |slug: &str, encoders: &[&str]| {
+        let some: Vec<Score> = all.iter().filter(|r| encoders.contains(&r.encoder.as_str())).cloned().collect();
+        (virboard_core::analysis::kinds::kind(slug).expect("an analysis").compute)(&paper(&some), &Options::default())
+    };
+    // Those with the least noise of all are on one line: SwAV's and MoCo v2's of the same data.
+    let few: Vec<&str> = keys.iter().copied().take(7).collect();
+    let answer = ask("imagenet", &few);
+    assert_eq!(answer.panels.len(), 20, "the points are shown");
+    assert!(answer.findings.is_empty(), "{:?}", answer.findings);
+    assert!(answer.missing.is_some_and(|m| m.contains("All 20 tasks have scores of fewer than 8 encoders")));
+    for panel in &answer.panels {
+        let Marks::Scatter(series) = &panel.marks else { panic!("points") };
+        assert!(series.iter().all(|s| s.dots.len() == 7 && s.line.is_none()), "{}", panel.title);
+        assert!(!panel.title.contains("r ="), "{}", panel.title);
+    }
+    assert!(answer.table.rows.iter().all(|r| r[3..].iter().all(String::is_empty)), "{:?}", answer.table.rows);
+    let answer = ask("correlation", &few);
+    assert!(answer.table.rows.is_empty() && answer.panels.len() == 1);
+    assert!(answer.missing.is_some_and(|m| m.contains("8 encoders each are needed")));
+    let answer = ask("imagenet-v2", &few);
+    assert!(answer.missing.is_some() && answer.findings.iter().all(|f| !f.contains("r =")), "{:?}", answer.findings);
+    // With eight there is a line, and its probability is that of orders.
+    let eight: Vec<&str> = keys.iter().copied().take(8).collect();
+    let answer = ask("imagenet", &eight);
+    assert!(answer.missing.is_none(), "{:?}", answer.missing);
+    let p = |answer: &virboard_core::analysis::Analysis| -> Vec<String> {
+        answer.table.rows.iter().flat_map(|r| [r[5].clone(), r[7].clone()]).collect()
+    };
+    for p in p(&answer) {
+        let orders = p.parse::<f64>().expect("a number") * 40_320.0;
+        assert!(orders >= 1.9, "{p} is no share of all orders");
+    }
+    // Of all, no probability is nothing.
+    for p in p(&ask("imagenet", &keys)) {
+        assert!(p == "< 0.0001" || p.parse::<f64>().is_ok_and(|p| p >= 0.0001), "{p}");
     }
 }
 

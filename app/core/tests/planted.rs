@@ -114,6 +114,11 @@ fn imbalance_and_longer_training_count_only_if_they_do() {
     let longer = ask("training", |e, _| f64::from(e.epochs.unwrap_or(0)) / 5000.0);
     assert_eq!(rising(&longer), Some(21));
     assert!(rising(&ask("training", |_, _| 0.0)).is_some_and(|n| n <= 3));
+    // Six encoders differ in the size of their data: points, and no word on how they correlate.
+    let missing = longer.missing.as_deref().unwrap_or_default();
+    assert!(missing.contains("All 21 tasks (size of the data set)") && !missing.contains("(epochs)"), "{missing}");
+    assert!(!longer.findings.iter().any(|f| f.starts_with("Size")), "{:?}", longer.findings);
+    assert_eq!(longer.panels.iter().filter(|p| p.title.starts_with("Size of the data set · ")).count(), 4);
     let drop = ask("imagenet-v2", |e, t| quality(e) - if t.key == "Imagenetv2" { 0.1 } else { 0.0 });
     assert!(drop.findings[0].contains("-10."), "{:?}", drop.findings);
 }

@@ -1,7 +1,7 @@
 //! Every statistic equals scipy's.
 
 use serde_json::Value;
-use virboard_core::statistics::{anova, density, kruskal, line, pearson, quantile, sign_test, spearman};
+use virboard_core::statistics::{anova, density, kruskal, line, pearson, permuted, quantile, sign_test, spearman};
 
 fn vectors() -> Value {
     serde_json::from_str(include_str!("statistics.json")).expect("the vectors are JSON")
@@ -39,6 +39,26 @@ fn correlations_and_lines() {
     assert_eq!(pearson(&[1.0, 2.0], &[1.0, 2.0]), None);
     assert_eq!(pearson(&[1.0, 1.0, 1.0], &[1.0, 2.0, 3.0]), None);
     assert_eq!(line(&[1.0, 1.0, 1.0], &[1.0, 2.0, 3.0]), None);
+}
+
+#[test]
+fn probabilities_of_few_pairs_are_those_of_all_their_orders() {
+    let vectors = vectors();
+    let cases = vectors["orders"].as_array().expect("cases");
+    for case in cases {
+        let (x, y) = (numbers(&case["x"]), numbers(&case["y"]));
+        near(permuted(pearson(&x, &y), &x, &y).expect("enough pairs").p, &case["p"]);
+    }
+    assert_eq!(cases.len(), 4);
+    // Random orders of more come close to the distribution, where that holds.
+    for case in vectors["correlation"].as_array().expect("cases") {
+        let (x, y) = (numbers(&case["x"]), numbers(&case["y"]));
+        if x.len() == 20 {
+            let c = pearson(&x, &y);
+            let p = permuted(c, &x, &y).expect("enough pairs").p;
+            assert!((p - c.expect("enough pairs").p).abs() < 0.02, "{p} and {c:?}");
+        }
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ const CLAIMS: [Claim; 14] = [
     },
     Claim {
         text: "ImageNet scores correlate well with CalTech and CIFAR-100 and badly with depth.",
-        needs: "five encoders with ImageNet, CalTech or CIFAR-100, and a depth task",
+        needs: "eight encoders with ImageNet, CalTech or CIFAR-100, and a depth task",
         check: By::Scores(evidence::proxy),
     },
     Claim {

@@ -1,7 +1,7 @@
 //! Pairs of encoders that differ in one factor only: the paper's own question.
 
 use super::Matrix;
-use super::report::{Analysis, Bar, Marks, Panel, Table, percent, probability};
+use super::report::{Analysis, Bar, Marks, Panel, Table, exactly, percent, probability};
 use crate::catalogue::encoder::{Encoder, Method, Pretraining};
 use crate::catalogue::task::Category;
 use crate::statistics::{Interval, Resampler, SignTest, mean, sign_test};
@@ -206,7 +206,7 @@ pub fn analysis(matrix: &Matrix) -> Analysis {
                 format!("{:.4}", c.relative),
                 c.signs.map_or_else(String::new, |s| s.wins.to_string()),
                 c.signs.map_or_else(String::new, |s| s.losses.to_string()),
-                c.signs.map_or_else(String::new, |s| format!("{:.4}", s.two_sided)),
+                c.signs.map_or_else(String::new, |s| exactly(s.two_sided)),
             ]);
         }
     }

@@ -239,6 +239,11 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:+.1} %", 100.0 * share)
 }
 
+/// `0.0312`, or `< 0.0001`: never nothing at all.
+pub(super) fn exactly(p: f64) -> String {
+    if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
+}
+
 /// `p = 0.031` or `p < 0.001`.
 pub(super) fn probability(p: f64) -> String {
     if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }

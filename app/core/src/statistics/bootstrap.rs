@@ -63,6 +63,14 @@ impl Resampler {
         Normal::standard().inverse_cdf((self.bits() as f64 + 0.5) / 4_294_967_296.0)
     }
 
+    /// Puts values into a random order (Fisher and Yates).
+    pub(super) fn shuffle(&mut self, values: &mut [f64]) {
+        for i in (1..values.len()).rev() {
+            let j = self.below(i + 1);
+            values.swap(i, j);
+        }
+    }
+
     /// As many numbers below `n` as there are places.
     pub fn draw(&mut self, n: usize, places: &mut [usize]) {
         for p in places {

@@ -2,11 +2,12 @@
 //! there are too few.
 
 use crate::analysis::Matrix;
+use crate::analysis::caution::{POINTS, correlation};
 use crate::analysis::effects::{SIMILAR, best_against_supervised, changes, comparable, method_change};
 use crate::analysis::report::{percent, probability};
 use crate::catalogue::encoder::{Encoder, EncoderRole, Method, Pretraining};
 use crate::catalogue::task::Category;
-use crate::statistics::{mean, pearson, sign_test};
+use crate::statistics::{mean, sign_test};
 
 /// Whether a claim holds, and why.
 pub type Outcome = Option<(bool, String)>;
@@ -39,12 +40,13 @@ pub fn complete(m: &Matrix) -> Outcome {
 /// Correlation with ImageNet, of at least so many encoders.
 fn with_imagenet(m: &Matrix, task: &str, least: usize) -> Option<(f64, f64)> {
     let (_, x, y) = m.pairs(m.task("Imagenet")?, m.task(task)?);
-    let c = pearson(&x, &y).filter(|c| c.n >= least)?;
+    let c = correlation(&x, &y, false).filter(|c| c.n >= least)?;
     Some((c.r, c.p))
 }
 
 pub fn proxy(m: &Matrix) -> Outcome {
-    let of = |keys: &[&str]| mean(&keys.iter().filter_map(|k| with_imagenet(m, k, 5)).map(|c| c.0).collect::<Vec<_>>());
+    let of =
+        |keys: &[&str]| mean(&keys.iter().filter_map(|k| with_imagenet(m, k, POINTS)).map(|c| c.0).collect::<Vec<_>>());
     let (near, far) = (of(&["CalTech-101", "CIFAR-100"])?, of(&["NYUDepth", "THORDepth", "TaskonomyDepth"])?);
     Some((
         near > 0.5 && far < 0.5 * near,

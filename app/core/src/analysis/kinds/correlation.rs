@@ -1,11 +1,12 @@
 //! Tasks against a task, and all against all.
 
 use crate::analysis::Matrix;
+use crate::analysis::caution::{self, POINTS};
 use crate::analysis::options::Options;
-use crate::analysis::report::{Analysis, Dot, Marks, Panel, Series, Table, probability};
+use crate::analysis::report::{Analysis, Dot, Marks, Panel, Series, Table, exactly, probability};
 use crate::catalogue::published::published;
 use crate::catalogue::task::{Category, Task};
-use crate::statistics::{Correlation, line, mean, pearson, spearman};
+use crate::statistics::{Correlation, mean, pearson};
 
 /// Encoders below this top-1 score on ImageNet are left out of ViRB's figure.
 const LEAST_IMAGENET: f64 = 0.4;
@@ -47,7 +48,7 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
     let imagenet = matrix.tasks[x].key == "Imagenet";
     let mut table =
         Table::new(&["task", "category", "encoders", "slope", "Pearson r", "p", "Spearman r", "p (Spearman)"]);
-    let (mut panels, mut strong) = (Vec::new(), Vec::new());
+    let (mut panels, mut strong, mut few) = (Vec::new(), Vec::new(), 0);
     for category in Category::ALL {
         let mut series = Vec::new();
         for t in matrix.of_category(category).filter(|t| *t != x) {
@@ -60,8 +61,9 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
                 let encoder = &matrix.encoders[rows[*i]];
                 Dot { key: encoder.key.clone(), label: encoder.name.clone(), x: *x, y: *y }
             });
-            let (p, s) = (pearson(&xs, &ys), spearman(&xs, &ys));
-            let fitted = line(&xs, &ys);
+            let (p, s) = (caution::correlation(&xs, &ys, false), caution::correlation(&xs, &ys, true));
+            let fitted = caution::fitted(&xs, &ys);
+            few += usize::from(xs.len() < POINTS);
             let cell = |c: Option<f64>| c.map_or_else(String::new, |v| format!("{v:.4}"));
             table.row([
                 task.name.clone(),
@@ -69,9 +71,9 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
                 xs.len().to_string(),
                 cell(fitted.map(|l| l.slope)),
                 cell(p.map(|c| c.r)),
-                cell(p.map(|c| c.p)),
+                p.map_or_else(String::new, |c| exactly(c.p)),
                 cell(s.map(|c| c.r)),
-                cell(s.map(|c| c.p)),
+                s.map_or_else(String::new, |c| exactly(c.p)),
             ]);
             if let Some(c) = p {
                 strong.push((category, &*task.name, c));
@@ -108,7 +110,8 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
     if !negative.is_empty() {
         findings.push(format!("Falls with it (p < 0.05): {}.", negative.join(", ")));
     }
-    Analysis { panels, findings, missing: None, table }
+    let missing = caution::too_few(few, table.rows.len(), "tasks");
+    Analysis { panels, findings, missing, table }
 }
 
 /// With no scores at all: the published points alone.
@@ -125,7 +128,7 @@ fn published_only(matrix: &Matrix) -> Analysis {
             points.len().to_string(),
             published(&task.key).map_or_else(String::new, |p| p.quality.to_string()),
             format!("{:.4}", c.r),
-            format!("{:.4}", c.p),
+            exactly(c.p),
         ]);
         let title = format!("{} · {}: r = {:.2} of published points", task.category.name(), task.name, c.r);
         let one = Series {
@@ -142,14 +145,14 @@ fn published_only(matrix: &Matrix) -> Analysis {
     Analysis { panels, findings: Vec::new(), missing: Some(missing.to_owned()), table }
 }
 
-/// Correlations of all tasks that have three encoders or more, `None` where too few have both;
-/// and the columns of those tasks.
+/// Correlations of all tasks that have enough encoders, `None` where too few have both; and the
+/// columns of those tasks.
 #[must_use]
 pub fn matrix(matrix: &Matrix, ranks: bool) -> (Vec<usize>, Vec<Vec<Option<Correlation>>>) {
-    let tasks: Vec<usize> = (0..matrix.tasks.len()).filter(|t| matrix.covered(*t) >= 3).collect();
+    let tasks: Vec<usize> = (0..matrix.tasks.len()).filter(|t| matrix.covered(*t) >= POINTS).collect();
     let one = |a: usize, b: usize| {
         let (_, x, y) = matrix.pairs(a, b);
-        if ranks { spearman(&x, &y) } else { pearson(&x, &y) }
+        caution::correlation(&x, &y, ranks)
     };
     let values = tasks.iter().map(|a| tasks.iter().map(|b| one(*a, *b)).collect()).collect();
     (tasks, values)
@@ -159,7 +162,7 @@ pub fn matrix(matrix: &Matrix, ranks: bool) -> (Vec<usize>, Vec<Vec<Option<Corre
 pub fn heat(scores: &Matrix, options: &Options) -> Analysis {
     let (tasks, values) = matrix(scores, options.ranks);
     if tasks.len() < 2 {
-        return Analysis::not_enough("Two tasks with scores of three encoders each are needed.");
+        return points(scores);
     }
     let r = |a: usize, b: usize| values[a][b].map(|c| c.r);
     let order = clustered(tasks.len(), |a, b| 1.0 - r(a, b).unwrap_or(0.0));
@@ -171,7 +174,7 @@ pub fn heat(scores: &Matrix, options: &Options) -> Analysis {
         for b in &order[i + 1..] {
             let (x, y) = (&scores.tasks[tasks[*a]].name, &scores.tasks[tasks[*b]].name);
             if let Some(c) = values[*a][*b] {
-                table.row([x.to_owned(), y.to_owned(), c.n.to_string(), format!("{:.4}", c.r), format!("{:.4}", c.p)]);
+                table.row([x.to_owned(), y.to_owned(), c.n.to_string(), format!("{:.4}", c.r), exactly(c.p)]);
                 pairs.push((c.r, *a, *b));
             }
         }
@@ -186,6 +189,29 @@ pub fn heat(scores: &Matrix, options: &Options) -> Analysis {
     let title = if options.ranks { "Spearman’s correlation of tasks" } else { "Pearson’s correlation of tasks" };
     let marks = Marks::Heat { rows: names.clone(), columns: names, values: cells, low: -1.0 };
     Analysis { panels: vec![Panel::new(title, "", "", marks)], findings, missing: None, table }
+}
+
+/// Where there are too few encoders: what the tasks say of each, to be looked at.
+fn points(scores: &Matrix) -> Analysis {
+    let mut answer = Analysis::not_enough(format!(
+        "Two tasks with scores of {POINTS} encoders each are needed: the correlation of fewer is what chance makes it. What is there is shown as points."
+    ));
+    let scored = |e: &usize| (0..scores.tasks.len()).any(|t| scores.standardised(*e, t).is_some());
+    let encoders: Vec<usize> = (0..scores.encoders.len()).filter(scored).take(POINTS - 1).collect();
+    let tasks: Vec<usize> = (0..scores.tasks.len()).filter(|t| scores.deviation(*t).is_some()).collect();
+    if encoders.is_empty() || tasks.is_empty() {
+        return answer;
+    }
+    let values = |e: usize| tasks.iter().map(|t| scores.standardised(e, *t)).collect();
+    let marks = Marks::Dots {
+        rows: tasks.iter().map(|t| scores.tasks[*t].name.clone()).collect(),
+        series: encoders.iter().map(|e| (scores.encoders[*e].name.clone(), values(*e))).collect(),
+    };
+    let x = "standard deviations above the average encoder; right is better";
+    let mut panel = Panel::new("Scores of the few encoders there are", x, "", marks);
+    panel.legend = encoders.iter().map(|e| scores.encoders[*e].name.clone()).collect();
+    answer.panels.push(panel);
+    answer
 }
 
 /// The order of leaves when the two nearest groups are joined again and again (average linkage).

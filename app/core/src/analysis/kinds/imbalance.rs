@@ -2,11 +2,12 @@
 
 use super::pairs::{DATASETS, colour};
 use crate::analysis::Matrix;
+use crate::analysis::caution;
 use crate::analysis::effects::{SIMILAR, changes, comparable};
 use crate::analysis::options::Options;
 use crate::analysis::report::{Analysis, Bar, Marks, Panel, Table, percent, probability};
 use crate::catalogue::encoder::Pretraining;
-use crate::statistics::{anova, kruskal, mean};
+use crate::statistics::mean;
 
 /// Same or similar data sets.
 pub fn similar(matrix: &Matrix, _: &Options) -> Analysis {
@@ -105,10 +106,9 @@ pub fn balance(matrix: &Matrix, _: &Options) -> Analysis {
         ));
         let average = mean(&all.iter().map(|c| c.1).collect::<Vec<_>>()).unwrap_or_default();
         let groups = [&before[..], &after[..]];
-        let tests = match (anova(&groups), kruskal(&groups)) {
-            (Some(a), Some(k)) => format!(" ANOVA {}, Kruskal-Wallis {}.", probability(a.p), probability(k.p)),
-            _ => String::new(),
-        };
+        let tests = caution::groups(&groups).map_or_else(String::new, |(a, k)| {
+            format!(" ANOVA {}, Kruskal-Wallis {}.", probability(a.p), probability(k.p))
+        });
         findings.push(format!(
             "A {name} imbalance changes scores by {} on average over {} tasks.{tests}",
             percent(average),

@@ -1,11 +1,13 @@
 //! Epochs, size of the data set, and the two test sets of ImageNet.
 
 use crate::analysis::Matrix;
+use crate::analysis::caution::{self, POINTS};
 use crate::analysis::options::Options;
-use crate::analysis::report::{Analysis, Bar, Dot, Marks, Panel, Series, Table, percent, probability};
+use crate::analysis::report::{Analysis, Bar, Dot, Marks, Panel, Series, Table, exactly, percent, probability};
 use crate::catalogue::encoder::{Encoder, Method, Pretraining};
 use crate::catalogue::published::{Published, published};
-use crate::statistics::{Correlation, line, mean, pearson, spearman};
+use crate::catalogue::task::Category;
+use crate::statistics::{Correlation, mean, pearson};
 
 fn method(e: &Encoder) -> bool {
     matches!(e.method, Method::SwAv | Method::MoCoV2)
@@ -28,26 +30,24 @@ fn images(e: &Encoder) -> Option<f64> {
 /// Correlation of each task with epochs and with size.
 pub fn training(matrix: &Matrix, options: &Options) -> Analysis {
     let mut table = Table::new(&["factor", "task", "encoders", "r", "p"]);
-    let (mut panels, mut findings) = (Vec::new(), Vec::new());
+    let (mut panels, mut findings, mut few) = (Vec::new(), Vec::new(), Vec::new());
     for (name, of) in [("Epochs", epochs as fn(&Encoder) -> Option<f64>), ("Size of the data set", images)] {
         let correlated = |t: usize| -> Option<(usize, Correlation)> {
-            let pairs = (0..matrix.encoders.len()).filter_map(|e| Some((of(&matrix.encoders[e])?, matrix.good(e, t)?)));
-            let (x, y): (Vec<f64>, Vec<f64>) = pairs.unzip();
-            Some((t, if options.ranks { spearman(&x, &y) } else { pearson(&x, &y) }?))
+            let (x, y): (Vec<f64>, Vec<f64>) = points(matrix, t, of).into_iter().map(|(_, x, y)| (x, y)).unzip();
+            Some((t, caution::correlation(&x, &y, options.ranks)?))
         };
         let all: Vec<_> = (0..matrix.tasks.len()).filter_map(correlated).collect();
+        let tried = (0..matrix.tasks.len()).filter(|t| points(matrix, *t, of).len() > 1).count();
+        if all.len() < tried {
+            few.extend(caution::too_few(tried - all.len(), tried, &format!("tasks ({})", name.to_lowercase())));
+            panels.extend(scatter(matrix, name, of));
+        }
         if all.is_empty() {
             continue;
         }
         let bars = all.iter().map(|(t, c)| {
             let task = &matrix.tasks[*t];
-            table.row([
-                name.to_owned(),
-                task.name.clone(),
-                c.n.to_string(),
-                format!("{:.4}", c.r),
-                format!("{:.4}", c.p),
-            ]);
+            table.row([name.to_owned(), task.name.clone(), c.n.to_string(), format!("{:.4}", c.r), exactly(c.p)]);
             Bar {
                 key: task.key.clone(),
                 label: task.name.clone(),
@@ -76,7 +76,38 @@ pub fn training(matrix: &Matrix, options: &Options) -> Analysis {
             "Three encoders of SwAV and MoCo v2 that differ in epochs or in the share of ImageNet are needed on one task.",
         );
     }
-    Analysis { panels, findings, missing: None, table }
+    Analysis { panels, findings, missing: (!few.is_empty()).then(|| few.join(" ")), table }
+}
+
+/// Encoders with a score on a task, what is asked about them, and the score.
+fn points(matrix: &Matrix, task: usize, of: fn(&Encoder) -> Option<f64>) -> Vec<(usize, f64, f64)> {
+    let one = |e: usize| Some((e, of(&matrix.encoders[e])?, matrix.good(e, task)?));
+    (0..matrix.encoders.len()).filter_map(one).collect()
+}
+
+/// The points of tasks with too few for a correlation, in standard deviations, a panel a category.
+fn scatter(matrix: &Matrix, name: &str, of: fn(&Encoder) -> Option<f64>) -> Vec<Panel> {
+    let mut panels = Vec::new();
+    for category in Category::ALL {
+        let mut dots = Vec::new();
+        for t in matrix.of_category(category) {
+            let own = points(matrix, t, of);
+            if own.len() >= POINTS {
+                continue;
+            }
+            dots.extend(own.into_iter().filter_map(|(e, x, _)| {
+                let (encoder, task) = (&matrix.encoders[e], &matrix.tasks[t]);
+                let label = format!("{} on {}", encoder.name, task.name);
+                Some(Dot { key: encoder.key.clone(), label, x, y: matrix.standardised(e, t)? })
+            }));
+        }
+        if !dots.is_empty() {
+            let one = Series { name: name.to_owned(), dots, line: None, reference: Vec::new(), supervised: None };
+            let title = format!("{name} · {}", category.name());
+            panels.push(Panel::new(title, name, "better →", Marks::Scatter(vec![one])));
+        }
+    }
+    panels
 }
 
 /// The first ImageNet test set against the second.
@@ -105,18 +136,20 @@ pub fn versions(matrix: &Matrix, options: &Options) -> Analysis {
         .map(|d| format!("Scores change by {} points on average.", percent(d).replace(" %", "")))
         .into_iter()
         .collect();
-    findings.extend(pearson(&x, &y).map(|c| format!("r = {:.3}, {}.", c.r, probability(c.p))));
+    findings.extend(caution::correlation(&x, &y, false).map(|c| format!("r = {:.3}, {}.", c.r, probability(c.p))));
     let (px, py): (Vec<f64>, Vec<f64>) = reference.iter().copied().unzip();
     findings.extend(pearson(&px, &py).map(|c| format!("Reference: r = {:.3} of {} published points.", c.r, c.n)));
-    let fitted = line(&x, &y);
+    let fitted = caution::fitted(&x, &y);
     let supervised = published("Imagenetv2")
         .and_then(Published::supervised_point)
         .map(|(v, x)| (x, v))
         .filter(|_| !reference.is_empty());
     let one = Series { name: "encoders".to_owned(), dots, line: fitted, reference, supervised };
-    let missing = rows
-        .is_empty()
-        .then(|| "No encoder has both scores here: these are the anonymous published points.".to_owned());
+    let missing = if rows.is_empty() {
+        Some("No encoder has both scores here: these are the anonymous published points.".to_owned())
+    } else {
+        caution::too_few(usize::from(rows.len() < POINTS), 1, "pair of test sets")
+    };
     Analysis {
         panels: vec![Panel::new(
             "ImageNet v2 against v1",

@@ -4,7 +4,7 @@
 use crate::form::{choice, each, offered};
 use maud::{Markup, html};
 use virboard_core::catalogue::task::Category;
-use virboard_core::leaderboard::{MOST, Sheet, Wish};
+use virboard_core::leaderboard::{FEWEST, MOST, Sheet, Wish, Withheld};
 
 /// The page's title.
 pub const TITLE: &str = "Which one should I use?";
@@ -92,6 +92,7 @@ fn slider(name: &str, label: &str, value: u8) -> Markup {
 #[must_use]
 pub fn answer(sheet: &Sheet, wish: &Wish) -> Markup {
     let advice = sheet.advise(wish);
+    let recommended = sheet.recommended(&advice);
     let Some(best) = advice.candidates.first() else {
         let why = match (sheet.filled(), advice.incomplete) {
             (0, _) => {
@@ -110,7 +111,8 @@ pub fn answer(sheet: &Sheet, wish: &Wish) -> Markup {
     let bar = |score: f64| 8.0 + 92.0 * (score - last) / (best.score - last).max(0.1);
     html! {
         h2.hidden { "Answer" }
-        p.verdict-line {
+        @match recommended {
+            Ok(_) | Err(Withheld::Nothing) => p.verdict-line {
             "Use " a href={ "/encoders/" (sheet.rows[best.row].key) } { strong { (name(best.row)) } } ": "
             @if let Some(second) = advice.candidates.get(1) {
                 "it leads " (name(second.row)) " by " (format!("{:.2}", best.score - second.score)) " standard deviations over the " (advice.tasks.len())
@@ -118,6 +120,15 @@ pub fn answer(sheet: &Sheet, wish: &Wish) -> Markup {
             } @else {
                 "it is the only allowed encoder with a score on every task that counts."
             }
+            },
+            Err(Withheld::Few) => p.caveat {
+                "Nothing is recommended: " (advice.compared) @if advice.compared == 1 { " encoder has" } @else { " encoders have" }
+                " a score on every task that counts, and the best of fewer than " (FEWEST) " says little of what is good. This is their order so far."
+            },
+            Err(Withheld::Baseline) => p.caveat {
+                "Nothing is recommended: no allowed encoder is better than " a href={ "/encoders/" (sheet.rows[best.row].key) } { (name(best.row)) }
+                ", which is there to be compared with. This is their order."
+            },
         }
         @if let Some((strong, weak)) = best.extremes {
             p {

@@ -10,7 +10,7 @@ mod seen;
 mod sheet;
 mod view;
 
-pub use advice::{Advice, Candidate, MOST, Wish};
+pub use advice::{Advice, Candidate, FEWEST, MOST, Wish, Withheld};
 pub use extract::{Extract, Value};
 pub use order::Page;
 pub use seen::seen;

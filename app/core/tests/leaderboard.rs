@@ -7,7 +7,7 @@ use virboard_core::analysis::standing::standings;
 use virboard_core::catalogue::encoder::{Method, Pretraining};
 use virboard_core::catalogue::task::{Category, Metric};
 use virboard_core::catalogue::{Catalogue, Suite};
-use virboard_core::leaderboard::{Column, Row, Sheet, Show, View, Wish};
+use virboard_core::leaderboard::{Advice, Column, Row, Sheet, Show, View, Wish, Withheld};
 use virboard_core::protocol::Protocol;
 use virboard_core::run::Score;
 use virboard_core::statistics::Interval;
@@ -110,6 +110,7 @@ fn two_thousand_encoders_come_in_pages() {
         epochs: None,
         commercial: true,
         ready: false,
+        baseline: false,
         place: None,
     });
     let column = |t: usize| {
@@ -187,6 +188,33 @@ fn advice_follows_the_wish() {
     let none = s.advise(&Wish { categories: [0; 4], ..Wish::default() });
     assert!(none.candidates.is_empty());
     assert!(sheet(&[]).advise(&Wish::default()).candidates.is_empty());
+}
+
+#[test]
+fn few_encoders_or_a_baseline_are_no_recommendation() {
+    let all = Catalogue::builtin();
+    let encoders: Vec<String> = all.encoders_of("paper", &[], |_| false).iter().map(|e| e.key.clone()).collect();
+    let (baselines, others): (Vec<String>, Vec<String>) =
+        encoders.into_iter().partition(|e| e == "Supervised" || e == "Random");
+    assert_eq!(baselines.len(), 2);
+    let advice = |n: usize, supervised: f64| {
+        let mut results: Vec<Score> =
+            others[..n].iter().enumerate().map(|(i, e)| result(e, "Pets", 0.5 + i as f64 / 100.0)).collect();
+        results.push(result("Supervised", "Pets", supervised));
+        let s = sheet(&results);
+        let advice = s.advise(&Wish::default());
+        assert_eq!((advice.compared, advice.candidates.len()), (n + 1, n + 1), "the order is there all the same");
+        s.recommended(&advice).map(|c| s.rows[c.row].key.clone())
+    };
+    assert_eq!(advice(8, 0.1), Err(Withheld::Few));
+    assert_eq!(advice(9, 0.1), Ok(others[8].clone()));
+    assert_eq!(advice(9, 0.9), Err(Withheld::Baseline));
+    // A choice of few is one where many were compared.
+    let results: Vec<Score> = others[..12].iter().map(|e| result(e, "Pets", e.len() as f64 / 100.0)).collect();
+    let s = sheet(&results);
+    let advice = s.advise(&Wish { method: Some("moco-v2".into()), ..Wish::default() });
+    assert!(advice.candidates.len() < 10 && s.recommended(&advice).is_ok() != advice.candidates.is_empty());
+    assert_eq!(s.recommended(&Advice::default()), Err(Withheld::Nothing));
 }
 
 #[test]

@@ -96,6 +96,23 @@ pub struct Advice {
     pub tasks: Vec<usize>,
     /// Allowed encoders with scores that lack one on a task that counts.
     pub incomplete: usize,
+    /// Encoders, allowed or not, with a score on every task that counts: those to which the
+    /// candidates are compared.
+    pub compared: usize,
+}
+
+/// Fewer encoders are no choice: what is best of them says little of what is good.
+pub const FEWEST: usize = 10;
+
+/// Why nothing is recommended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// No encoder has what counts.
+    Nothing,
+    /// Fewer than [`FEWEST`] encoders were compared.
+    Few,
+    /// The first one is there to be compared with.
+    Baseline,
 }
 
 impl Sheet {
@@ -128,6 +145,7 @@ impl Sheet {
         if tasks.is_empty() || complete.is_empty() {
             return Advice { incomplete, ..Advice::default() };
         }
+        let compared = (0..self.rows.len()).filter(|r| tasks.iter().all(|c| z(*r, *c).is_some())).count();
         let weighted = |scores: &[f64], some: &[usize]| {
             let total: f64 = some.iter().map(|i| weights[*i]).sum();
             some.iter().map(|i| weights[*i] * scores[*i]).sum::<f64>() / total
@@ -159,6 +177,16 @@ impl Sheet {
             })
             .collect();
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-        Advice { candidates, tasks, incomplete }
+        Advice { candidates, tasks, incomplete, compared }
+    }
+
+    /// The candidate that can be recommended, or why none can.
+    pub fn recommended<'a>(&self, advice: &'a Advice) -> Result<&'a Candidate, Withheld> {
+        match advice.candidates.first() {
+            None => Err(Withheld::Nothing),
+            Some(_) if advice.compared < FEWEST => Err(Withheld::Few),
+            Some(first) if self.rows[first.row].baseline => Err(Withheld::Baseline),
+            Some(first) => Ok(first),
+        }
     }
 }

@@ -3,10 +3,9 @@
 use super::seen;
 use crate::analysis::Matrix;
 use crate::analysis::standing::standings;
-use crate::catalogue::encoder::{Method, Pretraining};
-use crate::catalogue::published::published;
+use crate::catalogue::encoder::{EncoderRole, Method, Pretraining};
 use crate::catalogue::task::{Category, Metric};
-use crate::catalogue::{Catalogue, Suite};
+use crate::catalogue::{Catalogue, Suite, published::published};
 use crate::protocol::Protocol;
 use crate::run::{Origin, Score};
 use crate::statistics::{Interval, places};
@@ -37,6 +36,9 @@ pub struct Row {
     pub commercial: bool,
     /// Whether its weights are here.
     pub ready: bool,
+    /// Whether it is there to be compared with, and no choice.
+    #[serde(default)]
+    pub baseline: bool,
     /// Its place among the encoders that can be compared.
     pub place: Option<Place>,
 }
@@ -298,6 +300,7 @@ impl Sheet {
                 pretraining: e.pretraining.clone(),
                 epochs: e.epochs,
                 commercial: e.commercial(),
+                baseline: e.role == EncoderRole::Baseline,
                 ready: ready(&e.key),
                 place: standings.of(&e.key).filter(|_| standings.places.len() > 1).map(|s| Place {
                     place: s.place,

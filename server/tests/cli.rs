@@ -44,12 +44,64 @@ fn failures_are_one_sentence_and_exit_with_one() {
 }
 
 #[test]
+fn names_are_understood_or_the_likely_one_is_asked_for() {
+    let data = tempfile::tempdir().expect("a folder");
+    let evaluate = |encoders, tasks| ["evaluate", "--encoders", encoders, "--tasks", tasks];
+    refuses(data.path(), &evaluate("Random", "Petz"), 1, "did you mean `Pets`?");
+    refuses(data.path(), &evaluate("SWAV_8OO", "SamplePhotos"), 1, "did you mean `SWAV_800`?");
+    refuses(data.path(), &evaluate("Random,,OpenNsfw", "SamplePhotos"), 1, "a name between commas is empty");
+    refuses(data.path(), &["fetch", "encoder", "swav_8000"], 1, "did you mean `SWAV_800`?");
+    // Spaces, case and names that are shown do not matter, and the same twice is one.
+    let plan = [&evaluate("random, Random", "sample photos,SamplePhotos")[..], &["--plan", "--seed", "1,1"]].concat();
+    let output = virboard(data.path(), &plan);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().filter(|l| l.ends_with(": 1 configurations")).count(), 1, "{said}");
+}
+
+#[test]
+fn a_configuration_that_is_not_understood_is_no_plan() {
+    let data = tempfile::tempdir().expect("a folder");
+    let config = data.path().join("grid.yaml");
+    let path = config.to_str().expect("text");
+    let plan = ["evaluate", "--config", path, "--encoders", "Random", "--plan"];
+    let task = |name: &str, more: &str| {
+        format!(
+            "{name}:\n task: {name}\n training_configs:\n  adam-0.001: {{optimizer: adam, lr: 0.001{more}}}\n num_epochs: 1\n"
+        )
+    };
+    let decay = task("SceneDepth", ", weight_decay: 0.0001");
+    for text in [format!("{}{decay}", task("SamplePhotos", "")), decay] {
+        std::fs::write(&config, text).expect("written");
+        refuses(data.path(), &plan, 1, "SceneDepth/adam-0.001: `weight_decay` is not known");
+    }
+    std::fs::write(&config, task("SamplePhotos", "").replace("num_epochs", "num_epoch")).expect("written");
+    refuses(data.path(), &plan, 1, "SamplePhotos: `num_epoch` is not known, did you mean `num_epochs`?");
+}
+
+#[test]
+fn layers_of_pictures_that_are_all_the_same_are_refused_in_words() {
+    let data = tempfile::tempdir().expect("a folder");
+    let images = data.path().join("images");
+    std::fs::create_dir(&images).expect("made");
+    for name in ["a.png", "b.png", "c.png"] {
+        std::fs::copy(common::root().join("public/samples/scene-20003.png"), images.join(name)).expect("copied");
+    }
+    let folder = images.to_str().expect("text");
+    let cka = ["cka", "--encoders", "OpenNsfw", "--images", folder, "--side", "64", "--keep"];
+    refuses(data.path(), &cka, 1, "the layer img of OpenNsfw is the same on all 3 pictures");
+    assert!(!data.path().join("alignments").exists(), "nothing is kept");
+}
+
+#[test]
 fn bad_arguments_exit_with_two() {
     let data = tempfile::tempdir().expect("a folder");
     refuses(data.path(), &["evaluate"], 2, "--encoders");
     refuses(data.path(), &["serve", "--addr", "here"], 2, "here");
     refuses(data.path(), &["--precision", "f8", "serve"], 2, "known are f32, f16 and bf16");
     refuses(data.path(), &["dance"], 2, "dance");
+    refuses(data.path(), &["serve", "--queue", "0"], 2, "--queue");
+    refuses(data.path(), &["cka", "--encoders", "Random", "--images", "x", "--limit", "1"], 2, "--limit");
 }
 
 #[test]

@@ -89,6 +89,26 @@ pub enum Error {
         /// The epoch, from 1.
         epoch: u32,
     },
+    /// A layer has what is no number.
+    #[error("the layer {layer} of {encoder} puts out numbers that are not finite; are its weights damaged?")]
+    NotFiniteLayer {
+        /// Key of the encoder.
+        encoder: String,
+        /// The layer.
+        layer: String,
+    },
+    /// A layer is the same on all pictures, so that it cannot be compared with another.
+    #[error(
+        "the layer {layer} of {encoder} is the same on all {images} pictures, and what does not vary cannot be compared; take pictures that differ"
+    )]
+    NothingToAlign {
+        /// Key of the encoder.
+        encoder: String,
+        /// The layer; `img` is the pictures themselves.
+        layer: String,
+        /// Number of pictures.
+        images: usize,
+    },
     /// A head answers with what is no number.
     #[error("the head of {task} puts out numbers that are not finite; train it again")]
     NotFinite {

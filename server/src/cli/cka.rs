@@ -18,8 +18,8 @@ pub struct Cka {
     #[arg(long)]
     images: PathBuf,
     /// Use at most this many pictures, the first by name
-    #[arg(long, default_value_t = 10_000)]
-    limit: usize,
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..))]
+    limit: u32,
     /// Resize pictures to this many pixels squared (ViRB: 112) instead of the encoder's input size
     #[arg(long)]
     side: Option<u32>,
@@ -50,7 +50,7 @@ impl Cka {
             let one = |(first, second): (String, String)| {
                 let key = |name: &str| catalogue.encoder_named(name).map(|e| e.key.clone());
                 let (encoders, images) = ((key(&first)?, key(&second)?), self.images.clone());
-                work::cka::Cka { encoders, images, limit: self.limit, side: self.side }.run(&lab, &bars)
+                work::cka::Cka { encoders, images, limit: self.limit as usize, side: self.side }.run(&lab, &bars)
             };
             pairs.into_iter().map(one).collect()
         };

@@ -9,8 +9,13 @@ pub fn folder(data: &Path) -> PathBuf {
     data.join("alignments")
 }
 
-/// Keeps an alignment; one of the same encoders is replaced.
+/// Keeps an alignment; one of the same encoders is replaced. One with holes or values that are no
+/// numbers is refused, since it could not be read again.
 pub fn keep(folder: &Path, alignment: &Alignment) -> std::io::Result<PathBuf> {
+    if !alignment.is_sound() {
+        let what = "the alignment is no whole table of numbers and is not kept";
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+    }
     std::fs::create_dir_all(folder)?;
     let (a, b) = &alignment.encoders;
     let path = folder.join(format!("{a}--{b}.json"));
@@ -67,7 +72,10 @@ mod tests {
         assert!(path.ends_with("SWAV_200--Random.json"));
         std::fs::write(folder.join("a.json"), "{").expect("written");
         let broken = Alignment { cka: Vec::new(), encoders: ("x".into(), "y".into()), ..alignment.clone() };
-        keep(&folder, &broken).expect("written");
+        assert!(keep(&folder, &broken).is_err(), "what could not be read again is not kept");
+        let holes = Alignment { cka: vec![vec![0.5, f64::NAN]], ..alignment.clone() };
+        assert!(keep(&folder, &holes).is_err() && !folder.join("x--y.json").exists());
+        std::fs::write(folder.join("b.json"), serde_json::to_vec(&broken).expect("JSON")).expect("written");
         assert_eq!(read(&folder), [alignment]);
     }
 }

@@ -52,6 +52,18 @@ impl Work for Cka {
         let a = of(first)?;
         let b = if first == second { None } else { Some(of(second)?) };
         let b = b.as_ref().unwrap_or(&a);
+        for (encoder, layers) in [(first, &a), (second, b)] {
+            if let Some(layer) = layers.grams.iter().position(|g| !g.is_sound()) {
+                return Err(Error::NotFiniteLayer { encoder: encoder.clone(), layer: layers.names[layer].clone() });
+            }
+            if let Some(layer) = layers.grams.iter().position(Gram::is_constant) {
+                return Err(Error::NothingToAlign {
+                    encoder: encoder.clone(),
+                    layer: layers.names[layer].clone(),
+                    images: files.len(),
+                });
+            }
+        }
         let alignment = Alignment {
             encoders: self.encoders.clone(),
             images: files.len(),
@@ -75,6 +87,15 @@ const INPUT: &str = "img";
 pub struct Gram {
     n: usize,
     values: Vec<f32>,
+    constant: bool,
+    sound: bool,
+}
+
+/// Similarities that differ by no more than so many roundings are the same.
+const ROUNDINGS: f32 = 8.0 * f32::EPSILON;
+
+fn largest(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |m, v| m.max(v.abs()))
 }
 
 impl Gram {
@@ -97,6 +118,7 @@ impl Gram {
                 }
             }
         }
+        let before = largest(&values);
         let means: Vec<f64> =
             values.par_chunks(n).map(|row| row.iter().map(|v| f64::from(*v)).sum::<f64>() / n as f64).collect();
         let mean = means.iter().sum::<f64>() / n as f64;
@@ -105,7 +127,21 @@ impl Gram {
                 *v = (f64::from(*v) - means[i] - m + mean) as f32;
             }
         });
-        Ok(Self { n, values })
+        let constant = largest(&values) <= ROUNDINGS * before;
+        let sound = values.iter().all(|v| v.is_finite());
+        Ok(Self { n, values, constant: constant && sound, sound })
+    }
+
+    /// Whether all features are numbers.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.sound
+    }
+
+    /// Whether the features of all images are the same, so that nothing can be aligned with them.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.constant
     }
 
     fn inner(&self, other: &Self) -> f64 {
@@ -115,7 +151,7 @@ impl Gram {
         sums.iter().sum()
     }
 
-    /// The alignment with another layer of the same images.
+    /// The alignment with another layer of the same images; no number if either is constant.
     #[must_use]
     pub fn cka(&self, other: &Self) -> f64 {
         self.inner(other) / (self.inner(self) * other.inner(other)).sqrt()

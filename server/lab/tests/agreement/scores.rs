@@ -74,5 +74,12 @@ fn cka_in_blocks_is_numpys_of_all_rows_at_once() {
         row("Linear CKA", "NumPy", (a.cka(&b) - wanted).abs(), 1e-6);
         assert!((a.cka(&a) - 1.0).abs() < 1e-6);
         assert!((a.cka(&b) - b.cka(&a)).abs() < 1e-12);
+        assert!(!a.is_constant() && a.is_sound());
+        let same =
+            Gram::of(50, block, |from, to| Ok(v["a"].narrow(0, 0, 1)?.repeat((to - from, 1))?)).expect("computed");
+        assert!(same.is_constant() && same.is_sound(), "fifty times the same");
+        let hole =
+            Gram::of(50, block, |from, to| Ok((v["a"].narrow(0, from, to - from)? * f64::NAN)?)).expect("computed");
+        assert!(!hole.is_constant() && !hole.is_sound());
     }
 }

@@ -129,6 +129,7 @@ fn tables_are_imported_whole_or_not_at_all() {
         ("encoder,task,score\nSWAV_800,Imagenet,0.7\nSWAV_800,Imagenet,0.6\n", "line 3: SWAV_800 on Imagenet is 0.6"),
         ("encoder,task,score\nSWAV_800,Imagenet,0.7\nSWAV_800,Ima", "line 3: it has 2 fields"),
         ("encoder,points\nSWAV_800,1\n", "columns encoder, task and score"),
+        ("encoder,Imagenet,Pets\nSWAV_800,0.7,0.8\n", "`Imagenet` is a task: write a row for each score"),
         ("encoder,task,score\n", "no score"),
         ("", "it is empty"),
     ] {

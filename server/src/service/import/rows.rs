@@ -60,7 +60,10 @@ impl Places {
         }
         for name in NEEDED {
             if !known.iter().any(|k| k.0 == name) {
-                out.mistakes.push(format!("the columns encoder, task and score are needed, and `{name}` is missing"));
+                out.mistakes.push(format!(
+                    "the columns encoder, task and score are needed, and `{name}` is missing among {}",
+                    columns.join(", ")
+                ));
             }
         }
         Self { known }
@@ -109,6 +112,9 @@ pub fn scores(texts: &Texts, catalogue: &Catalogue, from: &Path, modified: i64) 
     let mut out = Scores { mistakes: texts.problems.clone(), ..Scores::default() };
     let places = Places::of(&texts.columns, &mut out);
     if NEEDED.iter().any(|n| !places.known.iter().any(|k| k.0 == *n)) {
+        if let Some(task) = texts.columns.iter().find(|c| catalogue.task_named(c).is_ok()) {
+            out.mistakes.push(format!("`{task}` is a task: write a row for each score, its task in the column `task`"));
+        }
         return out;
     }
     for row in &texts.rows {

@@ -232,7 +232,7 @@ mod tests {
         let wanted = [["a", "b, c"], ["1", "2,5"]];
         for text in [
             "a,\"b, c\"\n1,\"2,5\"\n",
-            "\u{feff}a,\"b, c\"\r\n 1 , \"2,5\" ,,\r\n,,,\r\n",
+            "\u{feff}a,\"b, c\"\r\n 1 ,\"2,5\" ,,\r\n,,,\r\n",
             "a;b, c\n1;2,5",
             "sep=;\na;b, c\n1;2,5\n;\n",
             "a\tb, c\r1\t2,5\r",

@@ -232,7 +232,9 @@ async fn folders_of_the_server_are_shown_to_nobody() {
     // Everything of which an answer might tell where it lies: scores that were imported, declarations with mistakes.
     let table = server.data.path().join("scores.csv");
     std::fs::write(&table, "encoder,task,score\nSWAV_800,Imagenet,0.75\n").expect("written");
-    virboard::service::import::table(server.app.store(), &server.app.catalogue(), &table).await.expect("imported");
+    let (settings, wish) = (common::settings(server.data.path()), virboard::service::import::Wish::default());
+    let (store, catalogue) = (server.app.store(), server.app.catalogue());
+    virboard::service::import::table(&settings, store, &catalogue, &table, wish).await.expect("imported");
     let declared = server.data.path().join("datasets/mine");
     std::fs::create_dir_all(&declared).expect("made");
     std::fs::write(declared.join("dataset.toml"), "name = 7\n").expect("written");

@@ -87,6 +87,7 @@ fn narrow() -> LoadedEncoder {
         classifier: None,
         bytes: 0,
         precision: Precision::F32,
+        device: "cpu".into(),
         file: None,
         prefix: String::new(),
     }

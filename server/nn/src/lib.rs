@@ -11,6 +11,7 @@ pub mod device;
 pub mod encoder;
 pub mod error;
 pub mod files;
+pub mod guard;
 pub mod layer;
 pub mod load;
 pub mod network;
@@ -19,6 +20,7 @@ pub mod parameters;
 pub mod preprocess;
 pub mod schedule;
 pub mod seeded;
+pub mod speed;
 #[doc(hidden)]
 pub mod testing;
 

@@ -3,6 +3,7 @@
 use crate::checkpoint::weights::Weights;
 use crate::checkpoint::{Layout, Wanted};
 use crate::encoder::{Description, Encoder, Precision};
+use crate::guard::{self, Placed};
 use crate::network::{FAMILIES, resnet};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -34,6 +35,8 @@ pub struct LoadedEncoder {
     pub bytes: usize,
     /// How exactly it computes.
     pub precision: Precision,
+    /// Where it computes, as results record it.
+    pub device: String,
     /// Its checkpoint; none for seeded weights.
     pub file: Option<std::path::PathBuf>,
     /// What precedes the names of its tensors there.
@@ -69,6 +72,14 @@ fn layouts() -> Vec<Layout> {
 }
 
 impl LoadedEncoder {
+    /// Where scores are computed whose heads are on `device`: there, and where the encoder is if
+    /// that is elsewhere.
+    #[must_use]
+    pub fn computed_beside(&self, device: &Device) -> String {
+        let heads = crate::device::name(device);
+        if self.device == heads { heads } else { format!("{heads}, the encoder on {}", self.device) }
+    }
+
     /// What the network is.
     #[must_use]
     pub fn description(&self) -> &Description {
@@ -162,11 +173,15 @@ fn build(
         }
         _ => None,
     };
+    let spare = (!device.is_cpu()).then(|| weights.clone());
     let network = (description.build)(&mut weights, device, precision)?;
     let bytes = weights.bytes_taken();
     weights.finish()?;
+    let reference = spare.map(|mut weights| move || (description.build)(&mut weights, &Device::Cpu, Precision::F32));
+    let Placed { network, precision, device } = guard::place(network, device, precision, reference)?;
     let file = file.map(Path::to_path_buf);
-    Ok(LoadedEncoder { key: key.to_owned(), network, provenance, classifier, bytes, precision, file, prefix })
+    let key = key.to_owned();
+    Ok(LoadedEncoder { key, network, provenance, classifier, bytes, precision, device, file, prefix })
 }
 
 #[cfg(test)]

@@ -57,6 +57,26 @@ impl Stream {
     }
 }
 
+/// Lively values for the weights of any network, which neither vanish nor explode on the way
+/// through it: `scripts/make_architecture_vectors.py` makes the same ones, so that outputs can be
+/// compared.
+#[must_use]
+pub fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
+    let count = shape.iter().product::<usize>();
+    let wide = shape.iter().filter(|d| **d > 1).count() > 1;
+    let positions = ["pos", "token", "probe"].iter().any(|part| name.contains(part));
+    let scales = ["running_var", "gamma", "lambda1"].iter().any(|end| name.ends_with(end));
+    let (middle, reach) = if wide && !positions {
+        (0.0, (3.0 / shape[1..].iter().product::<usize>() as f64).sqrt())
+    } else if scales || (shape.len() == 1 && name.ends_with("weight")) {
+        (1.0, 0.5)
+    } else {
+        (0.0, 0.2)
+    };
+    let mut stream = Stream::new(0, name);
+    (0..count).map(|_| (middle + reach * (stream.uniform() * 2.0 - 1.0)) as f32).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use virboard_core::catalogue::architecture::Architecture;
 use virboard_nn::encoder::Precision;
 use virboard_nn::load::{LoadedEncoder, load, load_any};
-use virboard_nn::seeded::Stream;
+use virboard_nn::seeded::{Stream, weight};
 
 const BOUND: f32 = 1e-4;
 
@@ -56,23 +56,6 @@ impl Vectors {
     }
 }
 
-/// Lively values that neither vanish nor explode; the same rule as in the script.
-fn seeded_weight(name: &str, shape: &[usize]) -> Vec<f32> {
-    let count = shape.iter().product::<usize>();
-    let wide = shape.iter().filter(|d| **d > 1).count() > 1;
-    let positions = ["pos", "token", "probe"].iter().any(|part| name.contains(part));
-    let scales = ["running_var", "gamma", "lambda1"].iter().any(|end| name.ends_with(end));
-    let (middle, reach) = if wide && !positions {
-        (0.0, (3.0 / shape[1..].iter().product::<usize>() as f64).sqrt())
-    } else if scales || (shape.len() == 1 && name.ends_with("weight")) {
-        (1.0, 0.5)
-    } else {
-        (0.0, 0.2)
-    };
-    let mut stream = Stream::new(0, name);
-    (0..count).map(|_| (middle + reach * (stream.uniform() * 2.0 - 1.0)) as f32).collect()
-}
-
 fn seeded_input(name: &str, shape: &[usize]) -> Tensor {
     let mut stream = Stream::new(0, name);
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| (stream.uniform() * 4.0 - 2.0) as f32).collect();
@@ -84,7 +67,7 @@ fn write(names: &Names, path: &Path) {
     let tensors: HashMap<String, Tensor> = names
         .iter()
         .map(|(name, shape)| {
-            let tensor = Tensor::from_vec(seeded_weight(name, shape), shape.as_slice(), &Device::Cpu);
+            let tensor = Tensor::from_vec(weight(name, shape), shape.as_slice(), &Device::Cpu);
             (name.clone(), tensor.expect("a tensor"))
         })
         .collect();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// The tensors of one checkpoint. Every tensor is taken once, with its exact shape;
 /// [`Weights::finish`] complains of what nobody took.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Weights {
     path: PathBuf,
     /// Put before names in messages, so that they read as in the file.

@@ -80,12 +80,21 @@ pub(crate) fn arch() -> Arch {
     *ARCH
 }
 
+/// The level that the loops run with.
+#[must_use]
+pub fn current() -> Level {
+    match arch() {
+        #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+        Arch::V4(_) => Level::V4,
+        #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+        Arch::V3(_) => Level::V3,
+        _ => Level::Scalar,
+    }
+}
+
 /// Whether AVX-512 is what the loops run with.
 pub(crate) fn is_v4() -> bool {
-    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
-    return matches!(arch(), Arch::V4(_));
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
-    false
+    current() == Level::V4
 }
 
 /// Complains if [`SWITCH`] asks for what is not known or not here; the loops then run with the

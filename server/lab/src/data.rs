@@ -200,6 +200,20 @@ pub fn list(task: &str, places: &Places, protocol: Protocol) -> Result<Option<Li
     Ok(Some(listing))
 }
 
+/// Whether the data of a task seem to be here: they ship, or their folder is there. What is wrong in it, [`list`]
+/// tells.
+#[must_use]
+pub fn is_here(task: &str, places: &Places) -> bool {
+    match sets::set_of(task) {
+        Some((set, layout)) => !matches!(layout, Layout::Shown) && places.datasets.join(set.folder).is_dir(),
+        None => {
+            scenes::Scenes::of(task).is_some()
+                || (task == "SamplePhotos" && places.samples.join("photos").is_dir())
+                || matches!(declared::find_task(places, task), Ok(Some(_)))
+        }
+    }
+}
+
 /// Opens the data set of a task.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of HTTP, SQL or users. Long work takes a [`progress::Progress`].
 
+pub mod agreement;
 pub mod data;
 pub mod error;
 pub mod features;
@@ -15,6 +16,7 @@ pub mod recipe;
 pub mod registry;
 pub mod scene;
 pub mod score;
+pub mod throughput;
 pub mod train;
 pub mod virb_head;
 pub mod work;

@@ -131,7 +131,7 @@ impl<'a> Bench<'a> {
             key: key::of_settings(&configuration),
             configuration,
             seed,
-            device: virboard_nn::device::name(self.device()).to_owned(),
+            device: self.encoder.computed_beside(self.device()),
             version: self.lab.version.clone(),
             ..Evidence::default()
         }

@@ -6,7 +6,9 @@ use std::process::Command;
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
-    let commit = commit().map(|c| format!("+{c}")).unwrap_or_default();
+    println!("cargo:rerun-if-env-changed=VIRBOARD_COMMIT");
+    // A copy of the sources is told its commit.
+    let commit = std::env::var("VIRBOARD_COMMIT").ok().or_else(commit).map(|c| format!("+{c}")).unwrap_or_default();
     println!("cargo:rustc-env=VIRBOARD_VERSION={version}{commit}");
 }
 

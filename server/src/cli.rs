@@ -4,6 +4,7 @@ pub mod bars;
 pub mod cache;
 pub mod cka;
 pub mod dataset;
+pub mod doctor;
 pub mod encode;
 pub mod encoder;
 pub mod evaluate;
@@ -15,6 +16,7 @@ pub mod scene;
 pub mod serve;
 
 use crate::service::Settings;
+use crate::service::precision::Choice;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use virboard_nn::encoder::Precision;
@@ -45,9 +47,10 @@ pub struct Common {
     /// Where to compute: auto, cpu or cuda:N
     #[arg(long, global = true, default_value = "auto", env = "VIRBOARD_DEVICE")]
     device: String,
-    /// How exactly ResNets compute: f32; bf16 (faster, where the processor or GPU has it; see docs/benchmarks.md); f16 on a GPU
-    #[arg(long, global = true, default_value = "f32", env = "VIRBOARD_PRECISION", value_parser = precision)]
-    precision: Precision,
+    /// How exactly encoders compute: f32 (of what is scored, unless you say otherwise), bf16, f16 (on a GPU), or auto:
+    /// what `virboard doctor` measures to be fastest here without harm (when serving and encoding, unless you say otherwise)
+    #[arg(long, global = true, env = "VIRBOARD_PRECISION", value_parser = Choice::of)]
+    precision: Option<Choice>,
     /// Megabytes of encoder weights to keep loaded
     #[arg(long, global = true, default_value_t = 2000, env = "VIRBOARD_MEMORY_MB")]
     memory_mb: usize,
@@ -56,20 +59,16 @@ pub struct Common {
     cache_limit: u64,
 }
 
-fn precision(name: &str) -> Result<Precision, String> {
-    Precision::of(name).ok_or_else(|| "known are f32, f16 and bf16".to_owned())
-}
-
 impl Common {
-    /// The settings of the services.
+    /// The settings of the services, with a precision where none is asked for.
     #[must_use]
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self, precision: Choice) -> Settings {
         Settings {
             data: self.data_dir.clone(),
             samples: self.samples_dir.clone(),
             public: self.public_dir.clone(),
             device: self.device.clone(),
-            precision: self.precision,
+            precision: self.precision.unwrap_or(precision),
             memory: self.memory_mb << 20,
             queue: 128,
             cache_limit: self.cache_limit.saturating_mul(1_000_000_000),
@@ -83,6 +82,8 @@ impl Common {
 enum Command {
     /// Serve pages and the REST interface
     Serve(serve::Serve),
+    /// Show what this machine computes with and what is here, and measure which precision to take
+    Doctor(doctor::Doctor),
     /// Encode a folder of pictures with any checkpoint
     Encode(encode::Encode),
     /// Train heads on frozen encoders and score them
@@ -130,12 +131,18 @@ fn named(names: &[String]) -> Result<Option<Vec<String>>, Failure> {
 
 /// Runs the command line.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
-    let settings = cli.common.settings();
+    // What is scored is comparable with others' only in full precision.
+    let precision = match cli.command {
+        None | Some(Command::Serve(_) | Command::Encode(_)) => Choice::Auto,
+        _ => Choice::Exactly(Precision::F32),
+    };
+    let settings = cli.common.settings(precision);
     if matches!(cli.command, Some(Command::Encode(_) | Command::Evaluate(_) | Command::Cka(_) | Command::Samples(_))) {
         virboard_lab::memory::keep_freed();
     }
     match cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default())) {
         Command::Serve(serve) => serve.run(settings).await,
+        Command::Doctor(doctor) => doctor.run(settings).await,
         Command::Encode(encode) => encode.run(settings).await,
         Command::Evaluate(evaluate) => evaluate.run(settings).await,
         Command::Encoder(encoder) => encoder.run(settings).await,

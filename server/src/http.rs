@@ -149,7 +149,7 @@ mod tests {
             samples: root.join("server/samples"),
             public: data.path().to_path_buf(),
             device: "cpu".to_owned(),
-            precision: virboard_nn::encoder::Precision::F32,
+            precision: crate::service::precision::Choice::Auto,
             memory: 1 << 30,
             queue: 4,
             cache_limit: u64::MAX,

@@ -9,6 +9,7 @@ pub mod cost;
 pub mod datasets;
 pub mod declared;
 pub mod decoders;
+pub mod doctor;
 pub mod error;
 pub mod estimate;
 pub mod export;
@@ -24,6 +25,7 @@ pub mod own_data;
 pub mod pictures;
 pub mod places;
 pub mod plan;
+pub mod precision;
 pub mod predictions;
 pub mod samples;
 pub mod uploads;
@@ -36,6 +38,7 @@ use blobs::Blobs;
 use decoders::Decoders;
 pub use error::{Result, ServiceError};
 use heads::Heads;
+use precision::Choice;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -46,7 +49,7 @@ use virboard_lab::data::Places;
 use virboard_lab::features::Cache;
 use virboard_lab::registry::Registry;
 use virboard_lab::work::{Folders, Lab};
-use virboard_nn::encoder::Precision;
+use virboard_nn::device::Device;
 
 /// Where everything lies.
 #[derive(Debug, Clone)]
@@ -59,8 +62,8 @@ pub struct Settings {
     pub public: PathBuf,
     /// `auto`, `cpu` or `cuda:N`.
     pub device: String,
-    /// How exactly ResNets compute.
-    pub precision: Precision,
+    /// How exactly encoders compute.
+    pub precision: Choice,
     /// Bytes of encoder weights that stay loaded.
     pub memory: usize,
     /// Predictions that may wait for the device.
@@ -117,11 +120,16 @@ impl Settings {
 
     /// Checkpoints and sample encoders, ready to be loaded.
     pub fn registry(&self) -> virboard_lab::Result<Registry> {
-        let device = virboard_nn::device::open(&self.device)?;
+        self.registry_on(virboard_nn::device::open(&self.device)?)
+    }
+
+    /// The same on a device that is open.
+    pub(crate) fn registry_on(&self, device: Device) -> virboard_lab::Result<Registry> {
+        let precision = self.precision.resolve(&device, &self.data)?;
         let folders = vec![self.data.join("checkpoints"), self.samples.join("encoders")];
         let registry =
             Registry::new(self.catalogue(), folders, device, self.memory).with_files(self.checkpoints.clone());
-        registry.with_precision(self.precision)
+        registry.with_precision(precision)
     }
 
     /// The database in the data folder, which is made if need be.
@@ -187,7 +195,10 @@ impl Virboard {
             worker::clean_up(settings, &store).await?;
         }
         let blobs = Blobs::open(&settings.data.join("uploads"), store.is_read_only())?;
-        let registry = Arc::new(settings.registry()?);
+        // A precision may have to be measured first.
+        let of = settings.clone();
+        let registry = tokio::task::spawn_blocking(move || of.registry()).await.map_err(std::io::Error::other);
+        let registry = Arc::new(registry.map_err(OpenError::Thread)??);
         let folders = vec![settings.data.join("heads"), settings.samples.join("heads")];
         let heads = Arc::new(Heads::new(folders, registry.clone()));
         let batcher = Batcher::start(registry.clone(), heads.clone(), settings.queue).map_err(OpenError::Thread)?;

@@ -210,8 +210,8 @@ async fn show_plan(settings: Settings, request: Request) -> Result<(), Failure> 
         }
         let pictures = pictures_per_second(&registry)?;
         println!(
-            "\nThe whole grid with nothing there yet, at {pictures:.0} pictures a second here, and on one H100 as \
-             assumed in docs/benchmarks.md:\n"
+            "\nThe whole grid with nothing there yet, at {pictures:.0} pictures a second here, and on one H100 at \
+             rates that are assumed, not measured:\n"
         );
         println!("{}", Grid { catalogue: registry.catalogue(), here: Rates::cpu(pictures) });
         Ok(())

@@ -31,19 +31,8 @@ const PICTURES: usize = 4;
 
 /// How many pictures a ResNet-50 encodes in a second on the registry’s device and in its precision, measured on a few.
 pub fn pictures_per_second(registry: &Registry) -> virboard_lab::Result<f64> {
-    const BATCH: usize = 8;
     let network = virboard_nn::load::random("Random", registry.device(), registry.precision())?.network;
-    let input = network.preprocessing();
-    let pixels = (3 * input.width * input.height) as usize;
-    let batch = input.batch(&vec![vec![0.1; pixels]; BATCH], registry.device())?;
-    let mut best = f64::INFINITY;
-    for _ in 0..4 {
-        let started = Instant::now();
-        // Reading the result waits for the device.
-        let _: Vec<Vec<f32>> = network.embedding(&batch)?.to_vec2()?;
-        best = best.min(started.elapsed().as_secs_f64());
-    }
-    Ok(BATCH as f64 / best)
+    Ok(virboard_nn::speed::rate(&*network, 8, 3, registry.device())?)
 }
 
 /// Measures each encoder on a few pictures and scales that up by the plan's samples and epochs.

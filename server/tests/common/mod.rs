@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Request, Response, StatusCode, header};
 use std::path::{Path, PathBuf};
 use tower::ServiceExt;
+use virboard::service::precision::Choice;
 use virboard::service::{Settings, Virboard};
 use virboard_nn::encoder::Precision;
 
@@ -29,7 +30,7 @@ pub fn settings(data: &Path) -> Settings {
         samples: root().join("server/samples"),
         public: root().join("public"),
         device: "cpu".to_owned(),
-        precision: Precision::F32,
+        precision: Choice::Exactly(Precision::F32),
         memory: 1 << 30,
         queue: 16,
         cache_limit: u64::MAX,

@@ -3,11 +3,12 @@
 # make build   target/release/virboard (or under CARGO_TARGET_DIR), to run from this folder
 # make bench   measure, beside PyTorch and ONNX Runtime where there are any
 # make cuda    check that the program compiles with CUDA
+# make gpu-bundle  build for GPUs and collect what a machine with one needs to check it
 # make samples train the heads that ship with Virboard anew and compare their scores
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: serve build test lint unit browser samples bench cuda
+.PHONY: serve build test lint unit browser samples bench cuda gpu-bundle
 
 serve: build
 	$(TARGET)/release/virboard serve --data-dir data
@@ -44,3 +45,6 @@ bench:
 
 cuda:
 	scripts/cuda.sh
+
+gpu-bundle:
+	scripts/gpu_bundle.sh

@@ -134,7 +134,7 @@ fn decoded(bytes: &[u8]) -> Result<String, ReadError> {
 
 /// What separates columns, most often seen outside of quotes in the first line.
 fn delimiter(line: &str) -> u8 {
-    let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
+    let mut counts = [(b'\t', 0), (b';', 0), (b',', 0)];
     let mut quoted = false;
     for byte in line.bytes() {
         quoted ^= byte == b'"';
@@ -142,8 +142,9 @@ fn delimiter(line: &str) -> u8 {
             *count += 1;
         }
     }
-    // Of equals the first.
-    counts.iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(d, _)| *d)
+    // Of equals the first: commas stand in words and numbers, too.
+    let seen = counts.iter().rev().filter(|(_, count)| *count > 0);
+    seen.max_by_key(|(_, count)| *count).map_or(b',', |(d, _)| *d)
 }
 
 fn from_csv(text: &str) -> Result<Texts, ReadError> {

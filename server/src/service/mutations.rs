@@ -1,5 +1,5 @@
 //! Readers of what people write, on files that were damaged at random: each is read or refused
-//! in words, in good time. `VIRBOARD_CASES` raises the number of cases for a longer run.
+//! in words, in good time. `VIRBOARD_FUZZ_CASES` raises the number of cases for a longer run.
 
 use super::import::read_table;
 use super::virb_config::{Rules, tasks};
@@ -50,7 +50,7 @@ const PIECES: [&str; 30] = [
 ];
 
 fn cases() -> usize {
-    std::env::var("VIRBOARD_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(CASES)
+    std::env::var("VIRBOARD_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(CASES)
 }
 
 /// The files of a folder of the corpus, by name.

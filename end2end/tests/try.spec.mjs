@@ -130,8 +130,8 @@ test("what is dropped or pasted and is no photo is named", async ({ page }) => {
     );
   const sentences = { address: "address of a picture", text: "That is text", files: "One photo at a time", nothing: "no picture in that" };
   for (const kind of ["drop", "beside", "paste"]) {
+    await open(page, "/try");
     for (const [what, sentence] of Object.entries(sentences)) {
-      await open(page, "/try");
       await hand(kind, what);
       await expect(page.getByRole("alert"), `${kind} of ${what}`).toContainText(sentence);
       await expect(page.locator(".drop.busy")).toHaveCount(0);

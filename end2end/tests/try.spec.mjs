@@ -83,12 +83,12 @@ test("a second encoder stands next to the first, and the link shows the same", a
 
 test("a photo can be dropped and pasted", async ({ page }) => {
   await open(page, "/try");
-  const bytes = [...readFileSync(sample("coffee.png"))];
+  const bytes = readFileSync(sample("coffee.png")).toString("base64");
   const hand = (kind) =>
     page.evaluate(
       ([kind, bytes]) => {
         const data = new DataTransfer();
-        data.items.add(new File([new Uint8Array(bytes)], "coffee.png", { type: "image/png" }));
+        data.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], "coffee.png", { type: "image/png" }));
         const event =
           kind === "drop"
             ? new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true })
@@ -108,12 +108,12 @@ test("what is dropped or pasted and is no photo is named", async ({ page }) => {
   await open(page, "/try");
   const posts = [];
   page.on("request", (r) => r.method() === "POST" && posts.push(r.url()));
-  const bytes = [...readFileSync(sample("coffee.png"))];
+  const bytes = readFileSync(sample("coffee.png")).toString("base64");
   const hand = (kind, what) =>
     page.evaluate(
       ([kind, what, bytes]) => {
         const data = new DataTransfer();
-        const file = (name) => data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+        const file = (name) => data.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name, { type: "image/png" }));
         if (what === "address") {
           data.setData("text/uri-list", "https://example.org/cat.jpg");
           data.setData("text/html", '<img src="https://example.org/cat.jpg">');

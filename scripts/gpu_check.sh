@@ -68,11 +68,12 @@ evaluate() {
 
 photo() {
   local address=127.0.0.1:${VIRBOARD_CHECK_PORT:-3917} server code
-  virboard photo serve --addr "$address" >&2 &
+  # The program itself, not a shell around it, so that it can be ended.
+  "$PROGRAM" --data-dir "$OUT/data/photo" --device "$DEVICE" serve --addr "$address" >&2 &
   server=$!
   "$PYTHON" "$HERE/gpu_check.py" photo "http://$address" public/samples/china.jpg
   code=$?
-  kill "$server"
+  kill "$server" && wait "$server"
   return $code
 }
 
@@ -86,7 +87,7 @@ if [ "$DEVICE" = auto ]; then
 fi
 echo "checking $DEVICE" >&2
 step agreement 150 'virboard agreement doctor agreement --vectors "$VECTORS" --json'
-step evaluate 120 evaluate
+step evaluate 180 evaluate
 step photo 60 photo
 step throughput 120 'virboard throughput doctor throughput --vectors "$VECTORS" --json'
 step peers 90 '"$PYTHON" "$HERE/gpu_peers.py" "$DEVICE"'

@@ -57,7 +57,7 @@ virboard() { "$PROGRAM" --data-dir "$OUT/data/$1" --device "$DEVICE" "${@:2}"; }
 # Two epochs of three tasks on the device, and on the CPU if that is another.
 evaluate() {
   local grid=$OUT/grid.yaml device
-  for task in SceneCount SceneSegmentation SceneDepth; do
+  for task in SamplePhotos SceneSegmentation SceneDepth; do
     printf '%s:\n task: "%s"\n training_configs:\n   short:\n     optimizer: adam\n     lr: 0.001\n num_epochs: 2\n batch_size: 16\n' "$task" "$task"
   done >"$grid"
   for device in $(printf '%s\ncpu\n' "$DEVICE" | uniq); do

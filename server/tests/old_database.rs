@@ -51,7 +51,7 @@ async fn it_opens_and_shows_the_same_numbers() {
     let spreads = store.spreads().await.expect("read");
     let said: Vec<(&str, u32)> = spreads.iter().map(|s| (s.encoder.as_str(), s.seeds)).collect();
     assert_eq!(said, [("EfficientNetLite0", 2); 3].into_iter().chain([("OpenNsfw", 2); 3]).collect::<Vec<_>>());
-    let widest = spreads.iter().map(|s| s.deviation).fold(0.0, f64::max);
+    let widest = spreads.iter().map(|s| s.deviation).max_by(f64::total_cmp).expect("there are some");
     assert!((widest - 0.353_553_390_593_273_8).abs() < 1e-12, "{spreads:?}");
 
     let all = store.all_scores().await.expect("read");

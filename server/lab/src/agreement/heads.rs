@@ -99,10 +99,13 @@ impl Part {
             Self::Losses => vec![("losses".to_owned(), got.losses.clone(), wanted.losses.clone())],
             Self::Weights => all(&got.weights, &wanted.weights),
             Self::Gradients => {
-                let largest = |values: &[f32]| values.iter().fold(0f32, |m, v| m.max(v.abs()));
-                let most = wanted.gradients.iter().map(|(_, g)| largest(g)).fold(0f32, f32::max);
+                // What is no number counts as the largest, so that it is compared and fails.
+                let largest = |values: &mut dyn Iterator<Item = f32>| values.max_by(f32::total_cmp).unwrap_or(0.0);
+                let size = |values: &[f32]| largest(&mut values.iter().map(|v| v.abs()));
+                let most = largest(&mut wanted.gradients.iter().map(|(_, g)| size(g)));
+                let is_noise = |(_, _, wanted): &Pair| size(wanted) <= EFFECT * most;
                 let mut pairs = all(&got.gradients, &wanted.gradients);
-                pairs.retain(|(_, _, wanted)| largest(wanted) > EFFECT * most);
+                pairs.retain(|pair| !is_noise(pair));
                 pairs
             }
         }

@@ -27,13 +27,10 @@ const WORTH: f64 = 1.1;
 /// Passes of each precision, in turns; the first warms up.
 const PASSES: usize = 4;
 
-/// Pictures at a time in measurements of a GPU.
-pub const GPU_BATCH: usize = 32;
-
 /// Pictures at a time in measurements.
 #[must_use]
 pub const fn batch(device: &Device) -> usize {
-    if matches!(device, Device::Cpu) { 4 } else { GPU_BATCH }
+    if matches!(device, Device::Cpu) { 4 } else { 32 }
 }
 
 /// The precisions that a device has, `f32` first.

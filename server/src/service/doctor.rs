@@ -35,6 +35,8 @@ pub struct Report {
     pub device_problem: Option<String>,
     /// What is in the data folder.
     pub data: Data,
+    /// Pictures at a time in that measurement.
+    pub batch: usize,
     /// Each precision of the device, measured now.
     pub speeds: Vec<Speed>,
     /// The fastest without harm, which is what `--precision auto` takes.
@@ -100,6 +102,7 @@ pub fn report(settings: &Settings) -> virboard_lab::Result<Report> {
         device: device::name(&device),
         device_problem,
         data: here(settings, &device)?,
+        batch: speed::batch(&device),
         recommended: speed::recommended(&measured.speeds),
         speeds: measured.speeds,
     })
@@ -179,7 +182,7 @@ impl fmt::Display for Report {
             data.encoders.join(", ")
         )?;
         writeln!(f, "tasks        data of {} of {}: {}", data.tasks.len(), data.tasks_known, data.tasks.join(", "))?;
-        writeln!(f, "\nResNet-50, 224 x 224, embeddings, {} pictures at a time:", self.batch())?;
+        writeln!(f, "\nResNet-50, 224 x 224, embeddings, {} pictures at a time:", self.batch)?;
         writeln!(f, "{:<10} {:>12} {:>14}", "precision", "pictures/s", "error to f32")?;
         for s in &self.speeds {
             writeln!(f, "{:<10} {:>12.1} {:>14.4}", s.precision.name(), s.pictures_per_second, s.error)?;
@@ -191,11 +194,5 @@ impl fmt::Display for Report {
             _ => "the fastest whose error is below 0.02; scores are computed in f32 unless you ask",
         };
         write!(f, "\nRecommended: --precision {} ({why}). `--precision auto` takes it.", self.recommended.name())
-    }
-}
-
-impl Report {
-    fn batch(&self) -> usize {
-        if self.device == "cpu" { speed::batch(&Device::Cpu) } else { speed::GPU_BATCH }
     }
 }

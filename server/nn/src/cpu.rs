@@ -26,7 +26,7 @@ pub use dense::{Left, Product, dots, outer};
 pub use depthwise::Depthwise;
 pub(crate) use level::arch;
 pub use maps::{Maps, Scratch};
-pub use pool::{average, max_pool_3x3};
+pub use pool::{add_relu, average, max_pool_3x3, max_pool_3x3_gradient, pass_where_positive};
 pub use spare::Spare;
 pub use step::{BETA2, EPS, Moments, Rule};
 pub use value::{FusedConvolution, Value};

@@ -5,12 +5,15 @@ pub mod batch_norm;
 pub mod convolution;
 pub mod depthwise;
 pub mod patches;
+pub mod pool;
 pub mod resize;
 
 pub use batch_norm::BatchNorm;
-pub use convolution::conv_nhwc;
+pub use crate::cpu::training::Geometry;
+pub use convolution::{conv_nhwc, convolve_nhwc};
 pub use depthwise::Depthwise;
 pub use patches::patches_nhwc;
+pub use pool::{add_relu, max_pool_nhwc};
 pub use resize::{
     Corners, bicubic_taps, bilinear_tap, linear_taps, pixel_shuffle_nhwc, resample_nhwc, resize_bilinear_nhwc,
 };

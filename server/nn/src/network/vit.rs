@@ -36,6 +36,8 @@ use virboard_core::catalogue::architecture::Architecture;
 pub const FAMILY: Family = Family {
     layouts: &LAYOUTS,
     describe: |key| CONFIGS.iter().find(|c| c.key == key).map(|c| describe(*c)),
+    trained: &[],
+    sized: |_| None,
     recognise: |weights| {
         let names = Names::of(weights)?;
         let patch = weights.shape(&format!("{}.weight", names.patch))?;
@@ -153,6 +155,7 @@ fn describe(config: Config) -> Description {
         precisions: &[Precision::F32],
         last_block: None,
         build: std::sync::Arc::new(move |weights, device, _| Ok(Box::new(Vit::new(config, weights, device)?))),
+        training: None,
     }
 }
 

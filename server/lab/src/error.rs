@@ -193,6 +193,38 @@ pub enum Error {
         /// Where and why.
         source: serde_json::Error,
     },
+    /// A pre-training's loss or weights are no numbers any more.
+    #[error(
+        "the training diverged in epoch {epoch} at step {step} (loss {value}, learning rate {learning_rate:e}); take a lower learning rate or a longer warm-up. The last good state is kept"
+    )]
+    Diverged {
+        /// The epoch, from 1.
+        epoch: u32,
+        /// The step of the epoch, from 1.
+        step: u64,
+        /// The loss.
+        value: f64,
+        /// The learning rate.
+        learning_rate: f64,
+    },
+    /// An encoder cannot be called so.
+    #[error("an encoder cannot be called `{key}`: {reason}; choose another with --out")]
+    NotDeclarable {
+        /// The key.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+    /// A pre-training should begin with the weights of another network.
+    #[error("{from} is a {found}, and the settings ask for a {asked}; mend `network`, or begin with another encoder")]
+    OtherNetwork {
+        /// Key of the encoder.
+        from: String,
+        /// What it is.
+        found: String,
+        /// What the settings say.
+        asked: String,
+    },
     /// The caller asked to stop.
     #[error("stopped on request")]
     Cancelled,

@@ -179,6 +179,37 @@ pub trait Trainable: Send + Sync {
     }
 }
 
+/// A network that takes pictures of another size than its architecture does: one that was trained
+/// on small ones.
+pub struct AtSide {
+    network: Box<dyn Encoder>,
+    description: Description,
+}
+
+impl AtSide {
+    /// The same network for squares of `side` pixels.
+    #[must_use]
+    pub fn new(network: Box<dyn Encoder>, side: u32) -> Self {
+        let mut description = network.description().clone();
+        description.preprocessing = Preprocessing { width: side, height: side, ..description.preprocessing };
+        Self { network, description }
+    }
+}
+
+impl Encoder for AtSide {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn features(&self, input: &Tensor) -> Result<Features> {
+        self.network.features(input)
+    }
+
+    fn embedding(&self, input: &Tensor) -> Result<Tensor> {
+        self.network.embedding(input)
+    }
+}
+
 /// Builds a network from weights, of which it takes its own.
 pub type Build = dyn Fn(&mut Weights, &Device, Precision) -> Result<Box<dyn Encoder>> + Send + Sync;
 

@@ -140,7 +140,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         _ => Choice::Exactly(Precision::F32),
     };
     let settings = cli.common.settings(precision);
-    if matches!(cli.command, Some(Command::Encode(_) | Command::Evaluate(_) | Command::Cka(_) | Command::Samples(_) | Command::Pretrain(_))) {
+    if matches!(
+        cli.command,
+        Some(Command::Encode(_) | Command::Evaluate(_) | Command::Cka(_) | Command::Samples(_) | Command::Pretrain(_))
+    ) {
         virboard_lab::memory::keep_freed();
     }
     match cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default())) {

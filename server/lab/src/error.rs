@@ -204,7 +204,7 @@ pub enum Error {
     #[error(
         "the training diverged in epoch {epoch} at step {step} (loss {value}, learning rate {learning_rate:e}); take a lower learning rate or a longer warm-up. The last good state is kept"
     )]
-    Diverged {
+    RunDiverged {
         /// The epoch, from 1.
         epoch: u32,
         /// The step of the epoch, from 1.

@@ -219,8 +219,11 @@ pub struct Training {
     /// Weights to begin with, from a seed.
     pub random: Arc<dyn Fn(u64) -> Result<Weights> + Send + Sync>,
     /// Builds it from weights, of which it takes its own.
-    pub build: Arc<dyn Fn(&mut Weights, &Device) -> Result<Box<dyn Trainable>> + Send + Sync>,
+    pub build: Arc<BuildTrainable>,
 }
+
+/// Builds a network that is trained from weights, of which it takes its own.
+pub type BuildTrainable = dyn Fn(&mut Weights, &Device) -> Result<Box<dyn Trainable>> + Send + Sync;
 
 /// What an encoder is, known before it runs.
 #[derive(Clone)]
@@ -286,6 +289,24 @@ pub struct Form {
     /// Blocks of each stage of a ResNet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocks: Option<[usize; 4]>,
+    /// Blocks of a vision transformer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<usize>,
+    /// Rows and columns of a patch of a vision transformer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<usize>,
+    /// Rows and columns of patches that a vision transformer has positions of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<usize>,
+}
+
+impl Form {
+    /// An architecture at its own sizes.
+    #[must_use]
+    pub fn of(architecture: &str) -> Self {
+        let architecture = architecture.to_owned();
+        Self { architecture, width: None, blocks: None, depth: None, patch: None, grid: None }
+    }
 }
 
 /// Architectures that one file describes.

@@ -56,7 +56,10 @@ impl Pretrain {
         if self.json {
             println!("{}", serde_json::to_string_pretty(&trained)?);
         } else {
-            trained.curve.iter().for_each(|epoch| println!("{}", epoch.line(trained.settings.epochs, trained.pictures)));
+            trained
+                .curve
+                .iter()
+                .for_each(|epoch| println!("{}", epoch.line(trained.settings.epochs, trained.pictures)));
         }
         Ok(())
     }

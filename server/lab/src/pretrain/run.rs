@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
             Group { decayed: all || group.decayed, ..group }
         };
         let optimiser = Optimiser::new(settings.kind(), method.trainable()).grouped(group);
-        let (schedule, warm_up) = (settings.schedule.schedule(), settings.warm_up.map(|w| w.warm_up()));
+        let (schedule, warm_up) = (settings.schedule.schedule(), settings.warm_up);
         Self { settings, pictures, views, device, method, optimiser, schedule, warm_up, at: At::default() }
     }
 
@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
     /// Trains to the last epoch, or goes on where `keep` says that it was.
     ///
     /// # Errors
-    /// [`Error::Diverged`] when the loss is no number any more, and [`Error::Cancelled`].
+    /// [`Error::RunDiverged`] when the loss is no number any more, and [`Error::Cancelled`].
     pub fn train(&mut self, keep: Option<Keep<'_>>, after: &mut AfterEpoch<'_>, progress: &dyn Progress) -> Result<()> {
         if let Some(keep) = keep
             && let Some((at, tensors)) = state::load(keep.path, keep.identity)?
@@ -206,7 +206,8 @@ impl<'a> Run<'a> {
     }
 
     fn diverged(&self, value: f64) -> Error {
-        Error::Diverged { epoch: self.at.epoch + 1, step: self.at.step + 1, value, learning_rate: self.setting().learning_rate }
+        let learning_rate = self.setting().learning_rate;
+        Error::RunDiverged { epoch: self.at.epoch + 1, step: self.at.step + 1, value, learning_rate }
     }
 
     /// Writes the state, unless something in it is no number: then the last good one stays.

@@ -3,15 +3,18 @@
 mod check;
 mod mistake;
 mod training;
-mod views;
 
-pub use training::{NetworkForm, OptimiserForm, ScheduleForm, WarmUpForm};
-pub use views::{Data, ViewForm};
+pub use training::{OptimiserForm, ScheduleForm};
 
 use super::method::MethodForm;
+use super::pictures::Data;
+use super::views::ViewForm;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use virboard_nn::encoder::Form;
+use virboard_nn::optimiser::Kind;
+use virboard_nn::schedule::WarmUp;
 
 /// What a file asks for. Its JSON decides the run and stands in what comes of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +23,7 @@ pub struct Settings {
     /// The method with its own settings.
     pub method: MethodForm,
     /// The network that is trained.
-    pub network: NetworkForm,
+    pub network: Form,
     /// The pictures.
     pub data: Data,
     /// The views of each picture, in the order in which the method takes them.
@@ -34,7 +37,7 @@ pub struct Settings {
     pub schedule: ScheduleForm,
     /// What comes before the schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warm_up: Option<WarmUpForm>,
+    pub warm_up: Option<WarmUp>,
     /// Weight decay, 0 or more.
     #[serde(default)]
     pub weight_decay: f64,
@@ -78,6 +81,12 @@ const fn one() -> usize {
 }
 
 impl Settings {
+    /// The optimiser.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.optimiser.kind(self.weight_decay)
+    }
+
     /// Reads a file.
     ///
     /// # Errors

@@ -33,12 +33,15 @@ struct Rule {
     /// One picture of so many is taken.
     one_of: usize,
     /// The relative size of a class by its rank, from 0 to 1; none where every class keeps its share.
-    fall: Option<fn(f64) -> f64>,
+    fall: Option<Fall>,
 }
+
+/// What is left of a class's size at its rank, from 0 to 1.
+type Fall = fn(f64) -> f64;
 
 impl Subset {
     const fn rule(self) -> Rule {
-        let (name, one_of, fall): (_, _, Option<fn(f64) -> f64>) = match self {
+        let (name, one_of, fall): (_, _, Option<Fall>) = match self {
             Self::Full => ("full", 1, None),
             Self::Half => ("half", 2, None),
             Self::Quarter => ("quarter", 4, None),

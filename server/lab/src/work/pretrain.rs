@@ -71,18 +71,19 @@ impl Work for Pretrain {
         }
         self.check_keys(lab)?;
         let settings = &self.settings;
-        let form = settings.network.form();
+        let form = &settings.network;
         let description = form.describe()?;
         trainable::training(&description)?;
-        let (weights, source) = self.weights(&form, lab)?;
+        let (weights, source) = self.weights(form, lab)?;
         let pictures = Pictures::open(&lab.folders.places, &settings.data, settings.seed, progress)?;
         pictures.check_batch(settings.batch * settings.accumulate)?;
         let views = Views::new(&settings.views, &description.preprocessing, settings.seed)?;
         let device = lab.registry.device();
         let side = settings.views.first().map_or(description.preprocessing.width, |view| view.side);
-        let examiner = settings.neighbours.as_ref().map(|n| {
-            Ok::<_, Error>((Examiner::open(&n.task, side, &lab.folders.places, progress)?, n.every.max(1)))
-        });
+        let examiner = settings
+            .neighbours
+            .as_ref()
+            .map(|n| Ok::<_, Error>((Examiner::open(&n.task, side, &lab.folders.places, progress)?, n.every.max(1))));
         let examiner = examiner.transpose()?;
         let make = || -> Result<Box<dyn trainable::Trainable>> { Ok(form.build(&mut weights.clone(), device)?) };
         let method = settings.method.build(&Start {
@@ -100,7 +101,7 @@ impl Work for Pretrain {
         let mut run = Run::new(settings, &pictures, &views, device, method);
         let mut after = |method: &dyn Method, record: &mut EpochRecord| -> Result<()> {
             if let Some((examiner, every)) = &examiner
-                && (record.epoch % every == 0 || record.epoch == settings.epochs)
+                && (record.epoch.is_multiple_of(*every) || record.epoch == settings.epochs)
             {
                 record.neighbours = Some(examiner.score(method.network(), device, progress)?);
             }
@@ -163,7 +164,8 @@ impl Pretrain {
     fn check_keys(&self, lab: &Lab) -> Result<()> {
         for epoch in self.kept() {
             let key = self.key_after(epoch);
-            let row = rows::encoder(&format!("key = {key:?}")).map_err(|e| Error::NotDeclarable { key: key.clone(), reason: e.what })?;
+            let row = rows::encoder(&format!("key = {key:?}"))
+                .map_err(|e| Error::NotDeclarable { key: key.clone(), reason: e.what })?;
             let mut catalogue = (*lab.registry.catalogue()).clone();
             catalogue.add_encoder(row).map_err(|e| Error::NotDeclarable { key, reason: e.what })?;
         }
@@ -197,7 +199,8 @@ impl Pretrain {
     /// What is declared.
     fn encoders(&self, pictures: &Pictures, side: u32, lab: &Lab) -> Result<Vec<(Encoder, String)>> {
         let settings = &self.settings;
-        let blank = rows::encoder("key = \"-\"").map_err(|e| Error::NotDeclarable { key: self.encoder.clone(), reason: e.what })?;
+        let blank = rows::encoder("key = \"-\"")
+            .map_err(|e| Error::NotDeclarable { key: self.encoder.clone(), reason: e.what })?;
         let data = settings.data.sources.join(" + ");
         let subset = settings.data.subset.name();
         let data = if subset == "full" { data } else { format!("{data} ({subset})") };

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use virboard_lab::Error;
 use virboard_lab::pretrain::method::MethodForm;
 use virboard_lab::pretrain::method::projection::ProjectionForm;
-use virboard_lab::pretrain::settings::{OptimiserForm, ScheduleForm, Settings, WarmUpForm};
+use virboard_lab::pretrain::settings::{OptimiserForm, ScheduleForm, Settings};
+use virboard_nn::schedule::WarmUp;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/pretraining")
@@ -25,7 +26,7 @@ struct Published {
     weight_decay: f64,
     epochs: u32,
     schedule: ScheduleForm,
-    warm_up: Option<WarmUpForm>,
+    warm_up: Option<WarmUp>,
     views: &'static [(usize, u32, f64)],
 }
 
@@ -36,7 +37,7 @@ fn published_settings_are_the_published_ones() {
         (OptimiserForm::Lars { momentum: 0.9, trust: 0.001 }, OptimiserForm::Larc { momentum: 0.9, trust: 0.001 });
     let (cosine, last) = (ScheduleForm::Cosine { last: 0.0 }, ScheduleForm::Cosine { last: 0.001 });
     let steps = |at: &[u32]| ScheduleForm::Steps { at: at.to_vec(), factor: 0.1 };
-    let warm = |from| Some(WarmUpForm { from, epochs: 10, steps: 0 });
+    let warm = |from| Some(WarmUp { from, epochs: 10, steps: 0 });
     let swav: &[_] = &[(2, 224, 0.14), (6, 96, 0.05)];
     #[rustfmt::skip]
     let rows = [
@@ -133,7 +134,7 @@ fn every_method_ships_as_published_and_small() {
             "{key}"
         );
         assert_eq!(settings.weight_decay, 5e-4, "{key}");
-        assert_eq!(settings.warm_up, Some(WarmUpForm { from: 0.0, epochs: 0, steps: 100 }), "{key}");
+        assert_eq!(settings.warm_up, Some(WarmUp { from: 0.0, epochs: 0, steps: 100 }), "{key}");
     }
     for (_, settings) in small.iter().chain(&published) {
         let json = serde_json::to_string(settings).expect("JSON");

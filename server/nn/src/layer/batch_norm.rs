@@ -100,14 +100,14 @@ impl BatchNorm {
     fn fused(&self, x: &Tensor, statistics: Statistics, relu: bool, groups: usize) -> Result<Tensor> {
         let (pixels, channels) = x.dims2()?;
         let of_batch = statistics != Statistics::Running;
-        let moments: Vec<(Vec<f32>, Vec<f32>)> = if of_batch {
+        let moments: Vec<Moments> = if of_batch {
             let part = (pixels / groups * channels).max(1);
             read(x, |x| x.chunks(part).map(|x| normalise::moments(x, channels)).collect())?
         } else {
             vec![(self.mean.to_vec1()?, self.var.to_vec1()?)]
         };
         if statistics == Statistics::Batch {
-            let mean = |of: fn(&(Vec<f32>, Vec<f32>)) -> &Vec<f32>| {
+            let mean = |of: fn(&Moments) -> &Vec<f32>| {
                 let mean = |c: usize| moments.iter().map(|m| of(m)[c]).sum::<f32>() / groups as f32;
                 Tensor::from_vec((0..channels).map(mean).collect::<Vec<f32>>(), channels, x.device())
             };
@@ -155,6 +155,9 @@ impl Fused {
         (values / self.parts.len()).max(1)
     }
 }
+
+/// Mean and variance of some pixels.
+type Moments = (Vec<f32>, Vec<f32>);
 
 /// Hands over the values of two tensors.
 fn read_both<T>(x: &Tensor, gradient: &Tensor, take: impl FnOnce(&[f32], &[f32]) -> T) -> candle_core::Result<T> {

@@ -37,7 +37,8 @@ pub const FAMILY: Family = Family {
     },
     trained: &["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2"],
     sized: |form| {
-        let (_, config) = NAMED.iter().find(|(name, config)| *name == form.architecture && *name != OTHER && !config.folded)?;
+        let (_, config) =
+            NAMED.iter().find(|(name, config)| *name == form.architecture && *name != OTHER && !config.folded)?;
         Some(sized(*config, form).map(|config| describe(config, named(&config))))
     },
     recognise: |weights| {
@@ -71,6 +72,10 @@ fn named(config: &Config) -> Architecture {
 fn sized(config: Config, form: &Form) -> Result<Config> {
     if form.width == Some(0) || form.blocks.is_some_and(|blocks| blocks.contains(&0)) {
         return Err(Error::Unsupported(format!("{}: width and blocks must be at least 1", form.architecture)));
+    }
+    if form.depth.or(form.patch).or(form.grid).is_some() {
+        let reason = "`depth`, `patch` and `grid` are a vision transformer's; of a ResNet say `blocks`";
+        return Err(Error::Unsupported(format!("{}: {reason}", form.architecture)));
     }
     let width = form.width.unwrap_or(config.stem);
     let scaled = |channels: usize| channels * width / config.stem;

@@ -1,7 +1,8 @@
 //! What can be wrong with settings beyond their form.
 
-use super::{MethodForm, Settings, ViewForm};
+use super::{MethodForm, Settings};
 use crate::pretrain::method::form::Takes;
+use crate::pretrain::views::ViewForm;
 
 impl Settings {
     /// What is wrong with them, a sentence each.
@@ -26,7 +27,7 @@ impl Settings {
         );
         when(self.batch < 2, format!("`batch` is {}; take at least 2 pictures", self.batch));
         when(self.accumulate == 0, "`accumulate` is 0; a step takes the gradients of at least 1 batch".to_owned());
-        said.extend(self.network.mistakes());
+        said.extend(self.network.describe().err().map(|error| format!("`network`: {error}")));
         if self.data.sources.is_empty() {
             said.push("`sources` of `data` names no pictures; name a data set or a folder".to_owned());
         }

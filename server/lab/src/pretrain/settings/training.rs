@@ -1,52 +1,9 @@
-//! Networks, optimisers and schedules as settings write them: a name, below which their numbers stand. (In
+//! Optimisers and schedules as settings write them: a name, below which their numbers stand. (In
 //! stored configurations they are written flat, where an unknown key cannot be told.)
 
 use serde::{Deserialize, Serialize};
-
-/// A network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkForm {
-    /// Key of its architecture.
-    pub architecture: String,
-    /// Channels of the first stage of a ResNet (64 in the published ones); the architecture's if
-    /// it is not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub width: Option<usize>,
-    /// Blocks of each of its four stages; the architecture's if it is not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blocks: Option<[usize; 4]>,
-}
-
-impl NetworkForm {
-    /// What is wrong with it, a sentence each.
-    #[must_use]
-    pub fn mistakes(&self) -> Vec<String> {
-        let mut said = Vec::new();
-        if self.width == Some(0) {
-            said.push("`width` of `network` is 0; give the channels of the first stage".to_owned());
-        }
-        if self.blocks.is_some_and(|blocks| blocks.contains(&0)) {
-            said.push("`blocks` of `network` has a 0; give at least 1 block for each of the four stages".to_owned());
-        }
-        said
-    }
-}
-
-/// What comes before a schedule: a line up to the learning rate.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WarmUpForm {
-    /// The learning rate of the first step.
-    #[serde(default)]
-    pub from: f64,
-    /// Its length in epochs.
-    #[serde(default)]
-    pub epochs: u32,
-    /// Its length in steps, which come on top of the epochs.
-    #[serde(default)]
-    pub steps: u64,
-}
+use virboard_nn::optimiser::Kind;
+use virboard_nn::schedule::Schedule;
 
 /// An optimiser; its weight decay stands beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -84,6 +41,17 @@ const fn trust() -> f64 {
 }
 
 impl OptimiserForm {
+    /// The optimiser with its weight decay.
+    #[must_use]
+    pub fn kind(self, weight_decay: f64) -> Kind {
+        match self {
+            Self::Sgd { momentum } => Kind::Sgd { momentum, weight_decay },
+            Self::Lars { momentum, trust } => Kind::Lars { momentum, weight_decay, trust },
+            Self::Larc { momentum, trust } => Kind::Larc { momentum, weight_decay, trust },
+            Self::AdamW {} => Kind::AdamW { weight_decay },
+        }
+    }
+
     /// What is wrong with it, a sentence each.
     #[must_use]
     pub fn mistakes(self) -> Vec<String> {
@@ -133,6 +101,16 @@ impl Default for ScheduleForm {
 }
 
 impl ScheduleForm {
+    /// The schedule.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        match self {
+            Self::Constant {} => Schedule::Constant,
+            Self::Cosine { last } => Schedule::Cosine { last: *last },
+            Self::Steps { at, factor } => Schedule::MultiStepLr { milestones: at.clone(), gamma: *factor },
+        }
+    }
+
     /// What is wrong with it in a training of `epochs`, a sentence each.
     #[must_use]
     pub fn mistakes(&self, epochs: u32) -> Vec<String> {

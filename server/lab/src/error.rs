@@ -193,6 +193,41 @@ pub enum Error {
         /// Where and why.
         source: serde_json::Error,
     },
+    /// A file of settings is not as it should be.
+    #[error("{path}{place}: {reason}")]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, as the end of a name, such as `, line 4, column 3`; empty for the whole.
+        place: String,
+        /// What is wrong with it, and what may have been meant.
+        reason: String,
+    },
+    /// Pictures have no classes where classes are learned.
+    #[error(
+        "supervised pre-training learns the classes of pictures, and these have none; take sources with a folder for each class, or another method"
+    )]
+    NoClasses,
+    /// A method of pre-training got another number of views than it takes.
+    #[error("{method} takes {wanted} views of a picture and got {given}; mend `views` of the settings")]
+    WrongViews {
+        /// Name of the method.
+        method: &'static str,
+        /// Views that it takes.
+        wanted: usize,
+        /// Views that came.
+        given: usize,
+    },
+    /// What was saved of a pre-training belongs to another one.
+    #[error(
+        "the saved state of the pre-training cannot be taken up: `{name}` {reason}; begin anew, or take the settings that it was saved with"
+    )]
+    SavedState {
+        /// The tensor's name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The caller asked to stop.
     #[error("stopped on request")]
     Cancelled,

@@ -198,7 +198,8 @@ fn mistakes_of_sense_are_a_sentence_each() {
         ("swav", "epsilon: 0.05", "epsilon: 0", "`epsilon` is 0"),
         ("swav", "last: 0.001", "last: 4", "`last` of `schedule`"),
         ("pirl", "patches: 9", "patches: 4", "`patches`"),
-        ("miniature_simclr", "width: 24", "width: 0", "`width` of `network`"),
+        ("miniature_simclr", "width: 24", "width: 0", "width and blocks must be at least 1"),
+        ("simclr", "resnet50", "resnet49", "`resnet49` is no architecture that can be trained"),
         ("pirl", "count: 1", "count: 2", "behind it one with `jigsaw`"),
         ("simclr", "sources: [ImageNet]", "sources: []", "sources"),
     ] {

@@ -66,6 +66,7 @@ fn tiny(seed: u64) -> Box<dyn Trainable> {
         preprocessing: Preprocessing::IMAGENET,
         precisions: &[Precision::F32],
         last_block: None,
+        training: None,
         build: Arc::new(|_, _, _| Err(virboard_nn::Error::Unsupported("it is for training".to_owned()))),
     };
     Box::new(Tiny { description, parameters, weight, bias })

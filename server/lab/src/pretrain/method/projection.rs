@@ -8,7 +8,6 @@ use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use virboard_nn::layer::BatchNorm;
-use virboard_nn::layer::batch_norm::Statistics;
 use virboard_nn::parameters::Parameters;
 use virboard_nn::trainable::{Normalising, Trainable};
 
@@ -96,30 +95,16 @@ impl Projection {
         let Some(hidden) = &self.hidden else { return self.out.forward(x) };
         let x = hidden.forward(x)?;
         let x = match &self.norm {
-            Some(norm) => in_groups(norm, &x, normalising)?,
+            Some(norm) => {
+                let (count, width) = x.dims2()?;
+                let x = x.reshape((count, 1, 1, width))?;
+                let Normalising { statistics, groups } = normalising;
+                norm.forward_in_groups(&x, statistics, true, groups)?.reshape((count, width))?
+            }
             None => x.relu()?,
         };
         self.out.forward(&x)
     }
-}
-
-/// Normalises each group of `N x C` on its own, with ReLU behind it. The running statistics,
-/// which nothing reads of a projection, follow one group after the other.
-fn in_groups(norm: &BatchNorm, x: &Tensor, normalising: Normalising) -> Result<Tensor> {
-    let groups = if normalising.statistics == Statistics::Running { 1 } else { normalising.groups };
-    let (count, channels) = x.dims2()?;
-    if groups == 0 || !count.is_multiple_of(groups) {
-        return Err(crate::Error::Unfit(format!(
-            "{count} rows cannot be normalised in {groups} groups of one size; choose a batch that is a multiple of it"
-        )));
-    }
-    let rows = count / groups;
-    let parts = (0..groups).map(|group| {
-        let part = x.narrow(0, group * rows, rows)?.reshape((rows, 1, 1, channels))?;
-        Ok(norm.forward(&part, normalising.statistics, true)?.reshape((rows, channels))?)
-    });
-    let parts: Vec<Tensor> = parts.collect::<Result<_>>()?;
-    Ok(Tensor::cat(&parts, 0)?)
 }
 
 /// An encoder with heads behind it, whose tensors are called `encoder.NAME` and by their own

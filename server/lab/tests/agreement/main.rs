@@ -3,6 +3,7 @@
 //! `scripts/make_training_vectors.py`; the table that this prints stands in `docs/AGREEMENT.md`.
 
 mod heads;
+mod pretraining;
 mod scores;
 
 use candle_core::Tensor;

@@ -1,5 +1,9 @@
 //! What can go wrong in minutes of work, each with what failed and what to do.
 
+mod pictures;
+
+pub use pictures::PicturesError;
+
 use std::path::{Path, PathBuf};
 
 /// The result of this crate.
@@ -42,6 +46,9 @@ pub enum Error {
         /// What is wrong with it.
         source: crate::image::ImageError,
     },
+    /// Pictures that an encoder is to be trained on cannot be used.
+    #[error(transparent)]
+    TrainingPictures(#[from] PicturesError),
     /// A data set's folder is not as it should be.
     #[error("data set {dataset}: {reason}")]
     Dataset {

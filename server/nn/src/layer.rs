@@ -8,8 +8,8 @@ pub mod patches;
 pub mod pool;
 pub mod resize;
 
-pub use batch_norm::BatchNorm;
 pub use crate::cpu::training::Geometry;
+pub use batch_norm::BatchNorm;
 pub use convolution::{conv_nhwc, convolve_nhwc};
 pub use depthwise::Depthwise;
 pub use patches::patches_nhwc;

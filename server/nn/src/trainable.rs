@@ -1,8 +1,8 @@
 //! Networks that are trained whole: from settings or a checkpoint to one with gradients.
 
 use crate::checkpoint::weights::Weights;
-pub use crate::encoder::{Form, Normalising, Trainable};
 use crate::encoder::{Description, Training};
+pub use crate::encoder::{Form, Normalising, Trainable};
 use crate::network::FAMILIES;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -17,7 +17,10 @@ impl Form {
     pub fn describe(&self) -> Result<Description> {
         FAMILIES.iter().find_map(|family| (family.sized)(self)).unwrap_or_else(|| {
             let known = FAMILIES.iter().flat_map(|f| f.trained).copied().collect::<Vec<_>>().join(", ");
-            Err(Error::Unsupported(format!("`{}` is no architecture that can be trained; these are: {known}", self.architecture)))
+            Err(Error::Unsupported(format!(
+                "`{}` is no architecture that can be trained; these are: {known}",
+                self.architecture
+            )))
         })
     }
 
@@ -43,9 +46,10 @@ impl Form {
 /// # Errors
 /// [`Error::Unsupported`] if it cannot be.
 pub fn training(description: &Description) -> Result<&Training> {
-    description.training.as_ref().ok_or_else(|| {
-        Error::Unsupported(format!("{} can be run, but not trained whole", description.architecture))
-    })
+    description
+        .training
+        .as_ref()
+        .ok_or_else(|| Error::Unsupported(format!("{} can be run, but not trained whole", description.architecture)))
 }
 
 /// The tensors of a network as its checkpoint names them, on the CPU.

@@ -27,18 +27,21 @@ pub enum Subset {
 /// The solution of (1 - exp(-x)) / x = 1 / 4: equal classes of which the first is taken whole then give a quarter.
 const FALL: f64 = 3.920_690_394_872_886;
 
+/// The relative size of a class by its rank, from 0 to 1.
+type Fall = fn(f64) -> f64;
+
 /// How a subset is made.
 struct Rule {
     name: &'static str,
     /// One picture of so many is taken.
     one_of: usize,
-    /// The relative size of a class by its rank, from 0 to 1; none where every class keeps its share.
-    fall: Option<fn(f64) -> f64>,
+    /// How sizes fall; none where every class keeps its share.
+    fall: Option<Fall>,
 }
 
 impl Subset {
     const fn rule(self) -> Rule {
-        let (name, one_of, fall): (_, _, Option<fn(f64) -> f64>) = match self {
+        let (name, one_of, fall): (_, _, Option<Fall>) = match self {
             Self::Full => ("full", 1, None),
             Self::Half => ("half", 2, None),
             Self::Quarter => ("quarter", 4, None),

@@ -37,7 +37,8 @@ pub const FAMILY: Family = Family {
     },
     trained: &["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2"],
     sized: |form| {
-        let (_, config) = NAMED.iter().find(|(name, config)| *name == form.architecture && *name != OTHER && !config.folded)?;
+        let (_, config) =
+            NAMED.iter().find(|(name, config)| *name == form.architecture && *name != OTHER && !config.folded)?;
         Some(sized(*config, form).map(|config| describe(config, named(&config))))
     },
     recognise: |weights| {

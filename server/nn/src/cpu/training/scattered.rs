@@ -37,8 +37,8 @@ pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], out: &mut 
     for rest in 0..stride * stride {
         let (row, column) = (rest / stride, rest % stride);
         let taps = taps(shape, row, column);
-        let [height, width] =
-            [(shape.from.height, row), (shape.from.width, column)].map(|(n, rest)| n.saturating_sub(rest).div_ceil(stride));
+        let [height, width] = [(shape.from.height, row), (shape.from.width, column)]
+            .map(|(n, rest)| n.saturating_sub(rest).div_ceil(stride));
         let size = Maps { images: shape.from.images, height, width };
         if taps.is_empty() || size.pixels() == 0 {
             continue;
@@ -68,10 +68,8 @@ fn taps(shape: Shape, row: usize, column: usize) -> Vec<Tap> {
         (at.rem_euclid(stride) == 0).then_some(at.div_euclid(stride))
     };
     let all = (0..shape.kernel).flat_map(|y| (0..shape.kernel).map(move |x| (y, x)));
-    all.filter_map(|(y, x)| {
-        Some(Tap { number: y * shape.kernel + x, row: first(row, y)?, column: first(column, x)? })
-    })
-    .collect()
+    all.filter_map(|(y, x)| Some(Tap { number: y * shape.kernel + x, row: first(row, y)?, column: first(column, x)? }))
+        .collect()
 }
 
 impl<'a> Phase<'a> {

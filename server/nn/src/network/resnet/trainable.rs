@@ -128,12 +128,15 @@ mod tests {
             let form = form(architecture, 8, blocks);
             let mut weights = form.random(3).expect("weights");
             let frozen = form.describe().expect("described");
-            let frozen = (frozen.build)(&mut weights.clone(), &Device::Cpu, crate::encoder::Precision::F32).expect("built");
+            let frozen =
+                (frozen.build)(&mut weights.clone(), &Device::Cpu, crate::encoder::Precision::F32).expect("built");
             let network = form.build(&mut weights, &Device::Cpu).expect("built");
             weights.finish().expect("nothing is left");
             let x = Random::new("pictures").normal(1.0, (2, 37, 41, 3));
             let ours = network.features(&x, Normalising::EVAL).expect("computed");
-            let wanted = frozen.features(&x.permute((0, 3, 1, 2)).and_then(|x| x.contiguous()).expect("a tensor")).expect("computed");
+            let wanted = frozen
+                .features(&x.permute((0, 3, 1, 2)).and_then(|x| x.contiguous()).expect("a tensor"))
+                .expect("computed");
             assert_near(architecture, &values(&ours.embedding), &values(&wanted.embedding), 1e-5);
             assert_eq!(ours.maps.len(), 5);
             for (ours, wanted) in ours.maps.iter().zip(&wanted.maps) {
@@ -152,8 +155,13 @@ mod tests {
         let weights = plain.random(0).expect("weights");
         let found = Config::of(&weights);
         assert!(found.kind == Kind::Basic && found.blocks == [2, 2, 2, 2] && found.embedding() == 512);
-        for (wrong, why) in [("resnet19", "resnet18"), ("convnext_t", "resnet50"), ("open_nsfw", "no architecture that can be trained")] {
-            let said = Form { architecture: wrong.to_owned(), width: None, blocks: None }.random(0).map(|_| ()).expect_err("refused");
+        for (wrong, why) in
+            [("resnet19", "resnet18"), ("convnext_t", "resnet50"), ("open_nsfw", "no architecture that can be trained")]
+        {
+            let said = Form { architecture: wrong.to_owned(), width: None, blocks: None }
+                .random(0)
+                .map(|_| ())
+                .expect_err("refused");
             assert!(said.to_string().contains(why), "{said}");
         }
         assert!(form("resnet18", 0, [1, 1, 1, 1]).describe().is_err());
@@ -170,7 +178,8 @@ mod tests {
         let x = Random::new("pictures").normal(1.0, (4, 32, 32, 3));
         let all = network().embedding(&x, Normalising { groups: 2, ..Normalising::TRAIN }).expect("computed");
         for part in 0..2 {
-            let alone = network().embedding(&x.narrow(0, 2 * part, 2).expect("two"), Normalising::TRAIN).expect("computed");
+            let alone =
+                network().embedding(&x.narrow(0, 2 * part, 2).expect("two"), Normalising::TRAIN).expect("computed");
             let part = all.narrow(0, 2 * part, 2).expect("two");
             assert_near("a part", &values(&part), &values(&alone), 1e-5);
         }

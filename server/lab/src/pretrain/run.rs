@@ -148,7 +148,8 @@ impl<'a> Run<'a> {
             if progress.cancelled() {
                 return Err(Error::Cancelled);
             }
-            views.step = self.at.steps;
+            // Each batch draws anew, also among those whose gradients are added.
+            views.step = self.at.steps * self.settings.accumulate as u64 + sum.batches as u64;
             self.add(&views, &mut sum)?;
             if sum.batches == self.settings.accumulate {
                 rate = self.setting().learning_rate;

@@ -4,6 +4,7 @@
 
 mod heads;
 mod optimisers;
+mod pretraining;
 mod scores;
 mod vit;
 

@@ -28,9 +28,8 @@ impl Settings {
         when(self.batch < 2, format!("`batch` is {}; take at least 2 pictures", self.batch));
         when(self.accumulate == 0, "`accumulate` is 0; a step takes the gradients of at least 1 batch".to_owned());
         said.extend(self.network.describe().err().map(|error| format!("`network`: {error}")));
-        if self.data.sources.is_empty() {
-            said.push("`sources` of `data` names no pictures; name a data set or a folder".to_owned());
-        }
+        said.extend(self.data.check().err().map(|error| error.to_string()));
+        said.extend(self.views.iter().filter_map(|view| view.check().err()).map(|error| error.to_string()));
         said
     }
 

@@ -201,6 +201,8 @@ fn mistakes_of_sense_are_a_sentence_each() {
         ("miniature_simclr", "width: 24", "width: 0", "width and blocks must be at least 1"),
         ("simclr", "resnet50", "resnet49", "`resnet49` is no architecture that can be trained"),
         ("pirl", "count: 1", "count: 2", "behind it one with `jigsaw`"),
+        ("moco_v2", "flip: 0.5", "flip: 5", "flip"),
+        ("pirl", "patch: 64", "patch: 128", "patch"),
         ("simclr", "sources: [ImageNet]", "sources: []", "sources"),
     ] {
         let said = said(file, from, to);

@@ -4,7 +4,8 @@
 #
 # CUDA_COMPUTE_CAP chooses the kind of GPU (90: H100, H200). The program loads CUDA's libraries
 # at run time, so that it starts with or without a driver: candle-core asks cudarc to link them,
-# which one word in a copy of its manifest changes (huggingface/candle#3208).
+# which one word in a copy of its manifest changes (huggingface/candle#3208). It is carried
+# compressed, a sixth of its size; gpu_check.sh unpacks it.
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
 source "$(dirname "$0")/cuda-env.sh"
@@ -44,6 +45,7 @@ cp scripts/gpu_check.sh scripts/gpu_check.py scripts/gpu_peers.py "$BUNDLE/"
 if ldd "$BUNDLE/virboard" | grep -E 'libcuda|libcublas|libcudnn|libcurand'; then
   die "the program is linked to CUDA's libraries, and would not start without them"
 fi
+xz --threads=0 --force "$BUNDLE/virboard"
 SIZE=$(du -sm "$BUNDLE" | cut -f1)
 [ "$SIZE" -le "$LIMIT_MB" ] || die "the bundle has $SIZE MB; at most $LIMIT_MB are carried"
 du -ah "$BUNDLE" | sort -k2 >&2

@@ -139,7 +139,7 @@ def main():
     run("sgd", v, "sgd", 0.05, 1e-2)
     run("sgd.plain", v, "sgd", 0.05, 1e-2, momentum=0.0)
     run("sgd.groups", v, "sgd", 0.05, 1e-2, grouping=by_dimensions)
-    run("sgd.clipped", v, "sgd", 0.05, 1e-2, clip=0.5)
+    run("sgd.clipped", v, "sgd", 0.05, 1e-2, clip=3.0)
     run("lars", v, "lars", 4.0, 1e-2)
     run("lars.groups", v, "lars", 4.0, 1e-2, grouping=by_dimensions)
     run("larc", v, "larc", 4.0, 1e-2)

@@ -197,7 +197,7 @@ mod tests {
     fn gradients(vars: &BTreeMap<String, Var>, step: u64) -> GradStore {
         let losses = vars.iter().filter(|(name, _)| name.as_str() != "late" || step >= 3).map(|(_, x)| {
             let x = x.as_tensor();
-            (x.powf(3.0).expect("cubed") + x.sin().expect("a sine")).and_then(|y| y.sum_all()).expect("a number")
+            (x.sqr().expect("squared") + x.sin().expect("a sine")).and_then(|y| y.sum_all()).expect("a number")
         });
         let loss = losses.reduce(|a, b| (a + b).expect("a sum")).expect("a loss");
         loss.backward().expect("gradients")

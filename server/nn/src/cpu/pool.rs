@@ -134,6 +134,21 @@ pub fn add_relu(a: &mut [f32], b: &[f32]) {
     });
 }
 
+/// `a + b` in the place of `a`.
+pub fn add(a: &mut [f32], b: &[f32]) {
+    a.par_chunks_mut(PART).zip(b.par_chunks(PART)).for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a += b));
+}
+
+/// The gradient of the input of [`average`] for that of its output.
+pub fn average_gradient(gradient: &[f32], maps: Maps, channels: usize, out: &mut [f32]) {
+    let pixels = maps.height * maps.width;
+    out.par_chunks_mut(pixels * channels).zip(gradient.par_chunks(channels)).for_each(|(out, gradient)| {
+        for out in out.chunks_exact_mut(channels) {
+            out.iter_mut().zip(gradient).for_each(|(o, g)| *o = g / pixels as f32);
+        }
+    });
+}
+
 /// Leaves of `gradient` what stands where `y` is positive, and zeros.
 pub fn pass_where_positive(gradient: &mut [f32], y: &[f32]) {
     gradient.par_chunks_mut(PART).zip(y.par_chunks(PART)).for_each(|(g, y)| {

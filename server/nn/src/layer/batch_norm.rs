@@ -98,24 +98,43 @@ impl BatchNorm {
 
     /// In one operation, on the CPU.
     fn fused(&self, x: &Tensor, statistics: Statistics, relu: bool, groups: usize) -> Result<Tensor> {
-        let (pixels, channels) = x.dims2()?;
+        let channels = x.dim(1)?;
+        let fused = read(x, |x| self.of(x, channels, statistics, relu, groups))??;
+        Ok(x.apply_op3(&self.weight, &self.bias, fused)?)
+    }
+
+    /// The normalisation of some pixels, `pixels x C` on the CPU; the running statistics follow.
+    pub(crate) fn of(
+        &self,
+        x: &[f32],
+        channels: usize,
+        statistics: Statistics,
+        relu: bool,
+        groups: usize,
+    ) -> Result<Fused> {
         let of_batch = statistics != Statistics::Running;
+        let groups = if of_batch { groups } else { 1 };
+        let part = (x.len() / groups).max(1);
         let moments: Vec<Moments> = if of_batch {
-            let part = (pixels / groups * channels).max(1);
-            read(x, |x| x.chunks(part).map(|x| normalise::moments(x, channels)).collect())?
+            x.chunks(part).map(|x| normalise::moments(x, channels)).collect()
         } else {
             vec![(self.mean.to_vec1()?, self.var.to_vec1()?)]
         };
         if statistics == Statistics::Batch {
             let mean = |of: fn(&Moments) -> &Vec<f32>| {
                 let mean = |c: usize| moments.iter().map(|m| of(m)[c]).sum::<f32>() / groups as f32;
-                Tensor::from_vec((0..channels).map(mean).collect::<Vec<f32>>(), channels, x.device())
+                Tensor::from_vec((0..channels).map(mean).collect::<Vec<f32>>(), channels, self.mean.device())
             };
-            self.follow(&mean(|m| &m.0)?, &mean(|m| &m.1)?, pixels / groups)?;
+            self.follow(&mean(|m| &m.0)?, &mean(|m| &m.1)?, part / channels)?;
         }
         let inverse = |var: Vec<f32>| var.iter().map(|v| (1.0 / (f64::from(*v) + self.eps).sqrt()) as f32).collect();
         let parts = moments.into_iter().map(|(mean, var)| Part { mean, inverse: inverse(var) }).collect();
-        Ok(x.apply_op3(&self.weight, &self.bias, Fused { parts, of_batch, relu })?)
+        Ok(Fused { parts, of_batch, relu })
+    }
+
+    /// Its weight and its bias, C numbers each.
+    pub(crate) fn vectors(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
     }
 
     /// Moves the running statistics towards those of a batch.
@@ -130,7 +149,8 @@ impl BatchNorm {
 
 /// The normalisation of `pixels x C` by weight and bias, whose gradient takes into account
 /// that the moments are the batch's.
-struct Fused {
+#[derive(Debug)]
+pub(crate) struct Fused {
     /// The moments of equal parts of the pixels.
     parts: Vec<Part>,
     of_batch: bool,
@@ -138,6 +158,7 @@ struct Fused {
 }
 
 /// Moments of some pixels.
+#[derive(Debug)]
 struct Part {
     mean: Vec<f32>,
     /// 1 / deviation.
@@ -153,6 +174,45 @@ impl Fused {
     /// Values of a part.
     fn size(&self, values: usize) -> usize {
         (values / self.parts.len()).max(1)
+    }
+
+    /// Normalises `x` by weight and bias into `out`.
+    pub(crate) fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
+        let size = self.size(x.len());
+        for (part, (x, out)) in self.parts.iter().zip(x.chunks(size).zip(out.chunks_mut(size))) {
+            self.normal(part, weight, bias).forward(x, out);
+        }
+    }
+
+    /// The gradients of weight and bias for that of the output, and into `out`, where it is asked
+    /// for, that of the input `x`.
+    pub(crate) fn backward(
+        &self,
+        x: &[f32],
+        [weight, bias]: [&[f32]; 2],
+        gradient: &[f32],
+        mut out: Option<&mut [f32]>,
+    ) -> [Vec<f32>; 2] {
+        let (size, channels) = (self.size(x.len()), weight.len());
+        let share = if self.of_batch { channels as f32 / size as f32 } else { 0.0 };
+        let mut of_both = [vec![0f32; channels], vec![0f32; channels]];
+        for (nth, part) in self.parts.iter().enumerate() {
+            let range = nth * size..((nth + 1) * size).min(x.len());
+            let (x, gradient) = (&x[range.clone()], &gradient[range.clone()]);
+            let normal = self.normal(part, weight, bias);
+            let sums = normal.sums(x, gradient);
+            if let Some(out) = &mut out {
+                let scale = &normal.scale;
+                let offset: Vec<f32> = sums.gradient.iter().zip(scale).map(|(g, s)| g * s * share).collect();
+                let slope = sums.product.iter().zip(scale).zip(&part.inverse);
+                let slope: Vec<f32> = slope.map(|((p, s), i)| p * s * i * i * share).collect();
+                normal.backward(x, gradient, &offset, &slope, &mut out[range]);
+            }
+            let product = sums.product.iter().zip(&part.inverse).map(|(p, i)| p * i);
+            of_both[0].iter_mut().zip(product).for_each(|(to, p)| *to += p);
+            of_both[1].iter_mut().zip(&sums.gradient).for_each(|(to, g)| *to += g);
+        }
+        of_both
     }
 }
 
@@ -179,12 +239,9 @@ impl CustomOp3 for Fused {
         bias: &CpuStorage,
         of_bias: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (x, weight, bias) = (values(x, of_x)?, values(weight, of_weight)?, values(bias, of_bias)?);
+        let x = values(x, of_x)?;
         let mut out = vec![0f32; x.len()];
-        let size = self.size(x.len());
-        for (part, (x, out)) in self.parts.iter().zip(x.chunks(size).zip(out.chunks_mut(size))) {
-            self.normal(part, weight, bias).forward(x, out);
-        }
+        self.forward(x, values(weight, of_weight)?, values(bias, of_bias)?, &mut out);
         Ok((CpuStorage::F32(out), of_x.shape().clone()))
     }
 
@@ -197,29 +254,10 @@ impl CustomOp3 for Fused {
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (weights, biases): (Vec<f32>, Vec<f32>) = (weight.to_vec1()?, bias.to_vec1()?);
-        let (count, size) = ((x.dim(0)? / self.parts.len()) as f32, self.size(x.elem_count()));
-        let share = if self.of_batch { 1.0 / count } else { 0.0 };
-        let mut out = vec![0f32; if x.track_op() { x.elem_count() } else { 0 }];
-        let (mut of_weight, mut of_bias) = (vec![0f32; weights.len()], vec![0f32; weights.len()]);
-        read_both(x, gradient, |x, gradient| {
-            for (nth, part) in self.parts.iter().enumerate() {
-                let range = nth * size..((nth + 1) * size).min(x.len());
-                let (x, gradient) = (&x[range.clone()], &gradient[range.clone()]);
-                let normal = self.normal(part, &weights, &biases);
-                let sums = normal.sums(x, gradient);
-                if let Some(out) = out.get_mut(range) {
-                    let scale = &normal.scale;
-                    let offset: Vec<f32> = sums.gradient.iter().zip(scale).map(|(g, s)| g * s * share).collect();
-                    let slope = sums.product.iter().zip(scale).zip(&part.inverse);
-                    let slope: Vec<f32> = slope.map(|((p, s), i)| p * s * i * i * share).collect();
-                    normal.backward(x, gradient, &offset, &slope, out);
-                }
-                let product = sums.product.iter().zip(&part.inverse).map(|(p, i)| p * i);
-                of_weight.iter_mut().zip(product).for_each(|(to, p)| *to += p);
-                of_bias.iter_mut().zip(&sums.gradient).for_each(|(to, g)| *to += g);
-            }
-        })?;
-        let of_x = x.track_op().then(|| Tensor::from_vec(out, x.shape(), x.device())).transpose()?;
+        let mut out = x.track_op().then(|| vec![0f32; x.elem_count()]);
+        let [of_weight, of_bias] =
+            read_both(x, gradient, |x, g| self.backward(x, [&weights, &biases], g, out.as_deref_mut()))?;
+        let of_x = out.map(|out| Tensor::from_vec(out, x.shape(), x.device())).transpose()?;
         let vector = |values: Vec<f32>| Tensor::from_vec(values, bias.shape(), bias.device());
         Ok((of_x, Some(vector(of_weight)?), Some(vector(of_bias)?)))
     }

@@ -5,6 +5,7 @@
 mod fused;
 mod layers;
 mod trainable;
+mod whole;
 
 pub use layers::{Config, Kind};
 
@@ -229,7 +230,7 @@ fn fused<C: FusedConvolution>(config: Config, weights: &mut Weights, device: &De
 /// kernel area)), BatchNorms at identity. Streams are named after the tensors.
 pub fn random_weights(config: &Config, seed: u64) -> Result<Weights> {
     let mut tensors = BTreeMap::new();
-    for part in config.layers().parts() {
+    for part in config.layers().all() {
         let name = format!("{}.weight", part.name);
         let shape = (part.output, part.input, part.kernel, part.kernel);
         let std = (2.0 / (part.output * part.kernel * part.kernel) as f64).sqrt();

@@ -234,14 +234,6 @@ pub struct Layers<C, S = C> {
 }
 
 impl Layers<Part> {
-    /// All of them in the order of the forward pass.
-    pub fn parts(&self) -> impl Iterator<Item = &Part> {
-        let blocks = self.stages.iter().flatten();
-        [&self.stem].into_iter().chain(blocks.flat_map(|b| b.convs.iter().chain([&b.last]).chain(&b.downsample)))
-    }
-}
-
-impl Layers<Part> {
     /// Makes of each convolution what `make` makes of it, in the order of the forward pass.
     pub fn map<C>(&self, make: &mut impl FnMut(&Part) -> Result<C>) -> Result<Layers<C>> {
         Ok(Layers { stem: make(&self.stem)?, stages: stages(&self.stages, make)? })
@@ -257,6 +249,14 @@ fn stages<C>(stages: &[Vec<Block<Part>>], make: &mut impl FnMut(&Part) -> Result
         })
     };
     stages.iter().map(|stage| stage.iter().map(&mut block).collect()).collect()
+}
+
+impl<C> Layers<C> {
+    /// All of them in the order of the forward pass.
+    pub fn all(&self) -> impl Iterator<Item = &C> {
+        let blocks = self.stages.iter().flatten();
+        [&self.stem].into_iter().chain(blocks.flat_map(|b| b.convs.iter().chain([&b.last]).chain(&b.downsample)))
+    }
 }
 
 impl<C, S> Layers<C, S> {

@@ -1,6 +1,7 @@
 //! A ResNet that is trained whole. Tensors are `N x H x W x C`.
 
 use super::layers::{Block, Config, EPS, Layers, Part};
+use super::whole::{self, Free, Whole};
 use super::{describe, named};
 use crate::checkpoint::weights::Weights;
 use crate::encoder::{Description, Features, Normalising, Trainable};
@@ -8,16 +9,17 @@ use crate::layer::{BatchNorm, Geometry, add_relu, convolve_nhwc, max_pool_nhwc};
 use crate::parameters::Parameters;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
+use std::sync::Arc;
 
 /// torchvision's momentum of BatchNorm: the share of the newest batch.
 const MOMENTUM: f64 = 0.1;
 
 /// A convolution without bias and its BatchNorm.
 #[derive(Debug)]
-struct ConvNorm {
-    weight: Tensor,
-    norm: BatchNorm,
-    geometry: Geometry,
+pub(super) struct ConvNorm {
+    pub weight: Tensor,
+    pub norm: BatchNorm,
+    pub geometry: Geometry,
 }
 
 impl ConvNorm {
@@ -58,7 +60,8 @@ pub struct TrainableResNet {
     config: Config,
     description: Description,
     parameters: Parameters,
-    layers: Layers<ConvNorm>,
+    layers: Arc<Layers<ConvNorm>>,
+    free: Arc<Free>,
 }
 
 impl TrainableResNet {
@@ -73,7 +76,8 @@ impl TrainableResNet {
         }
         let mut parameters = Parameters::new(0, device);
         let layers = config.layers().map(&mut |part| ConvNorm::new(part, &mut parameters, weights))?;
-        Ok(Self { config, description: describe(config, named(&config)), parameters, layers })
+        let description = describe(config, named(&config));
+        Ok(Self { config, description, parameters, layers: Arc::new(layers), free: Arc::default() })
     }
 
     fn run(&self, x: &Tensor, normalising: Normalising, mut keep: impl FnMut(&Tensor)) -> Result<Tensor> {
@@ -107,6 +111,12 @@ impl Trainable for TrainableResNet {
     }
 
     fn embedding(&self, x: &Tensor, normalising: Normalising) -> Result<Tensor> {
+        let (n, groups) = (x.dim(0)?, normalising.groups);
+        // A picture that is learned itself needs the graph of small operations.
+        if x.device().is_cpu() && !x.track_op() && groups > 0 && n.is_multiple_of(groups) {
+            let whole = Whole::new(&self.layers, !self.config.pool_bottom_right, normalising, &self.free);
+            return Ok(x.contiguous()?.apply_op2(&whole::row(&self.layers)?, whole)?);
+        }
         self.run(x, normalising, |_| ())
     }
 }
@@ -142,6 +152,44 @@ mod tests {
             for (ours, wanted) in ours.maps.iter().zip(&wanted.maps) {
                 assert_eq!(ours.dims(), wanted.dims());
                 assert_near(architecture, &values(ours), &values(wanted), 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn one_operation_equals_the_graph_of_small_ones_to_the_bit() {
+        for (architecture, blocks) in [("resnet18", [2, 1, 1, 1]), ("resnet50", [1, 2, 1, 1])] {
+            for (groups, side) in [(1, 33), (2, 48)] {
+                let form = form(architecture, 8, blocks);
+                let network = || form.build(&mut form.random(5).expect("weights"), &Device::Cpu).expect("built");
+                let (ours, plain) = (network(), network());
+                let random = Random::new("pictures");
+                let normalising = Normalising { groups, ..Normalising::TRAIN };
+                // Twice, so that buffers are used again; the running statistics move.
+                for _ in 0..2 {
+                    let x = random.normal(1.0, (4, side, side + 5, 3));
+                    let y = ours.embedding(&x, normalising).expect("computed");
+                    let wanted = plain.features(&x, normalising).expect("computed").embedding;
+                    assert_eq!(values(&y), values(&wanted), "{architecture}");
+                    let factors = random.normal(1.0, y.dims());
+                    let gradients = |y: &Tensor| {
+                        (y * &factors).and_then(|y| y.sum_all()).and_then(|loss| loss.backward()).expect("computed")
+                    };
+                    let (got, wanted) = (gradients(&y), gradients(&wanted));
+                    let mut compared = 0;
+                    for (name, var) in ours.parameters().trainable() {
+                        let other = plain.parameters().trainable()[name].as_tensor();
+                        let (got, wanted) = (got.get(var).expect("a gradient"), wanted.get(other).expect("a gradient"));
+                        assert_eq!(got.dims(), var.dims());
+                        assert_eq!(values(got), values(wanted), "{architecture} {name}");
+                        compared += got.elem_count();
+                    }
+                    assert!(compared > 10_000);
+                    for (name, var) in ours.parameters().all() {
+                        let other = plain.parameters().get(name).expect("the same");
+                        assert_eq!(values(var), values(other), "{name}");
+                    }
+                }
             }
         }
     }

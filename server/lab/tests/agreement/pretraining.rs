@@ -104,11 +104,12 @@ fn check(form: &MethodForm, sizes: &[(usize, usize)]) {
     }
     assert_eq!(weights.len(), trained.len(), "every tensor of {title} is compared");
     assert!(gradients.len() > 30, "{title} has {} gradients", gradients.len());
+    assert!(losses[0].abs() < 1e-4, "{title}: the loss of the first step differs by {:.1e}", losses[0]);
     row(&format!("{title}: gradients of the first step"), "PyTorch", largest(&gradients), 1e-4);
     // One ReLU that rounding flips parts two runs: PyTorch's own f32 parts from its f64 by up to a
-    // twentieth, on another processor perhaps at other steps. So these bounds find only mistakes.
-    row(&format!("{title}: losses over 20 steps"), "PyTorch", largest(&losses), 0.3);
-    row(&format!("{title}: weights after 20 steps"), "PyTorch", largest(&weights), 0.3);
+    // third at these rates, and where depends on how it is computed. So these bounds find only mistakes.
+    row(&format!("{title}: losses over 20 steps"), "PyTorch", largest(&losses), 1.0);
+    row(&format!("{title}: weights after 20 steps"), "PyTorch", largest(&weights), 1.0);
 }
 
 const LINEAR: ProjectionForm = ProjectionForm::linear(8);

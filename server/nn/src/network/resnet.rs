@@ -2,6 +2,7 @@
 //! torchvision's ResNet-18 to -152, wide and narrow ones and Yahoo's half-width open_nsfw
 //! differ in [`Config`] only.
 
+mod conv_norm;
 mod fused;
 mod layers;
 mod trainable;

@@ -1,48 +1,16 @@
 //! A ResNet that is trained whole. Tensors are `N x H x W x C`.
 
-use super::layers::{Block, Config, EPS, Layers, Part};
+use super::conv_norm::ConvNorm;
+use super::layers::{Block, Config, Layers};
 use super::whole::{self, Free, Whole};
 use super::{describe, named};
 use crate::checkpoint::weights::Weights;
 use crate::encoder::{Description, Features, Normalising, Trainable};
-use crate::layer::{BatchNorm, Geometry, add_relu, convolve_nhwc, max_pool_nhwc};
+use crate::layer::{add_relu, max_pool_nhwc};
 use crate::parameters::Parameters;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
-
-/// torchvision's momentum of BatchNorm: the share of the newest batch.
-const MOMENTUM: f64 = 0.1;
-
-/// A convolution without bias and its BatchNorm.
-#[derive(Debug)]
-pub(super) struct ConvNorm {
-    pub weight: Tensor,
-    pub norm: BatchNorm,
-    pub geometry: Geometry,
-}
-
-impl ConvNorm {
-    fn new(part: &Part, parameters: &mut Parameters, weights: &mut Weights) -> Result<Self> {
-        let name = format!("{}.weight", part.name);
-        let weight = weights.take(&name, &[part.output, part.input, part.kernel, part.kernel])?;
-        let weight = parameters.add(name, &weight)?;
-        let norm = BatchNorm::new(parameters, &part.norm, part.output, EPS, MOMENTUM)?;
-        for suffix in ["weight", "bias", "running_mean", "running_var"] {
-            let name = format!("{}.{suffix}", part.norm);
-            let value = weights.take(&name, &[part.output])?;
-            if let Some(var) = parameters.get(&name) {
-                var.set(&value.to_device(var.device())?)?;
-            }
-        }
-        Ok(Self { weight, norm, geometry: Geometry::strided(part.kernel, part.stride) })
-    }
-
-    fn forward(&self, x: &Tensor, normalising: Normalising, relu: bool) -> Result<Tensor> {
-        let x = convolve_nhwc(x, &self.weight, None, self.geometry)?;
-        self.norm.forward_in_groups(&x, normalising.statistics, relu, normalising.groups)
-    }
-}
 
 impl Block<ConvNorm> {
     fn forward(&self, x: &Tensor, normalising: Normalising) -> Result<Tensor> {

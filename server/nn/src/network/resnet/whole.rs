@@ -5,7 +5,7 @@
 //! The network's tensors are its argument as one row of numbers, so that gradients come out as
 //! those of any operation. Activations are kept in buffers that go from step to step.
 
-use super::trainable::ConvNorm;
+use super::conv_norm::ConvNorm;
 use crate::cpu::training::{self, Shape};
 use crate::cpu::{self, Maps, values};
 use crate::encoder::Normalising;

@@ -96,7 +96,7 @@ fn what_was_pre_trained_is_an_encoder_like_any_other() {
     // It begins where that one ended, and its name is taken.
     works(data.path(), &["pretrain", "--config", &config, "--from", "small", "--out", "again"]);
     assert!(weights(data.path(), "again") != weights(data.path(), "small"));
-    assert!(fails(data.path(), &["pretrain", "--config", &config]).contains("cannot be called `small`"));
+    assert!(fails(data.path(), &["pretrain", "--config", &config]).contains("cannot be called `small_6`"));
 }
 
 #[test]

@@ -121,16 +121,18 @@ def padded(x, patch):
 
 
 def vit(blocks, patch, run, names, other=(100, 130)):
-    """A vision transformer whose `run` gives the embedding of an input of whole patches."""
-    kept = hooked([blocks[i] for i in (2, 5, 8, 11)])
+    """A vision transformer whose `run` gives the embedding of an input of whole patches. Maps lie
+    behind each quarter of its blocks."""
+    behind = [(i + 1) * len(blocks) // 4 for i in range(4)]
+    kept = hooked([blocks[i - 1] for i in behind])
 
     def outputs(x):
         whole = padded(x, patch)
         grid = (whole.shape[2] // patch, whole.shape[3] // patch)
         embedding = run(whole)
         out = {"embedding": embedding}
-        for i, name in enumerate(("block3", "block6", "block9", "block12")):
-            out[name] = torch.from_numpy(fold(kept[i], grid, patch, x.shape[2:])[i])
+        for i, block in enumerate(behind):
+            out[f"block{block}"] = torch.from_numpy(fold(kept[i], grid, patch, x.shape[2:])[i])
         return out
 
     return names, outputs, other
@@ -219,6 +221,9 @@ NETWORKS = {
        for key in ("resnet18", "resnet34", "resnet101", "resnet152", "wide_resnet50_2")},
     "resnet.basic": lambda: resnet(narrow(torchvision.models.resnet.BasicBlock, [2, 2, 2, 2], 16)),
     "resnet.bottleneck": lambda: resnet(narrow(torchvision.models.resnet.Bottleneck, [3, 4, 6, 3], 16)),
+    # Of other width, depth, patch and grid.
+    "vit.small": lambda: timm_vit("vit_small_patch16_224", img_size=64, patch_size=8, embed_dim=128, depth=8,
+                                  num_heads=2, num_classes=0),
     "vit_s16": lambda: timm_vit("vit_small_patch16_224"),
     "vit_b16": lambda: timm_vit("vit_base_patch16_224"),
     "dino_s16": lambda: timm_vit("vit_small_patch16_224", num_classes=0),

@@ -26,14 +26,9 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
-from seeded import seeded_input, uniform
+from seeded import normal, seeded_input, uniform
 
 SAMPLES = 509
-
-def normal(seed, name, n):
-    u = uniform(seed, name, 2 * n)
-    return np.sqrt(-2 * np.log(1 - u[0::2])) * np.cos(2 * np.pi * u[1::2])
-
 
 def sampled(prefix, outputs, into):
     for name, value in outputs.items():

@@ -17,6 +17,12 @@ def uniform(seed, name, n):
     return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+def normal(seed, name, n):
+    """n standard normal numbers; the same as `Stream::normal`."""
+    u = uniform(seed, name, 2 * n)
+    return np.sqrt(-2 * np.log(1 - u[0::2])) * np.cos(2 * np.pi * u[1::2])
+
+
 def seeded_input(name, shape):
     """Uniform in -2 to 2, in single precision."""
     x = uniform(0, name, int(np.prod(shape))).reshape(shape) * 4 - 2

@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod export;
 pub mod fetch;
 pub mod import;
+pub mod pretrain;
 pub mod samples;
 pub mod scene;
 pub mod serve;
@@ -88,6 +89,8 @@ enum Command {
     Encode(encode::Encode),
     /// Train heads on frozen encoders and score them
     Evaluate(evaluate::Evaluate),
+    /// Pre-train an encoder of your own: MoCo v1 and v2, SwAV, PIRL, SimCLR or with labels
+    Pretrain(pretrain::Pretrain),
     /// Declare encoders of your own, list all, or take a declaration back
     Encoder(encoder::EncoderCommand),
     /// Add your own data sets, and list, check or remove data sets
@@ -137,7 +140,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         _ => Choice::Exactly(Precision::F32),
     };
     let settings = cli.common.settings(precision);
-    if matches!(cli.command, Some(Command::Encode(_) | Command::Evaluate(_) | Command::Cka(_) | Command::Samples(_))) {
+    if matches!(
+        cli.command,
+        Some(Command::Encode(_) | Command::Evaluate(_) | Command::Cka(_) | Command::Samples(_) | Command::Pretrain(_))
+    ) {
         virboard_lab::memory::keep_freed();
     }
     match cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default())) {
@@ -145,6 +151,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Doctor(doctor) => doctor.run(settings).await,
         Command::Encode(encode) => encode.run(settings).await,
         Command::Evaluate(evaluate) => evaluate.run(settings).await,
+        Command::Pretrain(pretrain) => pretrain.run(settings).await,
         Command::Encoder(encoder) => encoder.run(settings).await,
         Command::Dataset(dataset) => dataset.run(settings).await,
         Command::Fetch(fetch) => fetch.run(settings).await,

@@ -6,7 +6,7 @@ pub mod cityscapes;
 pub mod clevr;
 pub mod declared;
 pub mod egohands;
-mod hashes;
+pub(crate) mod hashes;
 pub mod imagenet_v2;
 pub mod kinetics;
 pub mod kitti;

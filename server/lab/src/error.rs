@@ -1,5 +1,9 @@
 //! What can go wrong in minutes of work, each with what failed and what to do.
 
+mod pictures;
+
+pub use pictures::PicturesError;
+
 use std::path::{Path, PathBuf};
 
 /// The result of this crate.
@@ -42,6 +46,9 @@ pub enum Error {
         /// What is wrong with it.
         source: crate::image::ImageError,
     },
+    /// Pictures that an encoder is to be trained on cannot be used.
+    #[error(transparent)]
+    TrainingPictures(#[from] PicturesError),
     /// A data set's folder is not as it should be.
     #[error("data set {dataset}: {reason}")]
     Dataset {
@@ -192,6 +199,73 @@ pub enum Error {
         what: &'static str,
         /// Where and why.
         source: serde_json::Error,
+    },
+    /// A pre-training's loss or weights are no numbers any more.
+    #[error(
+        "the training diverged in epoch {epoch} at step {step} (loss {value}, learning rate {learning_rate:e}); take a lower learning rate or a longer warm-up. The last good state is kept"
+    )]
+    RunDiverged {
+        /// The epoch, from 1.
+        epoch: u32,
+        /// The step of the epoch, from 1.
+        step: u64,
+        /// The loss.
+        value: f64,
+        /// The learning rate.
+        learning_rate: f64,
+    },
+    /// An encoder cannot be called so.
+    #[error("an encoder cannot be called `{key}`: {reason}; choose another with --out")]
+    NotDeclarable {
+        /// The key.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+    /// A pre-training should begin with the weights of another network.
+    #[error("{from} is a {found}, and the settings ask for a {asked}; mend `network`, or begin with another encoder")]
+    OtherNetwork {
+        /// Key of the encoder.
+        from: String,
+        /// What it is.
+        found: String,
+        /// What the settings say.
+        asked: String,
+    },
+    /// A file of settings is not as it should be.
+    #[error("{path}{place}: {reason}")]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, as the end of a name, such as `, line 4, column 3`; empty for the whole.
+        place: String,
+        /// What is wrong with it, and what may have been meant.
+        reason: String,
+    },
+    /// Pictures have no classes where classes are learned.
+    #[error(
+        "supervised pre-training learns the classes of pictures, and these have none; take sources with a folder for each class, or another method"
+    )]
+    NoClasses,
+    /// A method of pre-training got another number of views than it takes.
+    #[error("{method} takes {wanted} views of a picture and got {given}; mend `views` of the settings")]
+    WrongViews {
+        /// Name of the method.
+        method: &'static str,
+        /// Views that it takes.
+        wanted: usize,
+        /// Views that came.
+        given: usize,
+    },
+    /// What was saved of a pre-training belongs to another one.
+    #[error(
+        "the saved state of the pre-training cannot be taken up: `{name}` {reason}; begin anew, or take the settings that it was saved with"
+    )]
+    SavedState {
+        /// The tensor's name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The caller asked to stop.
     #[error("stopped on request")]

@@ -11,6 +11,7 @@ pub mod image;
 pub mod memory;
 pub mod pipeline;
 pub mod predict;
+pub mod pretrain;
 pub mod progress;
 pub mod recipe;
 pub mod registry;

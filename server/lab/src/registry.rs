@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::{Catalogue, Unknown};
 use virboard_nn::checkpoint::Wanted;
-use virboard_nn::encoder::Precision;
+use virboard_nn::encoder::{AtSide, Precision};
 use virboard_nn::load::{self, LoadedEncoder};
 
 /// File name endings of checkpoints, the preferred one first.
@@ -154,6 +154,10 @@ impl Registry {
                 let loaded = load::load_any(&path, wanted.as_ref(), &self.device, self.precision)?;
                 LoadedEncoder { key: key.to_owned(), ..loaded }
             }
+        };
+        let encoder = match entry.side {
+            Some(side) => LoadedEncoder { network: Box::new(AtSide::new(encoder.network, side)), ..encoder },
+            None => encoder,
         };
         tracing::info!(
             encoder = key,

@@ -8,6 +8,7 @@ pub mod cka;
 pub mod encode;
 pub mod evaluate;
 pub mod key;
+pub mod pretrain;
 
 use crate::data::Places;
 use crate::features::Cache;
@@ -24,8 +25,12 @@ use virboard_core::run::Run;
 use virboard_nn::files;
 
 /// Every kind of work.
-const KINDS: [WorkKind; 3] =
-    [WorkKind::of::<evaluate::Evaluate>(), WorkKind::of::<encode::Encode>(), WorkKind::of::<cka::Cka>()];
+const KINDS: [WorkKind; 4] = [
+    WorkKind::of::<evaluate::Evaluate>(),
+    WorkKind::of::<encode::Encode>(),
+    WorkKind::of::<cka::Cka>(),
+    WorkKind::of::<pretrain::Pretrain>(),
+];
 
 /// Where work finds and leaves files.
 #[derive(Debug, Clone)]
@@ -263,7 +268,7 @@ mod tests {
             Job { kind: "../juggle".to_owned(), key: "é/../x".to_owned(), ..Job::of(&evaluation()).expect("a job") };
         assert_eq!(job.name(), "juggle-x");
         let said = job.run(&lab, &()).expect_err("refused").to_string();
-        assert!(said.contains("juggle") && said.contains("evaluate, encode, cka"), "{said}");
+        assert!(said.contains("juggle") && said.contains("evaluate, encode, cka, pretrain"), "{said}");
         let wrong = Job { kind: "cka".to_owned(), ..job };
         assert!(
             wrong.run(&lab, &()).expect_err("refused").to_string().contains("a job cannot be"),

@@ -121,7 +121,7 @@ fn configuration(name: &str, learning_rate: f64, epochs: u32) -> Configuration {
         test_batch_size: 2,
         optimiser: optimiser::Kind::Adam,
         learning_rate,
-        schedule: Schedule::Cosine,
+        schedule: Schedule::COSINE,
         standardise: true,
         repeats: 1,
         protocol: Protocol::Standard,
@@ -227,7 +227,10 @@ fn an_interrupted_training_goes_on_to_the_same_bits_alone_and_side_by_side() {
     let spec = decoder(&encoder);
     let configurations = [
         configuration("adam", 3e-3, 4),
-        Configuration { optimiser: optimiser::Kind::Sgd { momentum: 0.9 }, ..configuration("sgd", 1e-2, 4) },
+        Configuration {
+            optimiser: optimiser::Kind::Sgd { momentum: 0.9, weight_decay: 0.0 },
+            ..configuration("sgd", 1e-2, 4)
+        },
     ];
     let members = |which: &[Configuration]| -> Vec<Member> {
         let head = || Head::new(spec.clone(), &Device::Cpu).expect("built");

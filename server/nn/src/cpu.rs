@@ -5,10 +5,15 @@
 #![allow(clippy::inline_always, reason = "what is compiled for each kind of processor must be inlined to be so")]
 #![allow(clippy::needless_range_loop, reason = "loops over registers read better with their numbers")]
 
+pub mod attention;
 pub mod bf16;
+mod columns;
 mod convolution;
 mod dense;
 mod depthwise;
+mod functions;
+pub mod gelu;
+pub mod layer_norm;
 pub mod level;
 mod maps;
 pub mod normalise;
@@ -21,14 +26,15 @@ pub mod training;
 mod value;
 mod winograd;
 
+pub use columns::column_sums;
 pub use convolution::Convolution;
 pub use dense::{Left, Product, dots, outer};
 pub use depthwise::Depthwise;
 pub(crate) use level::arch;
 pub use maps::{Maps, Scratch};
-pub use pool::{average, max_pool_3x3};
+pub use pool::{add, add_relu, average, average_gradient, max_pool_3x3, max_pool_3x3_gradient, pass_where_positive};
 pub use spare::Spare;
-pub use step::{BETA2, EPS, Moments, Rule};
+pub use step::{BETA2, EPS, Moments, Rule, norm};
 pub use value::{FusedConvolution, Value};
 
 use crate::Result;

@@ -4,6 +4,8 @@
 
 use crate::checkpoint::Layout;
 use crate::checkpoint::weights::Weights;
+use crate::layer::batch_norm::Statistics;
+use crate::parameters::Parameters;
 use crate::preprocess::Preprocessing;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -143,8 +145,85 @@ pub trait Encoder: Send + Sync {
     }
 }
 
+/// Where the batch normalisations of one pass take their statistics from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Normalising {
+    /// The batch's or the running ones.
+    pub statistics: Statistics,
+    /// Parts of the batch, one after the other, that are normalised each on its own, as on so
+    /// many GPUs (MoCo). The running statistics follow the mean over the parts. The batch must
+    /// be a multiple of it.
+    pub groups: usize,
+}
+
+impl Normalising {
+    /// PyTorch's `train()`.
+    pub const TRAIN: Self = Self { statistics: Statistics::Batch, groups: 1 };
+    /// PyTorch's `eval()`.
+    pub const EVAL: Self = Self { statistics: Statistics::Running, groups: 1 };
+}
+
+/// A network whose tensors are trained. Without batch normalisations it does the same whatever
+/// the statistics.
+pub trait Trainable: Send + Sync {
+    /// What it is.
+    fn description(&self) -> &Description;
+    /// Its named tensors, under the names of its checkpoints.
+    fn parameters(&self) -> &Parameters;
+    /// All maps, `N x C x h x w`, and the embedding, `N x E`, of a batch `N x H x W x 3`, with
+    /// gradients.
+    fn features(&self, x: &Tensor, normalising: Normalising) -> Result<Features>;
+    /// The embedding alone.
+    fn embedding(&self, x: &Tensor, normalising: Normalising) -> Result<Tensor> {
+        Ok(self.features(x, normalising)?.embedding)
+    }
+}
+
+/// A network that takes pictures of another size than its architecture does: one that was trained
+/// on small ones.
+pub struct AtSide {
+    network: Box<dyn Encoder>,
+    description: Description,
+}
+
+impl AtSide {
+    /// The same network for squares of `side` pixels.
+    #[must_use]
+    pub fn new(network: Box<dyn Encoder>, side: u32) -> Self {
+        let mut description = network.description().clone();
+        description.preprocessing = Preprocessing { width: side, height: side, ..description.preprocessing };
+        Self { network, description }
+    }
+}
+
+impl Encoder for AtSide {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn features(&self, input: &Tensor) -> Result<Features> {
+        self.network.features(input)
+    }
+
+    fn embedding(&self, input: &Tensor) -> Result<Tensor> {
+        self.network.embedding(input)
+    }
+}
+
 /// Builds a network from weights, of which it takes its own.
 pub type Build = dyn Fn(&mut Weights, &Device, Precision) -> Result<Box<dyn Encoder>> + Send + Sync;
+
+/// How a network is trained whole.
+#[derive(Clone)]
+pub struct Training {
+    /// Weights to begin with, from a seed.
+    pub random: Arc<dyn Fn(u64) -> Result<Weights> + Send + Sync>,
+    /// Builds it from weights, of which it takes its own.
+    pub build: Arc<BuildTrainable>,
+}
+
+/// Builds a network that is trained from weights, of which it takes its own.
+pub type BuildTrainable = dyn Fn(&mut Weights, &Device) -> Result<Box<dyn Trainable>> + Send + Sync;
 
 /// What an encoder is, known before it runs.
 #[derive(Clone)]
@@ -163,6 +242,8 @@ pub struct Description {
     pub last_block: Option<LastBlock>,
     /// Builds it.
     pub build: Arc<Build>,
+    /// How it is trained whole, if it can be.
+    pub training: Option<Training>,
 }
 
 impl Description {
@@ -196,6 +277,38 @@ pub struct LastBlock {
     pub outer: usize,
 }
 
+/// A network of chosen sizes, as settings name it. What is not said is the architecture's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Form {
+    /// Key of an architecture, such as `resnet50`.
+    pub architecture: String,
+    /// Channels behind the first convolution of a ResNet (64 in ResNet-50), or of a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Blocks of each stage of a ResNet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<[usize; 4]>,
+    /// Blocks of a vision transformer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<usize>,
+    /// Rows and columns of a patch of a vision transformer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<usize>,
+    /// Rows and columns of patches that a vision transformer has positions of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<usize>,
+}
+
+impl Form {
+    /// An architecture at its own sizes.
+    #[must_use]
+    pub fn of(architecture: &str) -> Self {
+        let architecture = architecture.to_owned();
+        Self { architecture, width: None, blocks: None, depth: None, patch: None, grid: None }
+    }
+}
+
 /// Architectures that one file describes.
 #[derive(Debug, Clone, Copy)]
 pub struct Family {
@@ -203,6 +316,10 @@ pub struct Family {
     pub layouts: &'static [Layout],
     /// The description of an architecture by its key, if it is one of these.
     pub describe: fn(&str) -> Option<Description>,
+    /// The keys of those that can be trained whole.
+    pub trained: &'static [&'static str],
+    /// The description of a network of chosen sizes, if its architecture is one of these.
+    pub sized: fn(&Form) -> Option<Result<Description>>,
     /// The description of the network that a checkpoint holds, told from its tensors' names and
     /// shapes, if it is one of these.
     pub recognise: fn(&Weights) -> Option<Description>,

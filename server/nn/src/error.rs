@@ -128,6 +128,14 @@ pub enum Error {
         /// Those that can.
         available: String,
     },
+    /// The saved state of an optimiser is not one of its own.
+    #[error("the state of the optimiser cannot be taken up: `{name}` {reason}; begin the training anew")]
+    OptimiserState {
+        /// What is wrong with which, by its name in the state.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The network or the device cannot do what was asked.
     #[error("{0}")]
     Unsupported(String),

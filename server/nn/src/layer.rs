@@ -1,16 +1,27 @@
 //! Layers with gradients, from which heads are built. Tensors are `N x H x W x C`: there a
 //! convolution is one matrix product, on every device and in both directions.
 
+pub mod attention;
 pub mod batch_norm;
 pub mod convolution;
 pub mod depthwise;
+pub mod gelu;
+pub mod layer_norm;
+pub mod linear;
 pub mod patches;
+pub mod pool;
 pub mod resize;
 
+pub use crate::cpu::training::Geometry;
+pub use attention::attention;
 pub use batch_norm::BatchNorm;
-pub use convolution::conv_nhwc;
+pub use convolution::{conv_nhwc, convolve_nhwc};
 pub use depthwise::Depthwise;
+pub use gelu::gelu;
+pub use layer_norm::LayerNorm;
+pub use linear::linear;
 pub use patches::patches_nhwc;
+pub use pool::{add_relu, max_pool_nhwc};
 pub use resize::{
     Corners, bicubic_taps, bilinear_tap, linear_taps, pixel_shuffle_nhwc, resample_nhwc, resize_bilinear_nhwc,
 };

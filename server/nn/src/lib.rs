@@ -23,5 +23,6 @@ pub mod seeded;
 pub mod speed;
 #[doc(hidden)]
 pub mod testing;
+pub mod trainable;
 
 pub use error::{Error, Result};

@@ -1,5 +1,11 @@
 //! From a decoded picture to an encoder's input.
 
+mod blur;
+mod piece;
+
+pub use blur::Blur;
+pub use piece::{Piece, Resizer};
+
 use crate::Result;
 use crate::cpu::arch;
 use candle_core::{Device, Tensor};
@@ -99,11 +105,47 @@ impl Preprocessing {
 /// rounding differences of other implementations.
 #[must_use]
 pub fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
-    let (w, h) = picture.dimensions();
-    if h > height && i64::from(h - height) > 2 * (i64::from(w) - i64::from(width)) {
+    if vertical_first(picture.dimensions(), (width, height)) {
         return columns(&rows(picture, height, filter), width, filter);
     }
     rows(&columns(picture, width, filter), height, filter)
+}
+
+/// Whether the vertical pass comes first.
+fn vertical_first(from: (u32, u32), to: (u32, u32)) -> bool {
+    from.1 > to.1 && i64::from(from.1 - to.1) > 2 * (i64::from(from.0) - i64::from(to.0))
+}
+
+/// The horizontal pass over one row of pixels.
+fn across(row: &[u8], taps: &[Tap], out: &mut [u8]) {
+    for (pixel, tap) in out.chunks_exact_mut(3).zip(taps) {
+        let mut sum = [ROUNDING; 3];
+        for (weight, source) in tap.weights.iter().zip(row[3 * tap.first..].chunks_exact(3)) {
+            for (s, v) in sum.iter_mut().zip(source) {
+                *s += weight * i32::from(*v);
+            }
+        }
+        for (p, s) in pixel.iter_mut().zip(sum) {
+            *p = (s >> BITS).clamp(0, 255) as u8;
+        }
+    }
+}
+
+/// One row of the vertical pass over rows that begin `stride` bytes after each other; `sums` has a place for each byte
+/// of `out`.
+fn down(source: &[u8], stride: usize, tap: &Tap, sums: &mut [i32], out: &mut [u8]) {
+    // Compiled for each kind of processor: the oldest multiply no vectors of integers.
+    arch().dispatch(|| {
+        sums.fill(ROUNDING);
+        for (weight, row) in tap.weights.iter().zip(source[stride * tap.first..].chunks(stride)) {
+            for (s, v) in sums.iter_mut().zip(row) {
+                *s += weight * i32::from(*v);
+            }
+        }
+        for (p, s) in out.iter_mut().zip(&*sums) {
+            *p = (s >> BITS).clamp(0, 255) as u8;
+        }
+    });
 }
 
 /// The horizontal pass.
@@ -115,19 +157,7 @@ fn columns(picture: &RgbImage, width: u32, filter: Filter) -> RgbImage {
     let taps = taps(w as usize, width as usize, filter);
     let mut out = RgbImage::new(width, h);
     let rows = picture.as_raw().par_chunks(3 * w as usize);
-    out.par_chunks_mut(3 * width as usize).zip(rows).for_each(|(out, row)| {
-        for (pixel, tap) in out.chunks_exact_mut(3).zip(&taps) {
-            let mut sum = [ROUNDING; 3];
-            for (weight, source) in tap.weights.iter().zip(row[3 * tap.first..].chunks_exact(3)) {
-                for (s, v) in sum.iter_mut().zip(source) {
-                    *s += weight * i32::from(*v);
-                }
-            }
-            for (p, s) in pixel.iter_mut().zip(sum) {
-                *p = (s >> BITS).clamp(0, 255) as u8;
-            }
-        }
-    });
+    out.par_chunks_mut(3 * width as usize).zip(rows).for_each(|(out, row)| across(row, &taps, out));
     out
 }
 
@@ -142,18 +172,7 @@ fn rows(picture: &RgbImage, height: u32, filter: Filter) -> RgbImage {
     let stride = 3 * w as usize;
     let source = picture.as_raw();
     out.par_chunks_mut(stride).zip(&taps).for_each(|(out, tap)| {
-        let mut sums = vec![ROUNDING; stride];
-        // Compiled for each kind of processor: the oldest multiply no vectors of integers.
-        arch().dispatch(|| {
-            for (weight, row) in tap.weights.iter().zip(source[stride * tap.first..].chunks_exact(stride)) {
-                for (s, v) in sums.iter_mut().zip(row) {
-                    *s += weight * i32::from(*v);
-                }
-            }
-            for (p, s) in out.iter_mut().zip(&sums) {
-                *p = (s >> BITS).clamp(0, 255) as u8;
-            }
-        });
+        down(source, stride, tap, &mut vec![0; stride], out);
     });
     out
 }

@@ -220,7 +220,11 @@ fn training(entry: &Value) -> Result<(Kind, f64, Schedule), String> {
     } else {
         None
     };
-    let kind = if *optimiser == "adam" { Kind::Adam } else { Kind::Sgd { momentum: momentum.unwrap_or(0.0) } };
+    let kind = if *optimiser == "adam" {
+        Kind::Adam
+    } else {
+        Kind::Sgd { momentum: momentum.unwrap_or(0.0), weight_decay: 0.0 }
+    };
     let schedule = fields.map("scheduler")?.map_or(Ok(Schedule::Constant), schedule)?;
     Ok((kind, rate, schedule))
 }

@@ -39,6 +39,8 @@ const ROWS: &[Row] = &[
     row("vit_b16", "ViT-B/16", 768, 85.8),
     row("dino_s16", "ViT-S/16 of DINO", 384, 21.7),
     row("dino_b16", "ViT-B/16 of DINO", 768, 85.8),
+    // Of another width, depth or patch than those above.
+    Row { key: "vit", name: "ViT", embedding: None, million_parameters: None },
     row("dinov2_s14", "ViT-S/14 of DINOv2", 384, 22.1),
     row("dinov2_b14", "ViT-B/14 of DINOv2", 768, 86.6),
     row("clip_b16", "ViT-B/16 of CLIP", 768, 85.8),

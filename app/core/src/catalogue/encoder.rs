@@ -237,6 +237,12 @@ pub struct Encoder {
     /// What precedes the names of its tensors in the checkpoint, where several networks lie in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
+    /// Pixels of the sides of its input, where they are not its architecture's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<u32>,
+    /// What is kept of its pre-training, where Virboard made it: a file below the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
     /// Public address of the checkpoint.
     #[serde(default)]
     pub url: Option<String>,

@@ -104,6 +104,8 @@ pub fn written(e: &Encoder) -> String {
     text("note", Some(&e.note));
     lines.extend(e.images.map(|n| format!("images = {n}")));
     lines.extend(e.epochs.map(|n| format!("epochs = {n}")));
+    lines.extend(e.side.map(|n| format!("side = {n}")));
+    lines.extend(e.record.as_ref().map(|file| format!("record = {}", quoted(file))));
     lines.join("\n") + "\n"
 }
 

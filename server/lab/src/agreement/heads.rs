@@ -39,7 +39,7 @@ struct Lesson {
 #[must_use]
 pub fn heads(device: &Device) -> Vec<Row> {
     let settings: Vec<Setting> = Setting::of(device).into_iter().filter(|s| s.precision == Precision::F32).collect();
-    let optimisers = [("Adam", Kind::Adam, 1e-3), ("SGD", Kind::Sgd { momentum: 0.9 }, 1e-2)];
+    let optimisers = [("Adam", Kind::Adam, 1e-3), ("SGD", Kind::Sgd { momentum: 0.9, weight_decay: 0.0 }, 1e-2)];
     let mut rows = Vec::new();
     let lessons = match lessons() {
         Ok(lessons) => lessons,

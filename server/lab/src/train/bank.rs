@@ -113,6 +113,7 @@ impl Bank {
             m.head.spec.architecture == one.head.spec.architecture
                 && m.head.spec.outputs() == one.head.spec.outputs()
                 && m.optimiser.steps() == one.optimiser.steps()
+                && !m.optimiser.kind().is_adaptive()
                 && m.head.trainable().iter().all(|v| matches!(v.device(), Device::Cpu))
         };
         if !members.iter().all(alike) {
@@ -298,7 +299,7 @@ mod tests {
     const CLASSES: usize = 5;
 
     fn members(architecture: &Architecture) -> Vec<Member> {
-        let kinds = [(Kind::Adam, 1e-3), (Kind::Sgd { momentum: 0.9 }, 1e-2), (Kind::Adam, 3e-2)];
+        let kinds = [(Kind::Adam, 1e-3), (Kind::Sgd { momentum: 0.9, weight_decay: 0.0 }, 1e-2), (Kind::Adam, 3e-2)];
         let labels = (0..CLASSES).map(|i| Label { name: i.to_string(), colour: String::new() }).collect::<Vec<_>>();
         let member = |(seed, (optimiser, learning_rate)): (usize, (Kind, f64))| {
             let spec = HeadSpec {

@@ -39,12 +39,12 @@ impl Jitter {
     /// One of the four steps alone.
     pub fn apply_once(&self, picture: &mut RgbImage, step: usize) {
         match step {
-            0 => picture.pixels_mut().for_each(|p| p.0 = p.0.map(|v| blend(0, v, self.brightness))),
+            0 => blend_all(picture, 0, self.brightness),
             1 => {
                 let sum: u64 = picture.pixels().map(|p| u64::from(luma(p.0))).sum();
                 let pixels = u64::from(picture.width()) * u64::from(picture.height());
                 let mean = (sum as f64 / pixels.max(1) as f64 + 0.5) as u8;
-                picture.pixels_mut().for_each(|p| p.0 = p.0.map(|v| blend(mean, v, self.contrast)));
+                blend_all(picture, mean, self.contrast);
             }
             2 => picture.pixels_mut().for_each(|p| {
                 let grey = luma(p.0);
@@ -76,6 +76,12 @@ fn blend(from: u8, to: u8, factor: f64) -> u8 {
     (f32::from(from) + factor as f32 * (f32::from(to) - f32::from(from))).clamp(0.0, 255.0) as u8
 }
 
+/// Blends every value with one grey. There are but 256 values.
+fn blend_all(picture: &mut RgbImage, from: u8, factor: f64) {
+    let blended: [u8; 256] = std::array::from_fn(|v| blend(from, v as u8, factor));
+    picture.iter_mut().for_each(|v| *v = blended[usize::from(*v)]);
+}
+
 fn to_hsv([r, g, b]: [u8; 3]) -> [u8; 3] {
     let (max, min) = (r.max(g).max(b), r.min(g).min(b));
     if max == min {
@@ -91,7 +97,9 @@ fn to_hsv([r, g, b]: [u8; 3]) -> [u8; 3] {
     } else {
         4.0 + gc - rc
     };
-    let h = (f64::from(h) / 6.0 + 1.0) % 1.0;
+    // Between 0 and 2, so that this is the remainder that Pillow takes.
+    let h = f64::from(h) / 6.0 + 1.0;
+    let h = if h < 1.0 { h } else { h - 1.0 };
     let s = range / f32::from(max);
     [(h as f32 * 255.0) as u8, (s * 255.0) as u8, max]
 }
@@ -101,12 +109,16 @@ fn from_hsv([h, s, v]: [u8; 3]) -> [u8; 3] {
         return [v; 3];
     }
     let sector = f64::from(h) * 6.0 / 255.0;
-    let i = sector.floor();
-    let f = sector - i;
+    let i = sector as u8;
+    let f = sector - f64::from(i);
     let (s, value) = (f64::from(s) / 255.0, f64::from(v));
-    let round = |x: f64| x.round().clamp(0.0, 255.0) as u8;
+    // Halves up; what is rounded lies between 0 and 255.
+    let round = |x: f64| {
+        let whole = x as u8;
+        whole + u8::from(x - f64::from(whole) >= 0.5)
+    };
     let (p, q, t) = (round(value * (1.0 - s)), round(value * (1.0 - s * f)), round(value * (1.0 - s * (1.0 - f))));
-    match i as i64 % 6 {
+    match i % 6 {
         0 => [v, t, p],
         1 => [q, v, p],
         2 => [p, v, t],

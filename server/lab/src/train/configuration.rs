@@ -85,7 +85,7 @@ impl Configuration {
             batch_size: batch_size as usize,
             learning_rate,
             schedule: match task.schedule {
-                Decay::Cosine => Schedule::Cosine,
+                Decay::Cosine => Schedule::COSINE,
                 Decay::Poly => Schedule::Poly { exponent: 0.9 },
                 Decay::Constant => Schedule::Constant,
             },

@@ -42,7 +42,8 @@ fn check_head(
     truth: &Truth,
 ) {
     let v = vectors("training.safetensors");
-    for (kind, label, lr) in [(Kind::Adam, "adam", 1e-3), (Kind::Sgd { momentum: 0.9 }, "sgd", 1e-2)] {
+    for (kind, label, lr) in [(Kind::Adam, "adam", 1e-3), (Kind::Sgd { momentum: 0.9, weight_decay: 0.0 }, "sgd", 1e-2)]
+    {
         let head = make();
         let mut optimiser = Optimiser::new(kind, head.parameters().trainable().clone());
         let wanted: Vec<f64> = v[&format!("{name}.{label}.losses")].to_vec1().expect("f64");

@@ -1,9 +1,12 @@
 //! Heads, losses, optimisers, schedules, augmentation, probes and CKA against PyTorch,
-//! torchvision, Pillow and scikit-learn. The vectors were made by
-//! `scripts/make_training_vectors.py`; the table that this prints stands in `docs/AGREEMENT.md`.
+//! torchvision, timm, Pillow and scikit-learn. The vectors were made by
+//! `scripts/make_training_vectors.py` and, where a file says so, by others; the table that this prints stands in `docs/AGREEMENT.md`.
 
 mod heads;
+mod optimisers;
+mod pretraining;
 mod scores;
+mod vit;
 
 use candle_core::Tensor;
 use std::path::Path;

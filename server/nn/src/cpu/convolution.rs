@@ -35,7 +35,7 @@ pub struct Convolution {
 }
 
 /// Channels up to which a pixel's are too few to be a piece of their own.
-const FEW: usize = 4;
+pub(super) const FEW: usize = 4;
 
 impl FusedConvolution for Convolution {
     type Value = f32;
@@ -152,11 +152,6 @@ pub(super) struct Window<'a, T = f32> {
 }
 
 impl<'a, T: Sync> Window<'a, T> {
-    /// The channels of a pixel's neighbour, by the pixel's number; none outside of the picture.
-    pub fn neighbour(&self, pixel: usize, tap: usize) -> Option<&'a [T]> {
-        self.inside(self.place(pixel), tap)
-    }
-
     #[inline(always)]
     fn inside(&self, (image, y, x): (usize, usize, usize), tap: usize) -> Option<&'a [T]> {
         let (y, x) = (y + tap / self.kernel * self.dilation, x + tap % self.kernel * self.dilation);
@@ -189,17 +184,17 @@ impl<'a, T: Sync> Rows<'a, T> for Window<'a, T> {
 }
 
 /// The rows of K x K neighbourhoods, a piece a row of the kernel; the input has its padding.
-struct Strips<'a> {
-    x: &'a [f32],
-    to: Maps,
+pub(super) struct Strips<'a> {
+    pub x: &'a [f32],
+    pub to: Maps,
     /// Values of a padded row.
-    row: usize,
+    pub row: usize,
     /// Padded rows of an image.
-    rows: usize,
+    pub rows: usize,
     /// Values from one neighbourhood to the next.
-    step: usize,
-    stride: usize,
-    depth: usize,
+    pub step: usize,
+    pub stride: usize,
+    pub depth: usize,
 }
 
 impl<'a> Rows<'a> for Strips<'a> {
@@ -220,7 +215,7 @@ impl<'a> Rows<'a> for Strips<'a> {
 
 /// `x` with `before` rows and columns of zeros above and at the left of every image, which has
 /// the size `to` then: with zeros at the other sides, or without what no kernel reaches.
-fn padded<'a>(
+pub(super) fn padded<'a>(
     x: &[f32],
     maps: Maps,
     channels: usize,

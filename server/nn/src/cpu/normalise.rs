@@ -140,7 +140,12 @@ impl Normal {
         let part = |values: &[f32]| load(simd, &values[c..][..len]);
         let apart = simd.sub_f32s(part(x), part(&self.mean));
         let y = simd.mul_add_f32s(apart, part(&self.scale), part(&self.shift));
-        (apart, if self.relu { simd.max_f32s(y, simd.splat_f32s(0.0)) } else { y })
+        if !self.relu {
+            return (apart, y);
+        }
+        // What is no number stays none, so that a training that diverged is seen to.
+        let zero = simd.splat_f32s(0.0);
+        (apart, simd.select_f32s(simd.less_than_f32s(y, zero), zero, y))
     }
 
     /// Some channels' distance from their mean, and the gradient that passes the ReLU.

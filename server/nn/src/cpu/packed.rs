@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 /// Values of a cache line.
 const LINE: usize = 16;
-/// Most pieces of a row: a 3x3 kernel.
-const TAPS: usize = 9;
+/// Most pieces of a row: a 3x3 kernel, or what a 7x7 kernel of stride 2 makes of a pixel.
+const TAPS: usize = 16;
 /// Values of a piece that are packed at once, so that all their places stay near.
 pub const NARROW: usize = 16;
 

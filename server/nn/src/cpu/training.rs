@@ -1,43 +1,80 @@
-//! Convolutions of stride 1 that keep the size, forward and backward, of weights that change
-//! with every call. Maps are `N x H x W x C`; weights are `O x I x K x K`, PyTorch's layout.
+//! Convolutions forward and backward, of weights that change with every call. Maps are
+//! `N x H x W x C`; weights are `O x I x K x K`, PyTorch's layout.
 
-use super::convolution::Window;
-use super::packed::Packed;
-use super::product::{Finish, product};
+mod scattered;
+mod sums;
+
+use super::Maps;
+use super::convolution::{FEW, Strips, Window, padded};
+use super::packed::{NARROW, Packed};
+use super::product::{Finish, Plain, product};
 use super::winograd::{Scheme, training as winograd};
-use super::{Maps, Parts, arch, load, store};
-use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
-use std::ops::Range;
-
-/// Outputs whose gradients stay in registers at once.
-const TILE: usize = 6;
-/// Input channels that a task works on.
-const COLUMNS: usize = 64;
-/// Pixels whose products are summed in one go: their inputs stay in the second-level cache.
-const PIXELS: usize = 256;
+use sums::weight_sums;
 
 /// Rows and columns from which on tiles of 4 x 4 outputs pay.
 const LARGE: usize = 20;
 /// Rows and columns from which on tiles of 2 x 2 outputs pay.
 const MEDIUM: usize = 12;
 
+/// How a kernel moves over a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Pixels from one place to the next.
+    pub stride: usize,
+    /// Zeros on all four sides.
+    pub padding: usize,
+    /// Pixels between its taps; 1 unless the stride is 1.
+    pub dilation: usize,
+}
+
+impl Geometry {
+    /// That of a kernel with an odd side that keeps the size.
+    #[must_use]
+    pub const fn same(kernel: usize, dilation: usize) -> Self {
+        Self { stride: 1, padding: dilation * (kernel / 2), dilation }
+    }
+
+    /// That of a kernel with an odd side that makes one pixel of so many in both directions.
+    #[must_use]
+    pub const fn strided(kernel: usize, stride: usize) -> Self {
+        Self { stride, padding: kernel / 2, dilation: 1 }
+    }
+
+    /// Rows or columns that a kernel makes of `n`; none where it does not fit.
+    #[must_use]
+    pub const fn outputs(self, n: usize, kernel: usize) -> Option<usize> {
+        match (n + 2 * self.padding).checked_sub(self.dilation * (kernel - 1) + 1) {
+            Some(free) => Some(free / self.stride + 1),
+            None => None,
+        }
+    }
+}
+
 /// Size of a convolution.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// Of input and output.
-    pub maps: Maps,
+    /// Of the input.
+    pub from: Maps,
+    /// Of the output.
+    pub to: Maps,
     /// Input channels I.
     pub inputs: usize,
     /// Output channels O.
     pub outputs: usize,
-    /// Side K of the kernel, odd.
+    /// Side K of the kernel.
     pub kernel: usize,
-    /// Pixels between its taps.
-    pub dilation: usize,
+    /// How it moves.
+    pub geometry: Geometry,
 }
 
 impl Shape {
+    /// The size for an input; none where the kernel does not fit.
+    #[must_use]
+    pub fn new(from: Maps, inputs: usize, outputs: usize, kernel: usize, geometry: Geometry) -> Option<Self> {
+        let (height, width) = (geometry.outputs(from.height, kernel)?, geometry.outputs(from.width, kernel)?);
+        Some(Self { from, to: Maps { height, width, ..from }, inputs, outputs, kernel, geometry })
+    }
+
     fn taps(&self) -> usize {
         self.kernel * self.kernel
     }
@@ -45,30 +82,64 @@ impl Shape {
     /// How Winograd's convolution is done, where it pays: the maps of an image must be large
     /// for what their kernels cost to be transformed.
     fn scheme(&self) -> Option<Scheme> {
-        let least = self.maps.height.min(self.maps.width);
-        match (self.kernel, self.dilation, least) {
-            (3, 1, LARGE..) => Some(Scheme::Four),
-            (3, 1, MEDIUM..) => Some(Scheme::Two),
+        let least = self.from.height.min(self.from.width);
+        match (self.kernel, self.geometry == Geometry::same(3, 1), least) {
+            (3, true, LARGE..) => Some(Scheme::Four),
+            (3, true, MEDIUM..) => Some(Scheme::Two),
             _ => None,
         }
     }
 
-    fn kernel<'a>(&self, weight: &'a [f32]) -> winograd::Kernel<'a> {
+    /// Whether every output is made of one pixel, the one at its place.
+    fn is_pointwise(&self) -> bool {
+        self.kernel == 1 && self.geometry == Geometry::same(1, 1)
+    }
+
+    /// Whether the pixels of a kernel's row are taken as one piece, being of few channels.
+    fn is_strips(&self) -> bool {
+        self.kernel > 1 && self.inputs <= FEW && self.geometry.dilation == 1
+    }
+
+    fn winograd<'a>(&self, weight: &'a [f32]) -> winograd::Kernel<'a> {
         winograd::Kernel { weight, outputs: self.outputs, inputs: self.inputs }
     }
 
-    fn window<'a>(&self, x: &'a [f32], channels: usize, zeros: &'a [f32]) -> Window<'a> {
+    /// The neighbours from which an output is made.
+    fn window<'a>(&self, x: &'a [f32], zeros: &'a [f32]) -> Window<'a> {
         Window {
             x,
             zeros,
-            from: self.maps,
-            to: self.maps,
-            channels,
+            from: self.from,
+            to: self.to,
+            channels: self.inputs,
             kernel: self.kernel,
-            stride: 1,
-            padding: [self.dilation * (self.kernel / 2); 2],
-            dilation: self.dilation,
+            stride: self.geometry.stride,
+            padding: [self.geometry.padding; 2],
+            dilation: self.geometry.dilation,
         }
+    }
+
+    /// The input with its zeros around it, in `buffer`, as rows of a kernel's row each.
+    fn strips<'a>(&self, x: &[f32], buffer: &'a mut Vec<f32>) -> Strips<'a> {
+        let Geometry { stride, padding, .. } = self.geometry;
+        // As many rows and columns as the last kernel reaches.
+        let [rows, columns] = [self.to.height, self.to.width].map(|n| (n - 1) * stride + self.kernel);
+        let size = Maps { images: self.from.images, height: rows, width: columns };
+        let x = padded(x, self.from, self.inputs, [padding; 2], size, buffer);
+        Strips {
+            x,
+            to: self.to,
+            row: columns * self.inputs,
+            rows,
+            step: stride * self.inputs,
+            stride,
+            depth: self.kernel * self.inputs,
+        }
+    }
+
+    /// Where the weight of an output lies for a value of a strip.
+    fn of_strip(&self, output: usize, row: usize, k: usize) -> usize {
+        (output * self.inputs + k % self.inputs) * self.taps() + row * self.kernel + k / self.inputs
     }
 }
 
@@ -76,175 +147,70 @@ impl Shape {
 pub fn convolve(shape: Shape, x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
     if let Some(scheme) = shape.scheme() {
         let finish = Finish { bias: Some(bias), ..Finish::default() };
-        return winograd::convolve(scheme, shape.kernel(weight), x, shape.maps, finish, out);
+        return winograd::convolve(scheme, shape.winograd(weight), x, shape.from, finish, out);
     }
-    let packed = Packed::of_kernel(weight, shape.outputs, shape.inputs, shape.taps());
+    let packed = if shape.is_strips() {
+        let depth = shape.kernel * shape.inputs;
+        Packed::new(1, shape.outputs, shape.kernel, depth, NARROW, |_, o, row, k| weight[shape.of_strip(o, row, k)])
+    } else {
+        Packed::of_kernel(weight, shape.outputs, shape.inputs, shape.taps())
+    };
     let mut bias = bias.to_vec();
     bias.resize(packed.padded(), 0.0);
-    let zeros = vec![0.0; shape.inputs];
     let finish = Finish { bias: Some(&bias), ..Finish::default() };
-    product(&shape.window(x, shape.inputs, &zeros), packed.matrix(0), shape.maps.pixels(), finish, out);
+    let (matrix, pixels) = (packed.matrix(0), shape.to.pixels());
+    if shape.is_strips() {
+        product(&shape.strips(x, &mut Vec::new()), matrix, pixels, finish, out);
+    } else if shape.is_pointwise() {
+        product(&Plain { values: x, depth: shape.inputs }, matrix, pixels, finish, out);
+    } else {
+        product(&shape.window(x, &vec![0.0; shape.inputs]), matrix, pixels, finish, out);
+    }
 }
 
-/// The gradient of the input for that of the output.
+/// The gradient of the input for that of the output. `out` holds zeros.
 pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], out: &mut [f32]) {
     if let Some(scheme) = shape.scheme() {
-        return winograd::input_gradient(scheme, shape.kernel(weight), gradient, shape.maps, out);
+        return winograd::input_gradient(scheme, shape.winograd(weight), gradient, shape.from, out);
+    }
+    if shape.geometry.stride > 1 {
+        return scattered::input_gradient(shape, gradient, weight, out);
     }
     // A convolution with the kernel turned round and its channels exchanged.
     let packed = Packed::of_turned_kernel(weight, shape.outputs, shape.inputs, shape.taps());
-    let zeros = vec![0.0; shape.outputs];
-    let window = shape.window(gradient, shape.outputs, &zeros);
-    product(&window, packed.matrix(0), shape.maps.pixels(), Finish::default(), out);
+    let (matrix, pixels) = (packed.matrix(0), shape.from.pixels());
+    if shape.is_pointwise() {
+        return product(&Plain { values: gradient, depth: shape.outputs }, matrix, pixels, Finish::default(), out);
+    }
+    let Geometry { padding, dilation, .. } = shape.geometry;
+    let window = Window {
+        x: gradient,
+        zeros: &vec![0.0; shape.outputs],
+        from: shape.to,
+        to: shape.from,
+        channels: shape.outputs,
+        kernel: shape.kernel,
+        stride: 1,
+        padding: [dilation * (shape.kernel - 1) - padding; 2],
+        dilation,
+    };
+    product(&window, matrix, pixels, Finish::default(), out);
 }
 
 /// The gradient of the weights for that of the output.
 pub fn weight_gradient(shape: Shape, x: &[f32], gradient: &[f32], out: &mut [f32]) {
-    let (inputs, outputs, pixels, taps) = (shape.inputs, shape.outputs, shape.maps.pixels(), shape.taps());
+    let (inputs, outputs, taps) = (shape.inputs, shape.outputs, shape.taps());
     assert_eq!(out.len(), outputs * inputs * taps, "there is room for each weight's gradient");
     if let Some(scheme) = shape.scheme() {
-        return winograd::weight_gradient(scheme, x, gradient, shape.maps, out, inputs);
+        return winograd::weight_gradient(scheme, x, gradient, shape.from, out, inputs);
     }
-    // The outputs' gradients in the order in which tiles read them: TILE outputs, all pixels.
-    let tiles = outputs.div_ceil(TILE);
-    let mut left = vec![0f32; tiles * pixels * TILE];
-    left.par_chunks_mut(pixels * TILE).enumerate().for_each(|(tile, left)| {
-        let some = tile * TILE..((tile + 1) * TILE).min(outputs);
-        for (to, row) in left.chunks_exact_mut(TILE).zip(gradient.chunks_exact(outputs)) {
-            to[..some.len()].copy_from_slice(&row[some.clone()]);
-        }
-    });
-    let window = shape.window(x, inputs, &[]);
-    let to = Parts::new(out);
-    let blocks = inputs.div_ceil(COLUMNS);
-    let groups = (4 * rayon::current_num_threads()).div_ceil(blocks).min(tiles);
-    let group = tiles.div_ceil(groups);
-    let groups = tiles.div_ceil(group);
-    (0..blocks * groups).into_par_iter().with_max_len(1).for_each_init(Default::default, |buffers, task| {
-        let first = task % blocks * COLUMNS;
-        let columns = first..(first + COLUMNS).min(inputs);
-        let tiles = task / blocks * group..((task / blocks + 1) * group).min(tiles);
-        let (near, sums): &mut (Near, Vec<f32>) = buffers;
-        sums.resize(tiles.len() * TILE * taps * columns.len(), 0.0);
-        for start in (0..pixels).step_by(PIXELS) {
-            near.gather(&window, start..(start + PIXELS).min(pixels), taps, &columns);
-            let (left, width, tiles) = (&left[..], columns.len(), tiles.clone());
-            arch().dispatch(Sums { left, near, pixels, begin: start == 0, taps, width, tiles, out: sums });
-        }
-        // From outputs x taps x channels to outputs x channels x taps.
-        for (o, sums) in (tiles.start * TILE..outputs).zip(sums.chunks_exact(taps * columns.len())) {
-            // SAFETY: no other task has these outputs and channels.
-            let to = unsafe { to.part((o * inputs + first) * taps, columns.len() * taps) };
-            for (i, to) in to.chunks_exact_mut(taps).enumerate() {
-                for (tap, to) in to.iter_mut().enumerate() {
-                    *to = sums[tap * columns.len() + i];
-                }
-            }
-        }
-    });
-}
-
-/// A few channels of the neighbours of some pixels: those neighbours that lie in the picture.
-#[derive(Default)]
-struct Near {
-    /// Taps, pixels, channels.
-    values: Vec<f32>,
-    /// Whose neighbours they are, tap after tap.
-    pixels: Vec<u32>,
-    /// Where each tap's pixels end.
-    ends: Vec<usize>,
-}
-
-impl Near {
-    fn gather(&mut self, window: &Window<'_>, some: Range<usize>, taps: usize, columns: &Range<usize>) {
-        self.values.clear();
-        self.pixels.clear();
-        self.ends.clear();
-        for tap in 0..taps {
-            for pixel in some.clone() {
-                if let Some(neighbour) = window.neighbour(pixel, tap) {
-                    self.values.extend_from_slice(&neighbour[columns.clone()]);
-                    self.pixels.push(pixel as u32);
-                }
-            }
-            self.ends.push(self.pixels.len());
-        }
-    }
-
-    /// The pixels of a tap, and their neighbours' values of `width` channels each.
-    #[inline(always)]
-    fn of(&self, tap: usize, width: usize) -> (&[u32], &[f32]) {
-        let range = if tap == 0 { 0 } else { self.ends[tap - 1] }..self.ends[tap];
-        (&self.pixels[range.clone()], &self.values[range.start * width..range.end * width])
-    }
-}
-
-/// Sums of products over some pixels, for some outputs and a few input channels.
-struct Sums<'a> {
-    left: &'a [f32],
-    near: &'a Near,
-    pixels: usize,
-    /// Whether they are the first pixels.
-    begin: bool,
-    taps: usize,
-    width: usize,
-    tiles: Range<usize>,
-    /// Outputs, taps, channels.
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Sums<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        for tile in self.tiles.clone() {
-            for tap in 0..self.taps {
-                let mut column = 0;
-                if S::REGISTER_COUNT >= 32 {
-                    while column + 4 * S::F32_LANES <= self.width {
-                        self.tile::<S, 4>(simd, tile, tap, column, S::F32_LANES);
-                        column += 4 * S::F32_LANES;
-                    }
-                }
-                while column + 2 * S::F32_LANES <= self.width {
-                    self.tile::<S, 2>(simd, tile, tap, column, S::F32_LANES);
-                    column += 2 * S::F32_LANES;
-                }
-                while column < self.width {
-                    let len = (self.width - column).min(S::F32_LANES);
-                    self.tile::<S, 1>(simd, tile, tap, column, len);
-                    column += len;
-                }
-            }
-        }
-    }
-}
-
-impl Sums<'_> {
-    #[inline(always)]
-    fn tile<S: Simd, const V: usize>(&mut self, simd: S, tile: usize, tap: usize, column: usize, len: usize) {
-        let mut sums = [[simd.splat_f32s(0.0); V]; TILE];
-        let (pixels, right) = self.near.of(tap, self.width);
-        let left = &self.left[tile * self.pixels * TILE..][..self.pixels * TILE];
-        for (pixel, right) in pixels.iter().zip(right.chunks_exact(self.width)) {
-            let left = &left[*pixel as usize * TILE..][..TILE];
-            let right = &right[column..][..(V - 1) * S::F32_LANES + len];
-            let near: [S::f32s; V] = std::array::from_fn(|v| load(simd, &right[v * S::F32_LANES..][..len]));
-            for m in 0..TILE {
-                let g = simd.splat_f32s(left[m]);
-                for v in 0..V {
-                    sums[m][v] = simd.mul_add_f32s(g, near[v], sums[m][v]);
-                }
-            }
-        }
-        for m in 0..TILE {
-            let row = ((tile - self.tiles.start) * TILE + m) * self.taps + tap;
-            for v in 0..V {
-                let to = &mut self.out[row * self.width + column + v * S::F32_LANES..][..len];
-                let held = if self.begin { simd.splat_f32s(0.0) } else { load(simd, to) };
-                store(simd, to, simd.add_f32s(held, sums[m][v]));
-            }
-        }
+    if shape.is_strips() {
+        let mut buffer = Vec::new();
+        let rows = shape.strips(x, &mut buffer);
+        let depth = shape.kernel * inputs;
+        weight_sums(&rows, gradient, [outputs, shape.kernel, depth], out, |o, row, k| shape.of_strip(o, row, k));
+    } else {
+        let rows = shape.window(x, &[]);
+        weight_sums(&rows, gradient, [outputs, taps, inputs], out, |o, tap, k| (o * inputs + k) * taps + tap);
     }
 }

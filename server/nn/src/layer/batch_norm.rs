@@ -1,9 +1,9 @@
 //! Batch normalisation with PyTorch's statistics and momentum (`torch.nn.BatchNorm2d`).
 
-use crate::Result;
 use crate::cpu::normalise::{self, Normal};
 use crate::cpu::{read, values};
 use crate::parameters::Parameters;
+use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor, Var};
 
 /// Where a batch normalisation takes mean and variance from.
@@ -45,49 +45,96 @@ impl BatchNorm {
     /// Normalises `N x H x W x C`, with ReLU behind it if `relu`. The batch's variance is the
     /// biased one; the running one takes up the unbiased one, as PyTorch's.
     pub fn forward(&self, x: &Tensor, statistics: Statistics, relu: bool) -> Result<Tensor> {
+        self.forward_in_groups(x, statistics, relu, 1)
+    }
+
+    /// The same with each of so many equal parts of the batch on its own, as on so many GPUs.
+    /// The running statistics take up the mean over the parts.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a batch that has no such parts.
+    pub fn forward_in_groups(&self, x: &Tensor, statistics: Statistics, relu: bool, groups: usize) -> Result<Tensor> {
         let (n, h, w, c) = x.dims4()?;
+        if groups == 0 || !n.is_multiple_of(groups) {
+            return Err(Error::Unsupported(format!("a batch of {n} has no {groups} equal parts to be normalised")));
+        }
+        let groups = if statistics == Statistics::Running { 1 } else { groups };
         let flat = x.reshape((n * h * w, c))?.contiguous()?;
         let y = if x.device().is_cpu() {
-            self.fused(&flat, statistics, relu)?
+            self.fused(&flat, statistics, relu, groups)?
         } else {
-            let y = self.plain(&flat, statistics)?;
+            let y = self.plain(&flat, statistics, groups)?;
             if relu { y.relu()? } else { y }
         };
         Ok(y.reshape((n, h, w, c))?)
     }
 
     /// In tensor operations, on any device: `pixels x C`.
-    fn plain(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
-        let (centred, var) = if statistics == Statistics::Running {
-            (x.broadcast_sub(self.mean.as_tensor())?, self.var.as_tensor().clone())
-        } else {
-            let mean = x.mean(0)?;
-            let centred = x.broadcast_sub(&mean)?;
+    fn plain(&self, x: &Tensor, statistics: Statistics, groups: usize) -> Result<Tensor> {
+        if statistics == Statistics::Running {
+            let centred = x.broadcast_sub(self.mean.as_tensor())?;
+            return self.scaled(&centred, self.var.as_tensor());
+        }
+        let mut parts = Vec::with_capacity(groups);
+        let (mut means, mut vars) = (Vec::new(), Vec::new());
+        for part in x.chunk(groups, 0)? {
+            let mean = part.mean(0)?;
+            let centred = part.broadcast_sub(&mean)?;
             let var = centred.sqr()?.mean(0)?;
-            if statistics == Statistics::Batch {
-                self.follow(&mean.detach(), &var.detach(), x.dim(0)?)?;
-            }
-            (centred, var)
-        };
+            parts.push(self.scaled(&centred, &var)?);
+            means.push(mean.detach());
+            vars.push(var.detach());
+        }
+        if statistics == Statistics::Batch {
+            self.follow(&Tensor::stack(&means, 0)?.mean(0)?, &Tensor::stack(&vars, 0)?.mean(0)?, x.dim(0)? / groups)?;
+        }
+        Ok(Tensor::cat(&parts, 0)?)
+    }
+
+    fn scaled(&self, centred: &Tensor, var: &Tensor) -> Result<Tensor> {
         let scale = (var + self.eps)?.sqrt()?.recip()?.mul(&self.weight)?;
         Ok(centred.broadcast_mul(&scale)?.broadcast_add(&self.bias)?)
     }
 
     /// In one operation, on the CPU.
-    fn fused(&self, x: &Tensor, statistics: Statistics, relu: bool) -> Result<Tensor> {
-        let (pixels, channels) = x.dims2()?;
+    fn fused(&self, x: &Tensor, statistics: Statistics, relu: bool, groups: usize) -> Result<Tensor> {
+        let channels = x.dim(1)?;
+        let fused = read(x, |x| self.of(x, channels, statistics, relu, groups))??;
+        Ok(x.apply_op3(&self.weight, &self.bias, fused)?)
+    }
+
+    /// The normalisation of some pixels, `pixels x C` on the CPU; the running statistics follow.
+    pub(crate) fn of(
+        &self,
+        x: &[f32],
+        channels: usize,
+        statistics: Statistics,
+        relu: bool,
+        groups: usize,
+    ) -> Result<Fused> {
         let of_batch = statistics != Statistics::Running;
-        let (mean, var) = if of_batch {
-            read(x, |x| normalise::moments(x, channels))?
+        let groups = if of_batch { groups } else { 1 };
+        let part = (x.len() / groups).max(1);
+        let moments: Vec<Moments> = if of_batch {
+            x.chunks(part).map(|x| normalise::moments(x, channels)).collect()
         } else {
-            (self.mean.to_vec1()?, self.var.to_vec1()?)
+            vec![(self.mean.to_vec1()?, self.var.to_vec1()?)]
         };
         if statistics == Statistics::Batch {
-            let tensor = |values: &[f32]| Tensor::from_slice(values, channels, x.device());
-            self.follow(&tensor(&mean)?, &tensor(&var)?, pixels)?;
+            let mean = |of: fn(&Moments) -> &Vec<f32>| {
+                let mean = |c: usize| moments.iter().map(|m| of(m)[c]).sum::<f32>() / groups as f32;
+                Tensor::from_vec((0..channels).map(mean).collect::<Vec<f32>>(), channels, self.mean.device())
+            };
+            self.follow(&mean(|m| &m.0)?, &mean(|m| &m.1)?, part / channels)?;
         }
-        let inverse = var.iter().map(|v| (1.0 / (f64::from(*v) + self.eps).sqrt()) as f32).collect();
-        Ok(x.apply_op3(&self.weight, &self.bias, Fused { mean, inverse, of_batch, relu })?)
+        let inverse = |var: Vec<f32>| var.iter().map(|v| (1.0 / (f64::from(*v) + self.eps).sqrt()) as f32).collect();
+        let parts = moments.into_iter().map(|(mean, var)| Part { mean, inverse: inverse(var) }).collect();
+        Ok(Fused { parts, of_batch, relu })
+    }
+
+    /// Its weight and its bias, C numbers each.
+    pub(crate) fn vectors(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
     }
 
     /// Moves the running statistics towards those of a batch.
@@ -102,20 +149,75 @@ impl BatchNorm {
 
 /// The normalisation of `pixels x C` by weight and bias, whose gradient takes into account
 /// that the moments are the batch's.
-struct Fused {
-    mean: Vec<f32>,
-    /// 1 / deviation.
-    inverse: Vec<f32>,
+#[derive(Debug)]
+pub(crate) struct Fused {
+    /// The moments of equal parts of the pixels.
+    parts: Vec<Part>,
     of_batch: bool,
     relu: bool,
 }
 
+/// Moments of some pixels.
+#[derive(Debug)]
+struct Part {
+    mean: Vec<f32>,
+    /// 1 / deviation.
+    inverse: Vec<f32>,
+}
+
 impl Fused {
-    fn normal(&self, weight: &[f32], bias: &[f32]) -> Normal {
-        let scale = weight.iter().zip(&self.inverse).map(|(w, i)| w * i).collect();
-        Normal { mean: self.mean.clone(), scale, shift: bias.to_vec(), relu: self.relu }
+    fn normal(&self, part: &Part, weight: &[f32], bias: &[f32]) -> Normal {
+        let scale = weight.iter().zip(&part.inverse).map(|(w, i)| w * i).collect();
+        Normal { mean: part.mean.clone(), scale, shift: bias.to_vec(), relu: self.relu }
+    }
+
+    /// Values of a part.
+    fn size(&self, values: usize) -> usize {
+        (values / self.parts.len()).max(1)
+    }
+
+    /// Normalises `x` by weight and bias into `out`.
+    pub(crate) fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
+        let size = self.size(x.len());
+        for (part, (x, out)) in self.parts.iter().zip(x.chunks(size).zip(out.chunks_mut(size))) {
+            self.normal(part, weight, bias).forward(x, out);
+        }
+    }
+
+    /// The gradients of weight and bias for that of the output, and into `out`, where it is asked
+    /// for, that of the input `x`.
+    pub(crate) fn backward(
+        &self,
+        x: &[f32],
+        [weight, bias]: [&[f32]; 2],
+        gradient: &[f32],
+        mut out: Option<&mut [f32]>,
+    ) -> [Vec<f32>; 2] {
+        let (size, channels) = (self.size(x.len()), weight.len());
+        let share = if self.of_batch { channels as f32 / size as f32 } else { 0.0 };
+        let mut of_both = [vec![0f32; channels], vec![0f32; channels]];
+        for (nth, part) in self.parts.iter().enumerate() {
+            let range = nth * size..((nth + 1) * size).min(x.len());
+            let (x, gradient) = (&x[range.clone()], &gradient[range.clone()]);
+            let normal = self.normal(part, weight, bias);
+            let sums = normal.sums(x, gradient);
+            if let Some(out) = &mut out {
+                let scale = &normal.scale;
+                let offset: Vec<f32> = sums.gradient.iter().zip(scale).map(|(g, s)| g * s * share).collect();
+                let slope = sums.product.iter().zip(scale).zip(&part.inverse);
+                let slope: Vec<f32> = slope.map(|((p, s), i)| p * s * i * i * share).collect();
+                normal.backward(x, gradient, &offset, &slope, &mut out[range]);
+            }
+            let product = sums.product.iter().zip(&part.inverse).map(|(p, i)| p * i);
+            of_both[0].iter_mut().zip(product).for_each(|(to, p)| *to += p);
+            of_both[1].iter_mut().zip(&sums.gradient).for_each(|(to, g)| *to += g);
+        }
+        of_both
     }
 }
+
+/// Mean and variance of some pixels.
+type Moments = (Vec<f32>, Vec<f32>);
 
 /// Hands over the values of two tensors.
 fn read_both<T>(x: &Tensor, gradient: &Tensor, take: impl FnOnce(&[f32], &[f32]) -> T) -> candle_core::Result<T> {
@@ -139,7 +241,7 @@ impl CustomOp3 for Fused {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = values(x, of_x)?;
         let mut out = vec![0f32; x.len()];
-        self.normal(values(weight, of_weight)?, values(bias, of_bias)?).forward(x, &mut out);
+        self.forward(x, values(weight, of_weight)?, values(bias, of_bias)?, &mut out);
         Ok((CpuStorage::F32(out), of_x.shape().clone()))
     }
 
@@ -151,22 +253,13 @@ impl CustomOp3 for Fused {
         _result: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let normal = self.normal(&weight.to_vec1()?, &bias.to_vec1()?);
-        let sums = read_both(x, gradient, |x, g| normal.sums(x, g))?;
-        let of_x = x.track_op().then(|| {
-            let count = x.dim(0)? as f32;
-            let share = if self.of_batch { 1.0 / count } else { 0.0 };
-            let scale = &normal.scale;
-            let offset: Vec<f32> = sums.gradient.iter().zip(scale).map(|(g, s)| g * s * share).collect();
-            let slope = sums.product.iter().zip(scale).zip(&self.inverse);
-            let slope: Vec<f32> = slope.map(|((p, s), i)| p * s * i * i * share).collect();
-            let mut out = vec![0f32; x.elem_count()];
-            read_both(x, gradient, |x, g| normal.backward(x, g, &offset, &slope, &mut out))?;
-            Tensor::from_vec(out, x.shape(), x.device())
-        });
-        let of_weight: Vec<f32> = sums.product.iter().zip(&self.inverse).map(|(p, i)| p * i).collect();
+        let (weights, biases): (Vec<f32>, Vec<f32>) = (weight.to_vec1()?, bias.to_vec1()?);
+        let mut out = x.track_op().then(|| vec![0f32; x.elem_count()]);
+        let [of_weight, of_bias] =
+            read_both(x, gradient, |x, g| self.backward(x, [&weights, &biases], g, out.as_deref_mut()))?;
+        let of_x = out.map(|out| Tensor::from_vec(out, x.shape(), x.device())).transpose()?;
         let vector = |values: Vec<f32>| Tensor::from_vec(values, bias.shape(), bias.device());
-        Ok((of_x.transpose()?, Some(vector(of_weight)?), Some(vector(sums.gradient)?)))
+        Ok((of_x, Some(vector(of_weight)?), Some(vector(of_bias)?)))
     }
 }
 
@@ -178,7 +271,7 @@ mod tests {
 
     #[test]
     fn one_operation_equals_plain_ones_with_their_gradients() {
-        for (pixels, channels) in [(1, 3), (7, 16), (64, 5), (300, 40)] {
+        for (pixels, channels, groups) in [(1, 3, 1), (7, 16, 1), (64, 5, 1), (300, 40, 1), (300, 40, 3), (8, 5, 4)] {
             for statistics in [Statistics::Batch, Statistics::BatchOnly, Statistics::Running] {
                 for relu in [false, true] {
                     let seeded = Random::new("normalisation");
@@ -195,8 +288,9 @@ mod tests {
                         BatchNorm { weight: weight.as_tensor().clone(), bias: bias.as_tensor().clone(), ..norm }
                     };
                     let (ours, plain) = (norm(), norm());
-                    let y = ours.fused(&x, statistics, relu).expect("computed");
-                    let wanted = plain.plain(&x, statistics).expect("computed");
+                    let groups = if statistics == Statistics::Running { 1 } else { groups };
+                    let y = ours.fused(&x, statistics, relu, groups).expect("computed");
+                    let wanted = plain.plain(&x, statistics, groups).expect("computed");
                     let wanted = if relu { wanted.relu().expect("computed") } else { wanted };
                     let gradients = |y: &Tensor| {
                         let loss = (y * factors.as_tensor()).and_then(|y| y.sum_all()).expect("a number");
@@ -216,7 +310,7 @@ mod tests {
                         let (ours, wanted) = (values(&ours), values(&wanted));
                         // Of the largest, or of 1: a gradient may be nothing but rounding.
                         let scale = wanted.iter().fold(1.0, |most: f32, v| most.max(v.abs()));
-                        let what = format!("{pixels} x {channels}, {statistics:?}, {nth}");
+                        let what = format!("{pixels} x {channels} in {groups}, {statistics:?}, {nth}");
                         assert_within(what, &ours, &wanted, 2e-5 * f64::from(scale));
                     }
                 }

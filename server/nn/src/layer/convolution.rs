@@ -1,20 +1,27 @@
-//! Convolutions that keep the size, with gradients.
+//! Convolutions with gradients.
 
 use crate::Result;
-use crate::cpu::{Maps, training, values};
+use crate::cpu::training::{self, Geometry};
+use crate::cpu::{Maps, values};
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 
 /// Most values of the matrix of neighbourhoods that are made at once (512 MB); larger maps
 /// are convolved in bands of rows.
 const MOST: usize = 128 << 20;
 
-/// A convolution with kernel K and stride 1 that keeps the size. On the CPU it has forward and
-/// backward passes of its own; elsewhere it is written with plain tensor operations, so that
-/// its gradient is two matrix products on every device.
+/// A convolution with kernel K and stride 1 that keeps the size; see [`convolve_nhwc`]. Taps lie
+/// `dilation` pixels apart.
+pub fn conv_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dilation: usize) -> Result<Tensor> {
+    convolve_nhwc(x, weight, bias, Geometry::same(weight.dim(2)?, dilation))
+}
+
+/// A convolution. On the CPU it has forward and backward passes of its own; elsewhere it is
+/// written with plain tensor operations, so that its gradient is two matrix products on every
+/// device. (The gradient of candle's own fails for maps that are not square.)
 ///
 /// `x` is `N x H x W x I`, `weight` is `O x I x K x K` (PyTorch's layout), `bias` is `O`;
-/// the output is `N x H x W x O`. Taps lie `dilation` pixels apart.
-pub fn conv_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dilation: usize) -> Result<Tensor> {
+/// the output is `N x H' x W' x O`.
+pub fn convolve_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, geometry: Geometry) -> Result<Tensor> {
     let (n, h, w, c) = x.dims4()?;
     let (o, _, k, _) = weight.dims4()?;
     if x.device().is_cpu() {
@@ -22,7 +29,7 @@ pub fn conv_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dilation: u
             Some(bias) => bias.clone(),
             None => Tensor::zeros(o, x.dtype(), x.device())?,
         };
-        return Ok(x.contiguous()?.apply_op3(weight, &bias, Convolve { dilation })?);
+        return Ok(x.contiguous()?.apply_op3(weight, &bias, Convolve { geometry })?);
     }
     let matrix = weight.permute((2, 3, 1, 0))?.reshape((k * k * c, o))?;
     let product = |patches: &Tensor, rows: usize| -> Result<Tensor> {
@@ -33,6 +40,15 @@ pub fn conv_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dilation: u
         };
         Ok(y.reshape((n, rows, w, o))?)
     };
+    if geometry != Geometry::same(k, geometry.dilation) {
+        let (patches, rows, columns) = strided_patches(x, k, geometry)?;
+        let y = patches.matmul(&matrix)?.reshape((n, rows, columns, o))?;
+        return Ok(match bias {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        });
+    }
+    let dilation = geometry.dilation;
     if k == 1 {
         return product(&x.reshape((n * h * w, c))?, h);
     }
@@ -52,6 +68,38 @@ pub fn conv_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dilation: u
     Ok(Tensor::cat(&bands, 1)?)
 }
 
+/// `N x H x W x C` to `(N * H' * W') x (K * K * C)`, and H' and W': the pixels that leave the same
+/// rest by the stride lie side by side first, so that every tap is a rectangle of them.
+fn strided_patches(x: &Tensor, k: usize, geometry: Geometry) -> Result<(Tensor, usize, usize)> {
+    let (n, h, w, c) = x.dims4()?;
+    let Geometry { stride, padding, dilation } = geometry;
+    let (Some(rows), Some(columns)) = (geometry.outputs(h, k), geometry.outputs(w, k)) else {
+        return Err(no_room(k, h, w).into());
+    };
+    let reach = dilation * (k - 1);
+    // As many blocks of `stride` rows and columns as the last tap of the last output reaches.
+    let [high, wide] = [rows, columns].map(|n| n + reach / stride);
+    let fit = |x: &Tensor, dim: usize, blocks: usize| -> Result<Tensor> {
+        let (have, want) = (x.dim(dim)? + padding, blocks * stride);
+        let x = x.pad_with_zeros(dim, padding, want.saturating_sub(have))?;
+        Ok(x.narrow(dim, 0, want)?)
+    };
+    let x = fit(&fit(x, 1, high)?, 2, wide)?.reshape(&[n, high, stride, wide, stride, c][..])?;
+    let mut taps = Vec::with_capacity(k * k);
+    for y in (0..k).map(|tap| tap * dilation) {
+        let rows = x.narrow(2, y % stride, 1)?.narrow(1, y / stride, rows)?;
+        for x in (0..k).map(|tap| tap * dilation) {
+            let tap = rows.narrow(4, x % stride, 1)?.narrow(3, x / stride, columns)?;
+            taps.push(tap.contiguous()?.reshape((n, rows.dim(1)?, columns, c))?);
+        }
+    }
+    Ok((Tensor::cat(&taps, 3)?.reshape((n * rows * columns, k * k * c))?, rows, columns))
+}
+
+fn no_room(kernel: usize, height: usize, width: usize) -> candle_core::Error {
+    candle_core::Error::Msg(format!("a kernel of {kernel} x {kernel} does not fit maps of {height} x {width}"))
+}
+
 /// `N x H x W x C` to `(N * H * W) x (K * K * C)`.
 fn patches(x: &Tensor, k: usize, dilation: usize) -> Result<Tensor> {
     let (n, h, w, c) = x.dims4()?;
@@ -69,14 +117,14 @@ fn patches(x: &Tensor, k: usize, dilation: usize) -> Result<Tensor> {
 /// The convolution on the CPU, which never makes the matrix of neighbourhoods: input, weight
 /// and bias to output.
 struct Convolve {
-    dilation: usize,
+    geometry: Geometry,
 }
 
 impl Convolve {
     fn shape(&self, x: &Shape, weight: &Shape) -> candle_core::Result<training::Shape> {
         let ((images, height, width, inputs), (outputs, _, kernel, _)) = (x.dims4()?, weight.dims4()?);
         let maps = Maps { images, height, width };
-        Ok(training::Shape { maps, inputs, outputs, kernel, dilation: self.dilation })
+        training::Shape::new(maps, inputs, outputs, kernel, self.geometry).ok_or_else(|| no_room(kernel, height, width))
     }
 }
 
@@ -95,10 +143,10 @@ impl CustomOp3 for Convolve {
         of_bias: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let shape = self.shape(of_x.shape(), of_weight.shape())?;
-        let mut out = vec![0f32; shape.maps.pixels() * shape.outputs];
+        let mut out = vec![0f32; shape.to.pixels() * shape.outputs];
         let (x, weight, bias) = (values(x, of_x)?, values(weight, of_weight)?, values(bias, of_bias)?);
         training::convolve(shape, x, weight, bias, &mut out);
-        let Maps { images, height, width } = shape.maps;
+        let Maps { images, height, width } = shape.to;
         Ok((CpuStorage::F32(out), (images, height, width, shape.outputs).into()))
     }
 
@@ -111,7 +159,7 @@ impl CustomOp3 for Convolve {
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
-        let backward = |what| Backward { dilation: self.dilation, what };
+        let backward = |what| Backward { geometry: self.geometry, what };
         // What nobody asks for is not computed: the first map comes from a frozen network.
         let input = x.track_op().then(|| gradient.apply_op3_no_bwd(x, weight, &backward(Of::Input))).transpose()?;
         let weights =
@@ -130,7 +178,7 @@ enum Of {
 /// A gradient of [`Convolve`]: that of its output, its input and its weight to that of one of
 /// the latter.
 struct Backward {
-    dilation: usize,
+    geometry: Geometry,
     what: Of,
 }
 
@@ -148,7 +196,7 @@ impl CustomOp3 for Backward {
         weight: &CpuStorage,
         of_weight: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let shape = Convolve { dilation: self.dilation }.shape(of_x.shape(), of_weight.shape())?;
+        let shape = Convolve { geometry: self.geometry }.shape(of_x.shape(), of_weight.shape())?;
         let (gradient, x, weight) = (values(gradient, of_gradient)?, values(x, of_x)?, values(weight, of_weight)?);
         Ok(match self.what {
             Of::Input => {
@@ -226,5 +274,57 @@ mod tests {
                 assert_near(format!("{shape:?} {outputs} {k} {dilation}"), &values(ours), &values(wanted), 1e-5);
             }
         }
+    }
+    #[test]
+    fn strided_convolutions_and_their_gradients_are_those_of_plain_operations() {
+        let cases = [
+            ((2, 9, 12, 5), 7, 3, 2, 1),
+            ((2, 8, 7, 6), 4, 1, 2, 0),
+            ((3, 16, 15, 3), 10, 7, 2, 3),
+            ((1, 11, 11, 70), 66, 3, 2, 1),
+            ((2, 10, 9, 4), 3, 5, 3, 2),
+            ((2, 9, 9, 8), 8, 3, 1, 0),
+            ((2, 6, 6, 2), 5, 3, 1, 1),
+        ];
+        for (shape, outputs, k, stride, padding) in cases {
+            let (n, h, w, i) = shape;
+            let geometry = Geometry { stride, padding, dilation: 1 };
+            let random = Random::new("strided convolutions");
+            let var = |dims: &[usize]| Var::from_tensor(&random.normal(1.0, dims)).expect("a variable");
+            let (x, weight) = (var(&[n, h, w, i]), var(&[outputs, i, k, k]));
+            let y = convolve_nhwc(&x, &weight, None, geometry).expect("ours");
+            let plain = |var: &Var| -> Result<Tensor> {
+                let (patches, rows, columns) = strided_patches(var, k, geometry)?;
+                let matrix = weight.permute((2, 3, 1, 0))?.reshape((k * k * i, outputs))?;
+                Ok(patches.matmul(&matrix)?.reshape((n, rows, columns, outputs))?)
+            };
+            let wanted = plain(&x).expect("computed");
+            let planes = x.permute((0, 3, 1, 2)).and_then(|x| x.contiguous()).expect("a tensor");
+            let candles = planes.conv2d(&weight, padding, stride, 1, 1).and_then(|y| y.permute((0, 2, 3, 1)));
+            assert_near("candle's forward pass", &values(&wanted), &values(&candles.expect("computed")), 2e-5);
+            assert_eq!(y.dims(), wanted.dims());
+            let what = format!("{shape:?} {outputs} {k} {stride} {padding}");
+            assert_near(&what, &values(&y), &values(&wanted), 2e-5);
+            let factors = random.normal(1.0, y.dims());
+            let gradients = |y: &Tensor| {
+                let loss = (y * &factors).and_then(|y| y.sum_all()).expect("a number");
+                loss.backward().expect("computed")
+            };
+            let (ours, theirs) = (gradients(&y), gradients(&wanted));
+            for var in [&x, &weight] {
+                let (ours, wanted) = (ours.get(var).expect("a gradient"), theirs.get(var).expect("a gradient"));
+                assert_eq!(ours.dims(), wanted.dims());
+                assert_near(&what, &values(ours), &values(wanted), 2e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn a_kernel_larger_than_its_map_is_refused() {
+        let random = Random::new("small maps");
+        let (x, weight) = (random.normal(1.0, (1, 2, 2, 3)), random.normal(1.0, (4, 3, 7, 7)));
+        let geometry = Geometry { stride: 2, padding: 1, dilation: 1 };
+        let said = convolve_nhwc(&x, &weight, None, geometry).expect_err("refused").to_string();
+        assert!(said.contains("does not fit maps of 2 x 2"), "{said}");
     }
 }

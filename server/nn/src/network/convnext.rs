@@ -24,6 +24,8 @@ pub const FAMILY: Family = Family {
         classifier: Some(["head.fc.weight", "head.fc.bias"]),
     }],
     describe: |key| (key == KEY).then(describe),
+    trained: &[],
+    sized: |_| None,
     recognise: |weights| {
         (weights.has("stages.2.blocks.8.gamma") && !weights.has("stages.2.blocks.9.gamma")).then(describe)
     },
@@ -44,6 +46,7 @@ fn describe() -> Description {
         precisions: &[Precision::F32],
         last_block: None,
         build: std::sync::Arc::new(|weights, device, _| Ok(Box::new(ConvNext::new(weights, device)?))),
+        training: None,
     }
 }
 

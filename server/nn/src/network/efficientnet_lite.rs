@@ -23,6 +23,8 @@ pub const FAMILY: Family = Family {
         classifier: Some(["_fc.weight", "_fc.bias"]),
     }],
     describe: |key| (key == KEY).then(describe),
+    trained: &[],
+    sized: |_| None,
     recognise: |weights| weights.has("_conv_stem.weight").then(describe),
 };
 
@@ -45,6 +47,7 @@ fn describe() -> Description {
         precisions: &[Precision::F32],
         last_block: None,
         build: std::sync::Arc::new(|weights, device, _| Ok(Box::new(EfficientNetLite0::new(weights, device)?))),
+        training: None,
     }
 }
 

@@ -2,18 +2,21 @@
 //! torchvision's ResNet-18 to -152, wide and narrow ones and Yahoo's half-width open_nsfw
 //! differ in [`Config`] only.
 
+mod conv_norm;
 mod fused;
 mod layers;
+mod trainable;
+mod whole;
 
 pub use layers::{Config, Kind};
 
-use crate::Result;
 use crate::checkpoint::Layout;
 use crate::checkpoint::weights::Weights;
 use crate::conv::Conv;
 use crate::cpu::{Convolution, FusedConvolution, bf16};
-use crate::encoder::{Description, Encoder, Family, Features, LastBlock, MapSpec, Precision};
+use crate::encoder::{Description, Encoder, Family, Features, Form, LastBlock, MapSpec, Precision, Training};
 use crate::seeded::Stream;
+use crate::{Error, Result};
 use candle_core::{D, DType, Device, Tensor};
 use fused::Fused;
 use layers::{Block, Layers};
@@ -33,6 +36,12 @@ pub const FAMILY: Family = Family {
     describe: |key| {
         let (_, config) = NAMED.iter().find(|(name, _)| *name == key)?;
         Some(describe(*config, Architecture::by_key(key)?))
+    },
+    trained: &["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2"],
+    sized: |form| {
+        let (_, config) =
+            NAMED.iter().find(|(name, config)| *name == form.architecture && *name != OTHER && !config.folded)?;
+        Some(sized(*config, form).map(|config| describe(config, named(&config))))
     },
     recognise: |weights| {
         weights.shape("conv1.weight")?;
@@ -61,6 +70,21 @@ fn named(config: &Config) -> Architecture {
     Architecture::of(NAMED.iter().find(|(_, named)| named == config).map_or(OTHER, |(key, _)| *key))
 }
 
+/// A network with the sizes that a form names.
+fn sized(config: Config, form: &Form) -> Result<Config> {
+    if form.width == Some(0) || form.blocks.is_some_and(|blocks| blocks.contains(&0)) {
+        return Err(Error::Unsupported(format!("{}: width and blocks must be at least 1", form.architecture)));
+    }
+    if form.depth.or(form.patch).or(form.grid).is_some() {
+        let reason = "`depth`, `patch` and `grid` are a vision transformer's; of a ResNet say `blocks`";
+        return Err(Error::Unsupported(format!("{}: {reason}", form.architecture)));
+    }
+    let width = form.width.unwrap_or(config.stem);
+    let scaled = |channels: usize| channels * width / config.stem;
+    let (inner, outer) = (scaled(config.inner), scaled(config.outer));
+    Ok(Config { stem: width, inner, outer, blocks: form.blocks.unwrap_or(config.blocks), ..config })
+}
+
 /// What a ResNet is before it runs: `conv`, `block1` to `block4` and the embedding.
 #[must_use]
 pub fn describe(config: Config, architecture: Architecture) -> Description {
@@ -80,6 +104,12 @@ pub fn describe(config: Config, architecture: Architecture) -> Description {
         }),
         build: std::sync::Arc::new(move |weights, device, precision| {
             Ok(Box::new(ResNet::with(config, weights, device, precision)?))
+        }),
+        training: (!config.folded).then(|| Training {
+            random: std::sync::Arc::new(move |seed| random_weights(&config, seed)),
+            build: std::sync::Arc::new(move |weights, device| {
+                Ok(Box::new(trainable::TrainableResNet::new(config, weights, device)?))
+            }),
         }),
     }
 }
@@ -201,7 +231,7 @@ fn fused<C: FusedConvolution>(config: Config, weights: &mut Weights, device: &De
 /// kernel area)), BatchNorms at identity. Streams are named after the tensors.
 pub fn random_weights(config: &Config, seed: u64) -> Result<Weights> {
     let mut tensors = BTreeMap::new();
-    for part in config.layers().parts() {
+    for part in config.layers().all() {
         let name = format!("{}.weight", part.name);
         let shape = (part.output, part.input, part.kernel, part.kernel);
         let std = (2.0 / (part.output * part.kernel * part.kernel) as f64).sqrt();

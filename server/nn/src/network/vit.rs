@@ -17,6 +17,7 @@
 mod load;
 mod names;
 mod pooling;
+pub mod trainable;
 
 use crate::checkpoint::weights::Weights;
 use crate::encoder::{Description, Encoder, Family, Features, MapSpec, Precision};
@@ -30,12 +31,18 @@ use load::Load;
 use names::{LAYOUTS, Names};
 use pooling::{HEAD, Pooling};
 use std::collections::HashMap;
+use trainable::Plan;
 use virboard_core::catalogue::architecture::Architecture;
 
 /// Vision transformers under the names of timm, DINO, DINOv2 and of Hugging Face.
 pub const FAMILY: Family = Family {
     layouts: &LAYOUTS,
-    describe: |key| CONFIGS.iter().find(|c| c.key == key).map(|c| describe(*c)),
+    describe: |key| {
+        let named = CONFIGS.iter().find(|c| c.key == key).map(|c| describe(*c));
+        named.or_else(|| (key == trainable::OTHER).then(|| Plan::OTHER.describe()))
+    },
+    trained: &["vit_s16", "vit_b16", "dino_s16", "dino_b16", trainable::OTHER],
+    sized: trainable::sized,
     recognise: |weights| {
         let names = Names::of(weights)?;
         let patch = weights.shape(&format!("{}.weight", names.patch))?;
@@ -46,9 +53,11 @@ pub const FAMILY: Family = Family {
             let parts = c.clip == weights.has(&format!("{}.weight", names.before))
                 && c.pooled == weights.has("vision_model.head.probe")
                 && c.scaled == weights.has(&names.scale_of(0));
-            patch == [c.width, 3, c.patch, c.patch] && parts && (labels || !twins)
+            let depth = names.depth(weights) == BLOCKS || !Plan::fits(weights);
+            patch == [c.width, 3, c.patch, c.patch] && parts && depth && (labels || !twins)
         };
-        CONFIGS.iter().find(like).map(|c| describe(*c))
+        let other = || Plan::recognise(weights).map(Plan::describe);
+        CONFIGS.iter().find(like).map(|c| describe(*c)).or_else(other)
     },
 };
 
@@ -153,6 +162,7 @@ fn describe(config: Config) -> Description {
         precisions: &[Precision::F32],
         last_block: None,
         build: std::sync::Arc::new(move |weights, device, _| Ok(Box::new(Vit::new(config, weights, device)?))),
+        training: trainable::training(config),
     }
 }
 
@@ -229,27 +239,14 @@ impl Vit {
         Ok(positions.reshape((1, rows * columns, self.config.width))?)
     }
 
-    /// Folds tokens to a grid and resamples it to a stride of the input.
-    fn map(&self, tokens: &Tensor, [rows, columns]: [usize; 2], stride: usize, input: &Tensor) -> Result<Tensor> {
-        let (n, count, c) = tokens.dims3()?;
-        let first = count - rows * columns;
-        let grid = tokens.narrow(1, first, rows * columns)?.reshape((n, rows, columns, c))?;
-        let taps = |from: usize, size: usize| {
-            // The middle of a pixel of the map, counted in patches.
-            let middle = |i: usize| (i as f64 + 0.5) * stride as f64 / self.config.patch as f64 - 0.5;
-            linear_taps(from, (0..size.div_ceil(stride)).map(middle))
-        };
-        let (_, _, height, width) = input.dims4()?;
-        Ok(resample_nhwc(&grid, &taps(rows, height), &taps(columns, width))?.permute((0, 3, 1, 2))?)
-    }
-
     fn run(&self, input: &Tensor, maps: bool) -> Result<Features> {
-        let (mut x, grid) = self.tokens(input)?;
+        let (_, _, height, width) = input.dims4()?;
+        let (size, (mut x, grid)) = ([height, width], self.tokens(input)?);
         let mut kept = Vec::new();
         for (group, stride) in self.groups.iter().zip(STRIDES) {
             x = group.forward(&x)?;
             if maps {
-                kept.push(self.map(&x, grid, stride, input)?);
+                kept.push(map(&x, grid, self.config.patch, stride, size)?);
             }
         }
         let embedding = match &self.pooling {
@@ -258,6 +255,20 @@ impl Vit {
         };
         Ok(Features { maps: kept, embedding })
     }
+}
+
+/// Folds tokens to a grid of patches and resamples it to a stride of the input, whose size is
+/// rows and columns of pixels.
+fn map(tokens: &Tensor, [rows, columns]: [usize; 2], patch: usize, stride: usize, size: [usize; 2]) -> Result<Tensor> {
+    let (n, count, c) = tokens.dims3()?;
+    let first = count - rows * columns;
+    let grid = tokens.narrow(1, first, rows * columns)?.reshape((n, rows, columns, c))?;
+    let taps = |from: usize, size: usize| {
+        // The middle of a pixel of the map, counted in patches.
+        let middle = |i: usize| (i as f64 + 0.5) * stride as f64 / patch as f64 - 0.5;
+        linear_taps(from, (0..size.div_ceil(stride)).map(middle))
+    };
+    Ok(resample_nhwc(&grid, &taps(rows, size[0]), &taps(columns, size[1]))?.permute((0, 3, 1, 2))?)
 }
 
 impl Encoder for Vit {

@@ -50,7 +50,10 @@ fn a_grid_search_is_read_as_it_is() {
     assert_eq!(c.len(), 4);
     assert_eq!((c[0].name.as_str(), c[0].optimiser, c[0].learning_rate), ("adam-0.0001", Kind::Adam, 1e-4));
     assert!(c.iter().any(|c| c.schedule == Schedule::StepLr { step_size: 50, gamma: 0.1 }));
-    assert!(c.iter().any(|c| c.schedule == Schedule::OneCycle && c.optimiser == Kind::Sgd { momentum: 0.0 }));
+    assert!(
+        c.iter()
+            .any(|c| c.schedule == Schedule::OneCycle && c.optimiser == Kind::Sgd { momentum: 0.0, weight_decay: 0.0 })
+    );
     assert!(c.iter().any(|c| c.schedule == Schedule::Poly { exponent: 0.9 }));
     assert!(c.iter().all(|c| c.selection == Selection::Validation && c.epochs == 100 && c.seed == 3));
     let virb = read(GRID, Protocol::Virb).expect("read").plans;

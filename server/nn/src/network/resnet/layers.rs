@@ -8,7 +8,7 @@ use crate::preprocess::{Filter, Preprocessing};
 use candle_core::Device;
 
 /// torchvision's BatchNorm epsilon.
-const EPS: f64 = 1e-5;
+pub const EPS: f64 = 1e-5;
 
 /// What a stage is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,8 +234,26 @@ pub struct Layers<C, S = C> {
 }
 
 impl Layers<Part> {
+    /// Makes of each convolution what `make` makes of it, in the order of the forward pass.
+    pub fn map<C>(&self, make: &mut impl FnMut(&Part) -> Result<C>) -> Result<Layers<C>> {
+        Ok(Layers { stem: make(&self.stem)?, stages: stages(&self.stages, make)? })
+    }
+}
+
+fn stages<C>(stages: &[Vec<Block<Part>>], make: &mut impl FnMut(&Part) -> Result<C>) -> Result<Vec<Vec<Block<C>>>> {
+    let mut block = |block: &Block<Part>| -> Result<Block<C>> {
+        Ok(Block {
+            convs: block.convs.iter().map(&mut *make).collect::<Result<_>>()?,
+            last: make(&block.last)?,
+            downsample: block.downsample.as_ref().map(&mut *make).transpose()?,
+        })
+    };
+    stages.iter().map(|stage| stage.iter().map(&mut block).collect()).collect()
+}
+
+impl<C> Layers<C> {
     /// All of them in the order of the forward pass.
-    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+    pub fn all(&self) -> impl Iterator<Item = &C> {
         let blocks = self.stages.iter().flatten();
         [&self.stem].into_iter().chain(blocks.flat_map(|b| b.convs.iter().chain([&b.last]).chain(&b.downsample)))
     }
@@ -254,14 +272,7 @@ impl<C, S> Layers<C, S> {
         let layers = config.layers();
         let first = stem(layers.stem.take(weights, config.folded, device)?)?;
         let mut conv = |part: &Part| make(part.take(weights, config.folded, device)?);
-        let mut block = |block: &Block<Part>| -> Result<Block<C>> {
-            Ok(Block {
-                convs: block.convs.iter().map(&mut conv).collect::<Result<_>>()?,
-                last: conv(&block.last)?,
-                downsample: block.downsample.as_ref().map(&mut conv).transpose()?,
-            })
-        };
-        let stages = layers.stages.iter().map(|stage| stage.iter().map(&mut block).collect()).collect::<Result<_>>()?;
+        let stages = stages(&layers.stages, &mut conv)?;
         Ok(Self { stem: first, stages })
     }
 }

@@ -103,6 +103,9 @@ pub const LAYOUTS: [Layout; 3] = [
     },
 ];
 
+/// More blocks than any network has.
+const MOST: usize = 1000;
+
 impl Names {
     /// Those that a checkpoint has.
     pub fn of(weights: &Weights) -> Option<&'static Self> {
@@ -116,6 +119,12 @@ impl Names {
     /// A tensor or layer of a block.
     pub fn in_block(&self, block: usize, part: &str) -> String {
         format!("{}.{block}.{part}", self.block)
+    }
+
+    /// How many blocks a checkpoint has.
+    pub fn depth(&self, weights: &Weights) -> usize {
+        let has = |block: &usize| weights.has(&format!("{}.weight", self.in_block(*block, self.norms[0])));
+        (0..MOST).take_while(has).count()
     }
 
     /// The first LayerScale of a block.

@@ -1,0 +1,89 @@
+//! What the methods have in common: views in, a loss out.
+
+pub mod bank;
+pub mod form;
+pub mod loss;
+pub mod moco;
+pub mod pirl;
+pub mod projection;
+pub mod queue;
+pub mod saved;
+pub mod simclr;
+pub mod sinkhorn;
+pub mod supervised;
+pub mod swav;
+
+pub use form::MethodForm;
+
+use crate::{Error, Result};
+use candle_core::{Device, Tensor, Var};
+use std::collections::BTreeMap;
+use virboard_nn::trainable::Trainable;
+
+/// One batch of views.
+#[derive(Debug)]
+pub struct Batch {
+    /// The views in the order in which the method's settings ask for them, each `N x S x S x 3`,
+    /// standardised as the network's preprocessing says.
+    pub views: Vec<Tensor>,
+    /// Which pictures they are of, by their numbers in the run's list: N numbers.
+    pub pictures: Vec<usize>,
+    /// The pictures' classes, where they are known: N numbers, or none.
+    pub classes: Vec<u32>,
+    /// The epoch, from 0.
+    pub epoch: u32,
+    /// Batches before this one, over all epochs.
+    pub step: u64,
+}
+
+impl Batch {
+    /// The views of a method that takes K of them.
+    ///
+    /// # Errors
+    /// [`Error::WrongViews`] if there are more or fewer.
+    pub fn views<const K: usize>(&self, method: &'static str) -> Result<&[Tensor; K]> {
+        let given = self.views.len();
+        self.views.as_slice().try_into().map_err(|_| Error::WrongViews { method, wanted: K, given })
+    }
+}
+
+/// What a method begins with.
+pub struct Start<'a> {
+    /// Makes the encoder; each call gives one with the same weights and tensors of its own.
+    pub encoder: &'a dyn Fn() -> Result<Box<dyn Trainable>>,
+    /// Pictures of the run.
+    pub pictures: usize,
+    /// Classes of the pictures; 0 where they have none.
+    pub classes: usize,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Where the encoder computes.
+    pub device: &'a Device,
+}
+
+/// A method of pre-training, with its networks.
+pub trait Method: Send {
+    /// What its optimiser moves, by name: the encoder's tensors as `encoder.NAME`, and those of
+    /// its projection and of what else it trains.
+    fn trainable(&self) -> BTreeMap<String, Var>;
+    /// Everything that a later step depends on beside the optimiser, by name: the tensors above,
+    /// running statistics, momentum encoders, queues, banks and prototypes. They are copies,
+    /// which later steps leave alone.
+    fn state(&self) -> Result<BTreeMap<String, Tensor>>;
+    /// Takes up a state of [`Self::state`].
+    ///
+    /// # Errors
+    /// [`Error::SavedState`] if it is of another run.
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()>;
+    /// The encoder's own tensors, as its checkpoint names them: copies.
+    fn encoder(&self) -> Result<BTreeMap<String, Tensor>>;
+    /// The encoder itself, which computes what [`Self::encoder`] holds.
+    fn network(&self) -> &dyn Trainable;
+    /// The loss of a batch: a number with gradients, the mean over the batch. Queues and banks
+    /// take up the batch, which belongs into one call.
+    fn loss(&mut self, batch: &Batch) -> Result<Tensor>;
+    /// Comes after every step of the optimiser.
+    fn stepped(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

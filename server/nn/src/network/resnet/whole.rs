@@ -1,0 +1,302 @@
+//! A ResNet's whole pass on the CPU as one operation of the graph, forward and backward: what a
+//! graph of small operations costs beside their work (gradients that begin as zeros and are added
+//! to, fresh memory everywhere) is nearly half of a step of a small network.
+//!
+//! The network's tensors are its argument as one row of numbers, so that gradients come out as
+//! those of any operation. Activations are kept in buffers that go from step to step.
+
+use super::conv_norm::ConvNorm;
+use crate::cpu::training::{self, Shape};
+use crate::cpu::{self, Maps, values};
+use crate::encoder::Normalising;
+use crate::layer::batch_norm::Fused;
+use crate::network::resnet::layers::Layers;
+use crate::{Error, Result};
+use candle_core::{CpuStorage, CustomOp2, Layout, Shape as Dims, Tensor};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Buffers that are free.
+#[derive(Debug, Default)]
+pub struct Free(Mutex<Vec<Vec<f32>>>);
+
+impl Free {
+    /// A buffer of `len` values, whatever they are.
+    fn take(&self, len: usize) -> Vec<f32> {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The smallest that is large enough, else the largest.
+        let fits = |buffer: &&Vec<f32>| buffer.capacity() >= len;
+        let best = free.iter().filter(fits).map(Vec::capacity).min().or_else(|| free.iter().map(Vec::capacity).max());
+        let at = best.and_then(|best| free.iter().position(|buffer| buffer.capacity() == best));
+        let mut buffer = at.map(|at| free.swap_remove(at)).unwrap_or_default();
+        drop(free);
+        buffer.resize(len, 0.0);
+        buffer
+    }
+
+    fn zeros(&self, len: usize) -> Vec<f32> {
+        let mut buffer = self.take(len);
+        buffer.fill(0.0);
+        buffer
+    }
+
+    fn give(&self, buffer: Vec<f32>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
+
+/// All tensors of a network side by side, in the order of the forward pass: of each convolution
+/// its weights, and the weight and the bias of its BatchNorm.
+pub fn row(layers: &Layers<ConvNorm>) -> Result<Tensor> {
+    let mut parts = Vec::new();
+    for conv in layers.all() {
+        parts.push(conv.weight.flatten_all()?);
+        parts.extend(conv.norm.vectors().map(Clone::clone));
+    }
+    Ok(Tensor::cat(&parts, 0)?)
+}
+
+/// What the backward pass needs of a convolution and its BatchNorm.
+struct Kept {
+    shape: Shape,
+    normal: Fused,
+    /// Between the two.
+    between: Vec<f32>,
+    /// Where the convolution's weights lie in the row; behind them the BatchNorm's.
+    weights: Range<usize>,
+}
+
+impl Kept {
+    fn vectors<'r>(&self, row: &'r [f32]) -> [&'r [f32]; 2] {
+        let (from, channels) = (self.weights.end, self.shape.outputs);
+        [&row[from..from + channels], &row[from + channels..from + 2 * channels]]
+    }
+}
+
+/// A block: the outputs of its convolutions but the last, and its own.
+struct KeptBlock {
+    inside: Vec<Vec<f32>>,
+    out: Vec<f32>,
+    convs: Vec<Kept>,
+    last: Kept,
+    downsample: Option<Kept>,
+}
+
+/// What the backward pass needs.
+struct Pass {
+    stem: Kept,
+    /// Behind the first convolution, and behind the pooling.
+    first: Vec<f32>,
+    pooled: Vec<f32>,
+    blocks: Vec<KeptBlock>,
+    /// Of the last map.
+    maps: Maps,
+}
+
+impl Pass {
+    /// All buffers, for other passes.
+    fn free(self, free: &Free) {
+        let give = |kept: Kept| free.give(kept.between);
+        give(self.stem);
+        free.give(self.first);
+        free.give(self.pooled);
+        for block in self.blocks {
+            block.inside.into_iter().chain([block.out]).for_each(|buffer| free.give(buffer));
+            block.convs.into_iter().chain([block.last]).chain(block.downsample).for_each(give);
+        }
+    }
+}
+
+/// The operation: pictures, `N x H x W x 3`, and the row to the embedding, `N x E`.
+pub struct Whole {
+    layers: Arc<Layers<ConvNorm>>,
+    before: bool,
+    normalising: Normalising,
+    free: Arc<Free>,
+    pass: Mutex<Option<Pass>>,
+}
+
+impl Whole {
+    /// Of these layers; `before` is where the zeros of the pooling lie.
+    pub fn new(layers: &Arc<Layers<ConvNorm>>, before: bool, normalising: Normalising, free: &Arc<Free>) -> Self {
+        Self { layers: layers.clone(), before, normalising, free: free.clone(), pass: Mutex::new(None) }
+    }
+
+    /// The output of a convolution and its BatchNorm, and what is kept of them.
+    fn conv(
+        &self,
+        conv: &ConvNorm,
+        (x, maps): (&[f32], Maps),
+        row: &[f32],
+        at: &mut usize,
+        relu: bool,
+    ) -> Result<(Vec<f32>, Kept)> {
+        let (outputs, inputs, kernel, _) = conv.weight.dims4()?;
+        let shape = Shape::new(maps, inputs, outputs, kernel, conv.geometry).ok_or_else(|| {
+            let Maps { height, width, .. } = maps;
+            Error::Unsupported(format!(
+                "pictures are too small: maps of {height} x {width} are left before {kernel} x {kernel}"
+            ))
+        })?;
+        let weights = *at..*at + outputs * inputs * kernel * kernel;
+        *at = weights.end + 2 * outputs;
+        let mut between = self.free.take(shape.to.pixels() * outputs);
+        training::convolve(shape, x, &row[weights.clone()], &vec![0.0; outputs], &mut between);
+        let Normalising { statistics, groups } = self.normalising;
+        let normal = conv.norm.of(&between, outputs, statistics, relu, groups)?;
+        let kept = Kept { shape, normal, between, weights };
+        let mut out = self.free.take(kept.between.len());
+        let [weight, bias] = kept.vectors(row);
+        kept.normal.forward(&kept.between, weight, bias, &mut out);
+        Ok((out, kept))
+    }
+
+    fn forward(&self, x: &[f32], maps: Maps, row: &[f32]) -> Result<(Vec<f32>, Pass)> {
+        let mut at = 0;
+        let (first, stem) = self.conv(&self.layers.stem, (x, maps), row, &mut at, true)?;
+        let (mut maps, channels) = (stem.shape.to, stem.shape.outputs);
+        let mut pooled = self.free.take(maps.pixels() * channels);
+        maps = cpu::max_pool_3x3(&first, maps, channels, self.before, &mut pooled);
+        pooled.truncate(maps.pixels() * channels);
+        let mut blocks: Vec<KeptBlock> = Vec::new();
+        for block in self.layers.stages.iter().flatten() {
+            let x = blocks.last().map_or(&pooled, |block| &block.out);
+            let (mut inside, mut convs): (Vec<Vec<f32>>, Vec<Kept>) = (Vec::new(), Vec::new());
+            let mut size = maps;
+            for conv in &block.convs {
+                let input = inside.last().unwrap_or(x);
+                let (out, kept) = self.conv(conv, (input, size), row, &mut at, true)?;
+                size = kept.shape.to;
+                inside.push(out);
+                convs.push(kept);
+            }
+            let (mut out, last) = self.conv(&block.last, (inside.last().unwrap_or(x), size), row, &mut at, false)?;
+            let downsample = if let Some(conv) = &block.downsample {
+                let (shortcut, kept) = self.conv(conv, (x, maps), row, &mut at, false)?;
+                cpu::add_relu(&mut out, &shortcut);
+                self.free.give(shortcut);
+                Some(kept)
+            } else {
+                cpu::add_relu(&mut out, x);
+                None
+            };
+            maps = last.shape.to;
+            blocks.push(KeptBlock { inside, out, convs, last, downsample });
+        }
+        let out = blocks.last().map_or(&pooled, |block| &block.out);
+        let channels = out.len() / maps.pixels();
+        let mut embedding = vec![0f32; maps.images * channels];
+        cpu::average(out, maps, channels, &mut embedding);
+        Ok((embedding, Pass { stem, first, pooled, blocks, maps }))
+    }
+
+    /// Behind a convolution and its BatchNorm: writes the gradients of their tensors, and gives
+    /// that of the input, where it is `wanted`. Takes the gradient of the output.
+    fn back(
+        &self,
+        kept: &Kept,
+        x: &[f32],
+        row: &[f32],
+        gradient: Vec<f32>,
+        of_row: &mut [f32],
+        wanted: bool,
+    ) -> Option<Vec<f32>> {
+        let shape = kept.shape;
+        let mut inner = self.free.take(kept.between.len());
+        let of_both = kept.normal.backward(&kept.between, kept.vectors(row), &gradient, Some(&mut inner));
+        self.free.give(gradient);
+        let vectors = &mut of_row[kept.weights.end..kept.weights.end + 2 * shape.outputs];
+        vectors.iter_mut().zip(of_both.iter().flatten()).for_each(|(to, from)| *to = *from);
+        training::weight_gradient(shape, x, &inner, &mut of_row[kept.weights.clone()]);
+        let out = wanted.then(|| {
+            let mut out = self.free.zeros(shape.from.pixels() * shape.inputs);
+            training::input_gradient(shape, &inner, &row[kept.weights.clone()], &mut out);
+            out
+        });
+        self.free.give(inner);
+        out
+    }
+
+    fn backward(&self, pass: &Pass, x: &[f32], row: &[f32], gradient: &[f32], of_row: &mut [f32]) {
+        let channels = gradient.len() / pass.maps.images;
+        let mut g = self.free.take(pass.maps.pixels() * channels);
+        cpu::average_gradient(gradient, pass.maps, channels, &mut g);
+        for (nth, block) in pass.blocks.iter().enumerate().rev() {
+            let x = nth.checked_sub(1).map_or(&pass.pooled, |before| &pass.blocks[before].out);
+            cpu::pass_where_positive(&mut g, &block.out);
+            let mut shortcut = self.free.take(g.len());
+            shortcut.copy_from_slice(&g);
+            let input = |nth: usize| if nth == 0 { x } else { &block.inside[nth - 1] };
+            let convs: Vec<&Kept> = block.convs.iter().chain([&block.last]).collect();
+            for (nth, kept) in convs.into_iter().enumerate().rev() {
+                if let Some(before) = self.back(kept, input(nth), row, std::mem::take(&mut g), of_row, true) {
+                    g = before;
+                }
+            }
+            if let Some(kept) = &block.downsample
+                && let Some(before) = self.back(kept, x, row, std::mem::take(&mut shortcut), of_row, true)
+            {
+                shortcut = before;
+            }
+            cpu::add(&mut g, &shortcut);
+            self.free.give(shortcut);
+        }
+        let (maps, channels) = (pass.stem.shape.to, pass.stem.shape.outputs);
+        let mut first = self.free.zeros(pass.first.len());
+        cpu::max_pool_3x3_gradient([&pass.first, &pass.pooled, &g], maps, channels, self.before, &mut first);
+        self.free.give(g);
+        self.back(&pass.stem, x, row, first, of_row, false);
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            pass.free(&self.free);
+        }
+    }
+}
+
+impl CustomOp2 for Whole {
+    fn name(&self) -> &'static str {
+        "resnet"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        of_x: &Layout,
+        row: &CpuStorage,
+        of_row: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Dims)> {
+        let (images, height, width, _) = of_x.shape().dims4()?;
+        let (x, row) = (values(x, of_x)?, values(row, of_row)?);
+        let maps = Maps { images, height, width };
+        // Once on a thread of the pool, none waits to be woken for every loop.
+        let (embedding, pass) = rayon::scope(|_| self.forward(x, maps, row)).map_err(candle_core::Error::wrap)?;
+        let length = embedding.len() / images;
+        *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass);
+        Ok((CpuStorage::F32(embedding), (images, length).into()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        row: &Tensor,
+        _result: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let Some(pass) = self.pass.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            candle_core::bail!("a pass goes backward once; compute it again");
+        };
+        let mut of_row = vec![0f32; row.elem_count()];
+        let done = cpu::read(x, |x| {
+            cpu::read(row, |row| {
+                cpu::read(gradient, |g| rayon::scope(|_| self.backward(&pass, x, row, g, &mut of_row)))
+            })
+        });
+        done.and_then(|done| done.and_then(|done| done)).map_err(candle_core::Error::wrap)?;
+        pass.free(&self.free);
+        Ok((None, Some(Tensor::from_vec(of_row, row.shape(), row.device())?)))
+    }
+}

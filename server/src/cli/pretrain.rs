@@ -1,0 +1,66 @@
+//! `virboard pretrain`.
+
+use super::Failure;
+use super::bars::Bars;
+use crate::service::Settings;
+use crate::service::declared::{Keep, add, file_of};
+use clap::Args;
+use std::path::PathBuf;
+use virboard_lab::pretrain::settings;
+use virboard_lab::work::pretrain::{self, Trained};
+use virboard_lab::work::{Job, Work};
+
+/// Options of a pre-training.
+#[derive(Debug, Args)]
+pub struct Pretrain {
+    /// Settings in YAML; published ones and small ones ship in `server/samples/pretraining`
+    #[arg(long)]
+    config: PathBuf,
+    /// Begin with the weights of this encoder instead of random ones
+    #[arg(long, value_name = "ENCODER")]
+    from: Option<String>,
+    /// Seed of weights, order, views and what the method draws, instead of the settings' one
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Key of the encoder that is made; by default the settings' file name
+    #[arg(long, value_name = "KEY")]
+    out: Option<String>,
+    /// Print what came of it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Pretrain {
+    /// Trains and declares the encoder.
+    pub async fn run(self, settings: Settings) -> Result<(), Failure> {
+        tokio::task::spawn_blocking(move || self.train(&settings)).await?
+    }
+
+    fn train(self, settings: &Settings) -> Result<(), Failure> {
+        let mut read = settings::Settings::read(&self.config)?;
+        read.seed = self.seed.unwrap_or(read.seed);
+        let stem = self.config.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let work = pretrain::Pretrain { settings: read, encoder: self.out.unwrap_or(stem), from: self.from };
+        let lab = settings.lab()?;
+        let job = Job::of(&work)?;
+        let Some(_lock) = job.try_lock(&lab.folders)? else {
+            return Err(format!("{} is being pre-trained by another process", work.title()).into());
+        };
+        let record = job.run(&lab, &Bars::default())?;
+        let trained: Trained = serde_json::from_value(record.found)?;
+        for (encoder, file) in &trained.encoders {
+            let (encoder, _) = add(settings, encoder.clone(), Some(&settings.data.join(file)), Keep::Copy)?;
+            eprintln!("{} is declared in {}", encoder.key, file_of(&settings.data, &encoder.key).display());
+        }
+        job.finish(&lab.folders);
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&trained)?);
+        } else {
+            trained
+                .curve
+                .iter()
+                .for_each(|epoch| println!("{}", epoch.line(trained.settings.epochs, trained.pictures)));
+        }
+        Ok(())
+    }
+}

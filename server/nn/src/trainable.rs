@@ -5,9 +5,7 @@ use crate::encoder::{Description, Training};
 pub use crate::encoder::{Form, Normalising, Trainable};
 use crate::network::FAMILIES;
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use candle_core::Device;
 
 impl Form {
     /// What the network is.
@@ -50,24 +48,4 @@ pub fn training(description: &Description) -> Result<&Training> {
         .training
         .as_ref()
         .ok_or_else(|| Error::Unsupported(format!("{} can be run, but not trained whole", description.architecture)))
-}
-
-/// The tensors of a network as its checkpoint names them, on the CPU.
-///
-/// # Errors
-/// If they cannot be brought there.
-pub fn tensors(network: &dyn Trainable) -> Result<BTreeMap<String, Tensor>> {
-    let take = |(name, var): (&String, &candle_core::Var)| {
-        // Copied: the network's own will change.
-        Ok((name.clone(), var.as_tensor().detach().to_device(&Device::Cpu)?.to_dtype(DType::F32)?.copy()?))
-    };
-    network.parameters().all().map(take).collect()
-}
-
-/// The same as weights from which networks are built.
-///
-/// # Errors
-/// If they cannot be brought to the CPU.
-pub fn weights(network: &dyn Trainable) -> Result<Weights> {
-    Ok(Weights::new(PathBuf::from("a network that is trained"), String::new(), tensors(network)?))
 }

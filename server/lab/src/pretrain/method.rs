@@ -17,6 +17,8 @@ pub use form::MethodForm;
 
 use crate::{Error, Result};
 use candle_core::{Device, Tensor, Var};
+use projection::Network;
+use saved::State;
 use std::collections::BTreeMap;
 use virboard_nn::trainable::Trainable;
 
@@ -63,27 +65,53 @@ pub struct Start<'a> {
 
 /// A method of pre-training, with its networks.
 pub trait Method: Send {
-    /// What its optimiser moves, by name: the encoder's tensors as `encoder.NAME`, and those of
-    /// its projection and of what else it trains.
-    fn trainable(&self) -> BTreeMap<String, Var>;
-    /// Everything that a later step depends on beside the optimiser, by name: the tensors above,
-    /// running statistics, momentum encoders, queues, banks and prototypes. They are copies,
-    /// which later steps leave alone.
-    fn state(&self) -> Result<BTreeMap<String, Tensor>>;
-    /// Takes up a state of [`Self::state`].
-    ///
-    /// # Errors
-    /// [`Error::SavedState`] if it is of another run.
-    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()>;
-    /// The encoder's own tensors, as its checkpoint names them: copies.
-    fn encoder(&self) -> Result<BTreeMap<String, Tensor>>;
-    /// The encoder itself, which computes what [`Self::encoder`] holds.
-    fn network(&self) -> &dyn Trainable;
+    /// The encoder that is trained, with what stands behind it.
+    fn trained(&self) -> &Network;
     /// The loss of a batch: a number with gradients, the mean over the batch. Queues and banks
     /// take up the batch, which belongs into one call.
     fn loss(&mut self, batch: &Batch) -> Result<Tensor>;
     /// Comes after every step of the optimiser.
     fn stepped(&mut self) -> Result<()> {
         Ok(())
+    }
+    /// Adds copies of what a later step depends on beside [`Self::trained`] and the optimiser:
+    /// momentum encoders, queues and banks.
+    fn save(&self, _state: &mut State) -> Result<()> {
+        Ok(())
+    }
+    /// Takes up what [`Self::save`] added.
+    fn take_up(&mut self, _state: &State) -> Result<()> {
+        Ok(())
+    }
+
+    /// What its optimiser moves, by name: the encoder's tensors as `encoder.NAME`, and those of
+    /// its projection and of what else it trains.
+    fn trainable(&self) -> BTreeMap<String, Var> {
+        self.trained().trainable()
+    }
+    /// Everything that a later step depends on beside the optimiser, by name: the tensors above,
+    /// running statistics, and what [`Self::save`] adds. They are copies, which later steps leave
+    /// alone.
+    fn state(&self) -> Result<State> {
+        let mut state = State::new();
+        self.trained().save("", &mut state)?;
+        self.save(&mut state)?;
+        Ok(state)
+    }
+    /// Takes up a state of [`Self::state`].
+    ///
+    /// # Errors
+    /// [`Error::SavedState`] if it is of another run.
+    fn restore(&mut self, state: &State) -> Result<()> {
+        self.trained().restore("", state)?;
+        self.take_up(state)
+    }
+    /// The encoder's own tensors, as its checkpoint names them: copies.
+    fn encoder(&self) -> Result<State> {
+        self.trained().checkpoint()
+    }
+    /// The encoder itself, which computes what [`Self::encoder`] holds.
+    fn network(&self) -> &dyn Trainable {
+        &*self.trained().encoder
     }
 }

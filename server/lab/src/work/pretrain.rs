@@ -15,7 +15,6 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Instant;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::rows;
 use virboard_nn::checkpoint::weights::Weights;
@@ -83,7 +82,7 @@ impl Work for Pretrain {
         let examiner = settings
             .neighbours
             .as_ref()
-            .map(|n| Ok::<_, Error>((Examiner::open(&n.task, side, &lab.folders.places, progress)?, n.every.max(1))));
+            .map(|n| Ok::<_, Error>((Examiner::open(&n.task, side, &lab.folders.places, progress)?, n.every)));
         let examiner = examiner.transpose()?;
         let make = || -> Result<Box<dyn trainable::Trainable>> { Ok(form.build(&mut weights.clone(), device)?) };
         let method = settings.method.build(&Start {
@@ -97,7 +96,6 @@ impl Work for Pretrain {
         let identity = sha256(identity.as_bytes());
         let path = lab.folders.state(&Job::of(self)?.name());
         write(&self.list(&lab.folders), pictures.list().as_bytes())?;
-        let started = Instant::now();
         let mut run = Run::new(settings, &pictures, &views, device, method);
         let mut after = |method: &dyn Method, record: &mut EpochRecord| -> Result<()> {
             if let Some((examiner, every)) = &examiner
@@ -106,14 +104,12 @@ impl Work for Pretrain {
                 record.neighbours = Some(examiner.score(method.network(), device, progress)?);
             }
             if self.kept().contains(&record.epoch) {
-                let said = [("virboard_pretraining_settings", key::text(settings)?)];
-                let [metadata] = said;
+                let metadata = ("virboard_pretraining_settings", key::text(settings)?);
                 state::write(&self.checkpoint(&lab.folders, record.epoch), &method.encoder()?, metadata)?;
             }
             Ok(())
         };
         run.train(Some(Keep { path: &path, identity: &identity }), &mut after, progress)?;
-        tracing::info!(encoder = self.encoder, seconds = started.elapsed().as_secs_f32(), "pre-trained");
         let trained = Trained {
             settings: settings.clone(),
             from: self.from.clone(),

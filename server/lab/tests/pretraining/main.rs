@@ -11,7 +11,7 @@ use virboard_lab::pretrain::method::moco::MocoForm;
 use virboard_lab::pretrain::method::projection::ProjectionForm;
 use virboard_lab::pretrain::method::swav::{QueueForm, SwavForm};
 use virboard_lab::pretrain::method::{Batch, Method, MethodForm};
-use virboard_nn::testing::{assert_near, values};
+use virboard_nn::testing::{assert_near, difference, values};
 
 /// The bits of all tensors of a state, by name.
 fn bits(method: &dyn Method) -> BTreeMap<String, Vec<u8>> {
@@ -153,7 +153,7 @@ fn prototypes_stay_in_the_first_epoch_and_have_length_1() {
     assert_eq!(filled(&*method), [0, 0]);
     trained(&mut *method, &form, tiny::EPOCH..2 * tiny::EPOCH);
     let after = prototypes(&*method);
-    let moved = values(&after).iter().zip(&before).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+    let moved = difference("prototypes", &values(&after), &before);
     assert!(moved > 1e-4, "they moved by {moved}");
     let lengths = after.sqr().and_then(|p| p.sum(1)).expect("lengths");
     assert_near("lengths", &values(&lengths), &[1f32; 6], 1e-6);
@@ -223,7 +223,7 @@ fn gradients_reach_everything_that_is_trained() {
         let normalised = method.trainable().contains_key("projection.norm.weight");
         for (name, var) in method.trainable() {
             let gradient = gradients.get(&var).map(values).unwrap_or_default();
-            let largest = gradient.iter().fold(0f32, |most, g| most.max(g.abs()));
+            let largest = difference(&name, &gradient, &vec![0f32; gradient.len()]);
             // What shifts the input of a batch normalisation has no effect.
             let shifts = normalised && ["projection.hidden.bias", "encoder.bias"].contains(&name.as_str());
             assert!(!gradient.is_empty() && (largest > 1e-6 || shifts), "{name} of {}: {largest}", form.key());

@@ -2,17 +2,16 @@
 //! 2003.04297).
 
 use super::loss::{cross_entropy, mistaken_temperature};
-use super::projection::{Projected, ProjectionForm};
+use super::projection::{Network, Projected, ProjectionForm};
 use super::queue::Queue;
 use super::saved::State;
 use super::{Batch, Method, Start};
 use crate::Result;
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use virboard_nn::layer::batch_norm::Statistics;
 use virboard_nn::seeded::Stream;
-use virboard_nn::trainable::{Normalising, Trainable};
+use virboard_nn::trainable::Normalising;
 
 /// Settings of MoCo. The two versions differ in their projections, views and schedules alone.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -95,30 +94,18 @@ impl Moco {
 }
 
 impl Method for Moco {
-    fn trainable(&self) -> BTreeMap<String, Var> {
-        self.query.network.trainable()
+    fn trained(&self) -> &Network {
+        &self.query.network
     }
 
-    fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        self.query.network.save("", &mut state)?;
-        self.key.network.save(KEY, &mut state)?;
-        self.queue.save(&mut state)?;
-        Ok(state)
+    fn save(&self, state: &mut State) -> Result<()> {
+        self.key.network.save(KEY, state)?;
+        self.queue.save(state)
     }
 
-    fn restore(&mut self, state: &State) -> Result<()> {
-        self.query.network.restore("", state)?;
+    fn take_up(&mut self, state: &State) -> Result<()> {
         self.key.network.restore(KEY, state)?;
         self.queue.restore(state)
-    }
-
-    fn encoder(&self) -> Result<State> {
-        self.query.network.checkpoint()
-    }
-
-    fn network(&self) -> &dyn Trainable {
-        &*self.query.network.encoder
     }
 
     fn loss(&mut self, batch: &Batch) -> Result<Tensor> {

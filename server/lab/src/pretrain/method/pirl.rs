@@ -7,11 +7,10 @@ use super::projection::{Linear, Network};
 use super::saved::{State, of_shape};
 use super::{Batch, Method, Start};
 use crate::{Error, Result};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use virboard_nn::seeded::Stream;
-use virboard_nn::trainable::{Normalising, Trainable};
+use virboard_nn::trainable::Normalising;
 
 /// Settings of PIRL.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -138,36 +137,25 @@ impl Pirl {
 }
 
 impl Method for Pirl {
-    fn trainable(&self) -> BTreeMap<String, Var> {
-        self.network.trainable()
+    fn trained(&self) -> &Network {
+        &self.network
     }
 
-    fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        self.network.save("", &mut state)?;
-        self.bank.save(&mut state)?;
+    fn save(&self, state: &mut State) -> Result<()> {
+        self.bank.save(state)?;
         if let Some(constant) = self.log_constant {
             state.insert(CONSTANT.to_owned(), Tensor::new(&[constant], &Device::Cpu)?);
         }
-        Ok(state)
+        Ok(())
     }
 
-    fn restore(&mut self, state: &State) -> Result<()> {
-        self.network.restore("", state)?;
+    fn take_up(&mut self, state: &State) -> Result<()> {
         self.bank.restore(state)?;
         self.log_constant = match state.get(CONSTANT) {
             Some(_) => of_shape(state, CONSTANT, &Tensor::new(&[0f64], &Device::Cpu)?)?.to_vec1()?.first().copied(),
             None => None,
         };
         Ok(())
-    }
-
-    fn encoder(&self) -> Result<State> {
-        self.network.checkpoint()
-    }
-
-    fn network(&self) -> &dyn Trainable {
-        &*self.network.encoder
     }
 
     fn loss(&mut self, batch: &Batch) -> Result<Tensor> {

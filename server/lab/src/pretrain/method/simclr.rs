@@ -1,14 +1,12 @@
 //! SimCLR: a simple framework for contrastive learning (Chen et al. 2020, arXiv 2002.05709).
 
 use super::loss::{mistaken_temperature, normalised, nt_xent};
-use super::projection::{Projected, ProjectionForm};
-use super::saved::State;
+use super::projection::{Network, Projected, ProjectionForm};
 use super::{Batch, Method, Start};
 use crate::Result;
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use virboard_nn::trainable::{Normalising, Trainable};
+use virboard_nn::trainable::Normalising;
 
 /// Settings of SimCLR. The authors' program doubles the loss of the paper's equation 1, which is
 /// taken here, and ends its projection in one more batch normalisation.
@@ -49,26 +47,8 @@ impl SimClr {
 }
 
 impl Method for SimClr {
-    fn trainable(&self) -> BTreeMap<String, Var> {
-        self.network.network.trainable()
-    }
-
-    fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        self.network.network.save("", &mut state)?;
-        Ok(state)
-    }
-
-    fn restore(&mut self, state: &State) -> Result<()> {
-        self.network.network.restore("", state)
-    }
-
-    fn encoder(&self) -> Result<State> {
-        self.network.network.checkpoint()
-    }
-
-    fn network(&self) -> &dyn Trainable {
-        &*self.network.network.encoder
+    fn trained(&self) -> &Network {
+        &self.network.network
     }
 
     fn loss(&mut self, batch: &Batch) -> Result<Tensor> {

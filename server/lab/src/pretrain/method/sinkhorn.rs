@@ -33,7 +33,7 @@ fn log_sum(log: &Tensor, dim: usize) -> Result<Tensor> {
 mod tests {
     use super::*;
     use candle_core::Device;
-    use virboard_nn::testing::{Random, assert_near, assert_within, values};
+    use virboard_nn::testing::{Random, assert_near, assert_within, difference, values};
 
     fn sums(shares: &Tensor, dim: usize) -> Vec<f32> {
         values(&shares.sum(dim).expect("sums"))
@@ -54,7 +54,7 @@ mod tests {
         let scores = (Random::new("sinkhorn").normal(0.4, (24, 6))).clamp(-1.0, 1.0).expect("cosines");
         let shares = sinkhorn(&scores, 0.05, 3).expect("computed");
         assert_within("rows", &sums(&shares, 1), &[1f32; 24], 1e-6);
-        let spread = |shares: &Tensor| sums(shares, 0).iter().map(|s| (s - 4.0).abs()).fold(0.0, f32::max);
+        let spread = |shares: &Tensor| difference("columns", &sums(shares, 0), &[4f32; 6]);
         let softmax = sinkhorn(&scores, 0.05, 0).expect("computed");
         assert!(spread(&shares) < spread(&softmax), "{} {}", spread(&shares), spread(&softmax));
         let many = sinkhorn(&scores, 0.5, 200).expect("computed");

@@ -1,14 +1,12 @@
 //! Training on the classes of pictures.
 
 use super::loss::cross_entropy;
-use super::projection::{Projected, ProjectionForm};
-use super::saved::State;
+use super::projection::{Network, Projected, ProjectionForm};
 use super::{Batch, Method, Start};
 use crate::{Error, Result};
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use virboard_nn::trainable::{Normalising, Trainable};
+use virboard_nn::trainable::Normalising;
 
 /// Settings of supervised training: none of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,26 +34,8 @@ impl Supervised {
 }
 
 impl Method for Supervised {
-    fn trainable(&self) -> BTreeMap<String, Var> {
-        self.network.network.trainable()
-    }
-
-    fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        self.network.network.save("", &mut state)?;
-        Ok(state)
-    }
-
-    fn restore(&mut self, state: &State) -> Result<()> {
-        self.network.network.restore("", state)
-    }
-
-    fn encoder(&self) -> Result<State> {
-        self.network.network.checkpoint()
-    }
-
-    fn network(&self) -> &dyn Trainable {
-        &*self.network.network.encoder
+    fn trained(&self) -> &Network {
+        &self.network.network
     }
 
     fn loss(&mut self, batch: &Batch) -> Result<Tensor> {

@@ -1,7 +1,7 @@
 //! SwAV: swapping assignments between views (Caron et al. 2020, arXiv 2006.09882).
 
 use super::loss::{log_softmax, mistaken_temperature, normalised, soft_cross_entropy};
-use super::projection::{Projected, ProjectionForm};
+use super::projection::{Network, Projected, ProjectionForm};
 use super::queue::Queue;
 use super::saved::State;
 use super::sinkhorn::sinkhorn;
@@ -9,8 +9,7 @@ use super::{Batch, Method, Start};
 use crate::{Error, Result};
 use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use virboard_nn::trainable::{Normalising, Trainable};
+use virboard_nn::trainable::Normalising;
 
 /// Settings of SwAV.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -151,28 +150,16 @@ impl Swav {
 }
 
 impl Method for Swav {
-    fn trainable(&self) -> BTreeMap<String, Var> {
-        self.network.network.trainable()
+    fn trained(&self) -> &Network {
+        &self.network.network
     }
 
-    fn state(&self) -> Result<State> {
-        let mut state = State::new();
-        self.network.network.save("", &mut state)?;
-        self.queues.iter().try_for_each(|queue| queue.save(&mut state))?;
-        Ok(state)
+    fn save(&self, state: &mut State) -> Result<()> {
+        self.queues.iter().try_for_each(|queue| queue.save(state))
     }
 
-    fn restore(&mut self, state: &State) -> Result<()> {
-        self.network.network.restore("", state)?;
+    fn take_up(&mut self, state: &State) -> Result<()> {
         self.queues.iter_mut().try_for_each(|queue| queue.restore(state))
-    }
-
-    fn encoder(&self) -> Result<State> {
-        self.network.network.checkpoint()
-    }
-
-    fn network(&self) -> &dyn Trainable {
-        &*self.network.network.encoder
     }
 
     fn loss(&mut self, batch: &Batch) -> Result<Tensor> {

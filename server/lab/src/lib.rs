@@ -8,6 +8,7 @@ pub mod error;
 pub mod features;
 pub mod head;
 pub mod image;
+pub mod kept;
 pub mod memory;
 pub mod pipeline;
 pub mod predict;

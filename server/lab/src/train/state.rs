@@ -4,25 +4,25 @@
 //! of an epoch depend on the seed and the epoch's number alone.
 
 use super::Member;
+use crate::kept::{Kind, Tensors};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::collections::BTreeMap;
 use std::path::Path;
 use virboard_core::run::Epoch;
-use virboard_nn::files::{sha256, write_through};
 
-const METADATA: &str = "virboard_training";
+const STATE: Kind = Kind {
+    entry: "virboard_training",
+    what: "training state",
+    other: "it belongs to another training",
+    damaged: "its tensors are damaged",
+};
 
 #[derive(Serialize, Deserialize)]
-struct Description {
-    /// What is trained on what; with another the file is of no use.
-    identity: String,
+struct Rest {
     epoch: u32,
     members: Vec<MemberDescription>,
-    /// SHA-256 of the tensors' bytes.
-    sha256: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -34,7 +34,7 @@ struct MemberDescription {
 
 /// Writes the state of `members` after `epoch`.
 pub fn save(path: &Path, identity: &str, epoch: u32, members: &[Member]) -> Result<()> {
-    let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
+    let mut tensors = Tensors::new();
     for (i, member) in members.iter().enumerate() {
         let mut put = |kind: &str, name: &str, tensor: &Tensor| -> Result<()> {
             tensors.insert(format!("{i}.{kind}.{name}"), tensor.to_device(&Device::Cpu)?.contiguous()?);
@@ -50,10 +50,7 @@ pub fn save(path: &Path, identity: &str, epoch: u32, members: &[Member]) -> Resu
             put("best", name, tensor)?;
         }
     }
-    let bad = |reason: String| Error::Unusable { path: path.to_path_buf(), what: "training state", reason };
-    let body = safetensors::serialize(&tensors, None).map_err(|e| bad(e.to_string()))?;
-    let description = Description {
-        identity: identity.to_owned(),
+    let rest = Rest {
         epoch,
         members: members
             .iter()
@@ -63,13 +60,8 @@ pub fn save(path: &Path, identity: &str, epoch: u32, members: &[Member]) -> Resu
                 best: m.best.as_ref().map(|b| (b.epoch, b.metric)),
             })
             .collect(),
-        sha256: sha256(&body),
     };
-    drop(body);
-    let description = serde_json::to_string(&description).map_err(|e| bad(e.to_string()))?;
-    let metadata = HashMap::from([(METADATA.to_owned(), description)]);
-    let bytes = safetensors::serialize(&tensors, Some(metadata)).map_err(|e| bad(e.to_string()))?;
-    write_through(path, |file| file.write_all(&bytes).map_err(Error::io(path)))
+    STATE.save(path, identity, rest, &tensors)
 }
 
 /// Takes up a saved state; gives the number of finished epochs, 0 without a usable file.
@@ -88,23 +80,12 @@ pub fn restore(path: &Path, identity: &str, members: &mut [Member]) -> Result<u3
 }
 
 fn read(path: &Path, identity: &str, members: &mut [Member]) -> Result<u32> {
-    let bad = |reason: String| Error::Unusable { path: path.to_path_buf(), what: "training state", reason };
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
-    let text = metadata.metadata().as_ref().and_then(|m| m.get(METADATA));
-    let text = text.ok_or_else(|| bad("it has no description".to_owned()))?;
-    let description: Description = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
-    if description.identity != identity || description.members.len() != members.len() {
-        return Err(bad("it belongs to another training".to_owned()));
+    let bad = |reason: String| Error::Unusable { path: path.to_path_buf(), what: STATE.what, reason };
+    let (rest, mut tensors): (Rest, Tensors) = STATE.load(path, identity)?;
+    if rest.members.len() != members.len() {
+        return Err(bad(STATE.other.to_owned()));
     }
-    let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| bad(e.to_string()))?;
-    drop(bytes);
-    let sorted: BTreeMap<_, _> = tensors.iter().collect();
-    let body = safetensors::serialize(sorted, None).map_err(|e| bad(e.to_string()))?;
-    if sha256(&body) != description.sha256 {
-        return Err(bad("its tensors are damaged".to_owned()));
-    }
-    for (i, (member, said)) in members.iter_mut().zip(description.members).enumerate() {
+    for (i, (member, said)) in members.iter_mut().zip(rest.members).enumerate() {
         let device = member.head.trainable().first().map_or(Device::Cpu, |v| v.device().clone());
         for (name, var) in member.head.parameters().all() {
             let tensor = tensors.remove(&format!("{i}.head.{name}")).filter(|t| t.dims() == var.dims());
@@ -121,5 +102,5 @@ fn read(path: &Path, identity: &str, members: &mut [Member]) -> Result<u32> {
         member.best = said.best.map(|(epoch, metric)| super::Best { epoch, metric, tensors: best });
         member.curve = said.curve;
     }
-    Ok(description.epoch)
+    Ok(rest.epoch)
 }

@@ -1,12 +1,12 @@
 //! Pre-training an encoder: pictures and settings in, a checkpoint with its declaration out.
 
+use crate::kept;
 use crate::pretrain::curve::EpochRecord;
 use crate::pretrain::method::{Method, Start};
 use crate::pretrain::neighbours::Examiner;
 use crate::pretrain::pictures::Pictures;
 use crate::pretrain::run::{Keep, Run};
 use crate::pretrain::settings::Settings;
-use crate::pretrain::state;
 use crate::pretrain::views::Views;
 use crate::progress::Progress;
 use crate::registry::wanted;
@@ -104,8 +104,8 @@ impl Work for Pretrain {
                 record.neighbours = Some(examiner.score(method.network(), device, progress)?);
             }
             if self.kept().contains(&record.epoch) {
-                let metadata = ("virboard_pretraining_settings", key::text(settings)?);
-                state::write(&self.checkpoint(&lab.folders, record.epoch), &method.encoder()?, metadata)?;
+                let path = self.checkpoint(&lab.folders, record.epoch);
+                kept::write(&path, &method.encoder()?, "virboard_pretraining_settings", key::text(settings)?)?;
             }
             Ok(())
         };

@@ -7,6 +7,7 @@ use super::value::FusedConvolution;
 use super::winograd::{self, Scheme, Winograd};
 use crate::conv::{Activation, Conv, Padding};
 use crate::{Error, Result};
+use rayon::prelude::*;
 
 /// Input channels up to which 3x3 kernels work on 4 x 4 outputs at once (36 products instead of
 /// 144); above, reading their transformed weights (4 times the size) costs what they save, and
@@ -154,7 +155,7 @@ pub(super) struct Window<'a, T = f32> {
 impl<'a, T: Sync> Window<'a, T> {
     #[inline(always)]
     fn inside(&self, (image, y, x): (usize, usize, usize), tap: usize) -> Option<&'a [T]> {
-        let (y, x) = (y + tap / self.kernel * self.dilation, x + tap % self.kernel * self.dilation);
+        let [y, x] = [(y, tap / self.kernel), (x, tap % self.kernel)].map(|(n, t)| n * self.stride + t * self.dilation);
         // Left of the picture the difference wraps to a number beyond its right.
         let (y, x) = (y.wrapping_sub(self.padding[0]), x.wrapping_sub(self.padding[1]));
         let pixel = (image * self.from.height + y) * self.from.width + x;
@@ -163,13 +164,17 @@ impl<'a, T: Sync> Window<'a, T> {
 }
 
 impl<'a, T: Sync> Rows<'a, T> for Window<'a, T> {
-    /// Image, row and column of the first neighbour, the latter two counted from the padding.
+    /// Image, row and column.
     type Place = (usize, usize, usize);
 
     #[inline(always)]
     fn place(&self, row: usize) -> Self::Place {
-        let (line, column) = (row / self.to.width, row % self.to.width);
-        (line / self.to.height, line % self.to.height * self.stride, column * self.stride)
+        self.to.place(row)
+    }
+
+    #[inline(always)]
+    fn next(&self, place: Self::Place, _: usize) -> Self::Place {
+        self.to.next(place)
     }
 
     #[inline(always)]
@@ -178,8 +183,8 @@ impl<'a, T: Sync> Rows<'a, T> for Window<'a, T> {
     }
 
     #[inline(always)]
-    fn outside(&self, place: Self::Place, tap: usize) -> bool {
-        self.inside(place, tap).is_none()
+    fn outside(&self, piece: &[T]) -> bool {
+        std::ptr::eq(piece.as_ptr(), self.zeros.as_ptr())
     }
 }
 
@@ -198,18 +203,23 @@ pub(super) struct Strips<'a> {
 }
 
 impl<'a> Rows<'a> for Strips<'a> {
-    type Place = usize;
+    /// Image, row and column.
+    type Place = (usize, usize, usize);
 
     #[inline(always)]
-    fn place(&self, row: usize) -> usize {
-        let (line, column) = (row / self.to.width, row % self.to.width);
-        let (image, y) = (line / self.to.height, line % self.to.height);
-        (image * self.rows + y * self.stride) * self.row + column * self.step
+    fn place(&self, row: usize) -> Self::Place {
+        self.to.place(row)
     }
 
     #[inline(always)]
-    fn piece(&self, place: usize, tap: usize) -> &'a [f32] {
-        &self.x[place + tap * self.row..][..self.depth]
+    fn next(&self, place: Self::Place, _: usize) -> Self::Place {
+        self.to.next(place)
+    }
+
+    #[inline(always)]
+    fn piece(&self, (image, y, x): Self::Place, tap: usize) -> &'a [f32] {
+        let row = image * self.rows + y * self.stride + tap;
+        &self.x[row * self.row + x * self.step..][..self.depth]
     }
 }
 
@@ -224,15 +234,16 @@ pub(super) fn padded<'a>(
     buffer: &'a mut Vec<f32>,
 ) -> &'a [f32] {
     let out = super::grown(buffer, to.pixels() * channels);
-    out.fill(0.0);
     let columns = maps.width.min(to.width - before[1]);
-    for (line, row) in x.chunks_exact(maps.width * channels).enumerate() {
-        let (image, y) = (line / maps.height, line % maps.height + before[0]);
-        if y < to.height {
-            let at = ((image * to.height + y) * to.width + before[1]) * channels;
-            out[at..][..columns * channels].copy_from_slice(&row[..columns * channels]);
-        }
-    }
+    let (row, padded) = (maps.width * channels, to.width * channels);
+    let images = out.par_chunks_mut(to.height * padded).zip(x.par_chunks(maps.height * row));
+    images.for_each(|(out, x)| {
+        out.fill(0.0);
+        let rows = x.chunks_exact(row).zip(out.chunks_exact_mut(padded).skip(before[0]));
+        rows.for_each(|(x, out)| {
+            out[before[1] * channels..][..columns * channels].copy_from_slice(&x[..columns * channels])
+        });
+    });
     out
 }
 

@@ -5,8 +5,14 @@ use super::{arch, load, store};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Pixels that a task works on. What a task sums up is the same on any number of threads.
-const PIXELS: usize = 64;
+/// Values that a task works on, so that they stay in the first-level cache. What a task sums up is the same on
+/// any number of threads.
+const VALUES: usize = 1 << 12;
+
+/// Pixels that a task works on.
+fn pixels(channels: usize) -> usize {
+    (VALUES / channels).max(8)
+}
 
 /// What becomes of each channel: `(x - mean) * scale + shift`, C numbers each.
 #[derive(Debug, Clone)]
@@ -32,12 +38,13 @@ pub struct Sums {
 
 /// Mean and biased variance of each channel.
 pub fn moments(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
+    let pixels = pixels(channels);
     let parts: Vec<[Vec<f32>; 2]> = x
-        .par_chunks(PIXELS * channels)
+        .par_chunks(pixels * channels)
         .map(|x| {
             let mut sums = [vec![0.0; channels], vec![0.0; channels]];
             let [mean, squares] = &mut sums;
-            arch().dispatch(Spread { x, mean, squares });
+            arch().dispatch(All(channels, Spread { x, channels, mean, squares }));
             sums
         })
         .collect();
@@ -45,7 +52,7 @@ pub fn moments(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
     let (mut mean, mut squares) = (vec![0f64; channels], vec![0f64; channels]);
     let mut count = 0.0;
     for (part, [of_mean, of_squares]) in parts.iter().enumerate() {
-        let n = (x.len() / channels - part * PIXELS).min(PIXELS) as f64;
+        let n = (x.len() / channels - part * pixels).min(pixels) as f64;
         let total = count + n;
         for c in 0..channels {
             let apart = f64::from(of_mean[c]) - mean[c];
@@ -58,49 +65,15 @@ pub fn moments(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
     (narrow(mean, 1.0), narrow(squares, count))
 }
 
-/// Mean and sum of squared distances from it, of some pixels.
-struct Spread<'a> {
-    x: &'a [f32],
-    mean: &'a mut [f32],
-    squares: &'a mut [f32],
-}
-
-impl WithSimd for Spread<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let channels = self.mean.len();
-        let share = simd.splat_f32s(channels as f32 / self.x.len() as f32);
-        for (c, len) in vectors::<S>(channels) {
-            let mut sum = simd.splat_f32s(0.0);
-            for x in self.x.chunks_exact(channels) {
-                sum = simd.add_f32s(sum, load(simd, &x[c..][..len]));
-            }
-            let mean = simd.mul_f32s(sum, share);
-            store(simd, &mut self.mean[c..][..len], mean);
-            let mut squares = simd.splat_f32s(0.0);
-            for x in self.x.chunks_exact(channels) {
-                let apart = simd.sub_f32s(load(simd, &x[c..][..len]), mean);
-                squares = simd.mul_add_f32s(apart, apart, squares);
-            }
-            store(simd, &mut self.squares[c..][..len], squares);
-        }
-    }
-}
-
-/// First channels of the vectors that C make, and how many channels each has.
-fn vectors<S: Simd>(channels: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..channels).step_by(S::F32_LANES).map(move |c| (c, (channels - c).min(S::F32_LANES)))
-}
-
 impl Normal {
-    /// Normalises `x` into `out`.
-    pub fn forward(&self, x: &[f32], out: &mut [f32]) {
-        assert_eq!(x.len(), out.len(), "there is room for each value");
-        let values = PIXELS * self.mean.len();
-        out.par_chunks_mut(values).zip(x.par_chunks(values)).for_each(|(out, x)| {
-            arch().dispatch(Forward { normal: self, x, out });
+    /// Normalises `x` into `out`; where something is `added`, with ReLU behind the sum.
+    pub fn forward(&self, x: &[f32], added: Option<&[f32]>, out: &mut [f32]) {
+        let channels = self.mean.len();
+        assert!(x.len() == out.len() && added.is_none_or(|a| a.len() == x.len()), "there is room for each value");
+        let values = pixels(channels) * channels;
+        out.par_chunks_mut(values).zip(x.par_chunks(values)).enumerate().for_each(|(nth, (out, x))| {
+            let added = added.map(|added| &added[nth * values..][..x.len()]);
+            arch().dispatch(All(channels, Forward { normal: self, x, added, out }));
         });
     }
 
@@ -108,12 +81,13 @@ impl Normal {
     pub fn sums(&self, x: &[f32], gradient: &[f32]) -> Sums {
         let channels = self.mean.len();
         assert_eq!(x.len(), gradient.len(), "there is a gradient of each value");
+        let values = pixels(channels) * channels;
         let parts: Vec<Sums> = x
-            .par_chunks(PIXELS * channels)
-            .zip(gradient.par_chunks(PIXELS * channels))
+            .par_chunks(values)
+            .zip(gradient.par_chunks(values))
             .map(|(x, g)| {
                 let mut sums = Sums { gradient: vec![0.0; channels], product: vec![0.0; channels] };
-                arch().dispatch(Gather { normal: self, x, g, sums: &mut sums });
+                arch().dispatch(All(channels, Gather { normal: self, x, g, sums: &mut sums }));
                 sums
             })
             .collect();
@@ -126,57 +100,146 @@ impl Normal {
     /// The gradient of `x`: that of the output where it passes the ReLU, times the scale, less
     /// `offset + slope * (x - mean)`, C numbers each, which is what the batch's moments take.
     pub fn backward(&self, x: &[f32], gradient: &[f32], offset: &[f32], slope: &[f32], out: &mut [f32]) {
+        let channels = self.mean.len();
         assert!(x.len() == gradient.len() && x.len() == out.len(), "there is a gradient of each value");
-        let values = PIXELS * self.mean.len();
+        let values = pixels(channels) * channels;
         let parts = out.par_chunks_mut(values).zip(x.par_chunks(values)).zip(gradient.par_chunks(values));
         parts.for_each(|((out, x), g)| {
-            arch().dispatch(Backward { normal: self, x, g, offset, slope, out });
+            arch().dispatch(All(channels, Backward { normal: self, x, g, offset, slope, out }));
         });
     }
 
-    /// Some channels' distance from their mean, and the output.
+    /// Mean, scale and shift of some channels.
     #[inline(always)]
-    fn of<S: Simd>(&self, simd: S, x: &[f32], c: usize, len: usize) -> (S::f32s, S::f32s) {
-        let part = |values: &[f32]| load(simd, &values[c..][..len]);
-        let apart = simd.sub_f32s(part(x), part(&self.mean));
-        let y = simd.mul_add_f32s(apart, part(&self.scale), part(&self.shift));
-        if !self.relu {
-            return (apart, y);
-        }
-        // What is no number stays none, so that a training that diverged is seen to.
-        let zero = simd.splat_f32s(0.0);
-        (apart, simd.select_f32s(simd.less_than_f32s(y, zero), zero, y))
+    fn some<S: Simd, const V: usize>(&self, simd: S, c: usize, len: usize) -> [[S::f32s; V]; 3] {
+        [some(simd, &self.mean[c..], len), some(simd, &self.scale[c..], len), some(simd, &self.shift[c..], len)]
     }
+}
 
-    /// Some channels' distance from their mean, and the gradient that passes the ReLU.
+/// What is done with V vectors of channels, of all pixels.
+trait Pass {
+    /// From channel `c` on; the last vector has `len` values.
+    fn run<S: Simd, const V: usize>(&mut self, simd: S, c: usize, len: usize);
+}
+
+/// A pass over so many channels.
+struct All<P>(usize, P);
+
+impl<P: Pass> WithSimd for All<P> {
+    type Output = ();
+
     #[inline(always)]
-    fn passed<S: Simd>(&self, simd: S, x: &[f32], g: &[f32], c: usize, len: usize) -> (S::f32s, S::f32s) {
-        let (apart, y) = self.of(simd, x, c, len);
-        let g = load(simd, &g[c..][..len]);
-        if !self.relu {
-            return (apart, g);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let mut c = 0;
+        while c + 2 * S::F32_LANES <= self.0 {
+            self.1.run::<S, 2>(simd, c, S::F32_LANES);
+            c += 2 * S::F32_LANES;
         }
-        let zero = simd.splat_f32s(0.0);
-        (apart, simd.select_f32s(simd.less_than_f32s(zero, y), g, zero))
+        if c + S::F32_LANES <= self.0 {
+            self.1.run::<S, 1>(simd, c, S::F32_LANES);
+            c += S::F32_LANES;
+        }
+        if c < self.0 {
+            self.1.run::<S, 1>(simd, c, self.0 - c);
+        }
+    }
+}
+
+/// V vectors, the last of which has `len` values.
+#[inline(always)]
+fn some<S: Simd, const V: usize>(simd: S, values: &[f32], len: usize) -> [S::f32s; V] {
+    let values = &values[..(V - 1) * S::F32_LANES + len];
+    let mut vectors = [simd.splat_f32s(0.0); V];
+    for v in 0..V {
+        vectors[v] = load(simd, &values[v * S::F32_LANES..][..if v + 1 < V { S::F32_LANES } else { len }]);
+    }
+    vectors
+}
+
+/// Writes V vectors, the last of which has `len` values.
+#[inline(always)]
+fn keep<S: Simd, const V: usize>(simd: S, to: &mut [f32], len: usize, vectors: [S::f32s; V]) {
+    let to = &mut to[..(V - 1) * S::F32_LANES + len];
+    for v in 0..V {
+        store(simd, &mut to[v * S::F32_LANES..][..if v + 1 < V { S::F32_LANES } else { len }], vectors[v]);
+    }
+}
+
+/// What is no number stays none, so that a training that diverged is seen to.
+#[inline(always)]
+fn relu<S: Simd>(simd: S, y: S::f32s) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    simd.select_f32s(simd.less_than_f32s(y, zero), zero, y)
+}
+
+/// Mean and sum of squared distances from it, of some pixels.
+struct Spread<'a> {
+    x: &'a [f32],
+    channels: usize,
+    mean: &'a mut [f32],
+    squares: &'a mut [f32],
+}
+
+impl Pass for Spread<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(&mut self, simd: S, c: usize, len: usize) {
+        let share = simd.splat_f32s(self.channels as f32 / self.x.len() as f32);
+        let mut sums = [simd.splat_f32s(0.0); V];
+        for x in self.x.chunks_exact(self.channels) {
+            let x = some::<S, V>(simd, &x[c..], len);
+            for v in 0..V {
+                sums[v] = simd.add_f32s(sums[v], x[v]);
+            }
+        }
+        let mut mean = sums;
+        for mean in &mut mean {
+            *mean = simd.mul_f32s(*mean, share);
+        }
+        keep(simd, &mut self.mean[c..], len, mean);
+        let mut squares = [simd.splat_f32s(0.0); V];
+        for x in self.x.chunks_exact(self.channels) {
+            let x = some::<S, V>(simd, &x[c..], len);
+            for v in 0..V {
+                let apart = simd.sub_f32s(x[v], mean[v]);
+                squares[v] = simd.mul_add_f32s(apart, apart, squares[v]);
+            }
+        }
+        keep(simd, &mut self.squares[c..], len, squares);
     }
 }
 
 struct Forward<'a> {
     normal: &'a Normal,
     x: &'a [f32],
+    added: Option<&'a [f32]>,
     out: &'a mut [f32],
 }
 
-impl WithSimd for Forward<'_> {
-    type Output = ();
-
+impl Pass for Forward<'_> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn run<S: Simd, const V: usize>(&mut self, simd: S, c: usize, len: usize) {
         let channels = self.normal.mean.len();
-        for (out, x) in self.out.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)) {
-            for (c, len) in vectors::<S>(channels) {
-                store(simd, &mut out[c..][..len], self.normal.of(simd, x, c, len).1);
+        let [mean, scale, shift] = self.normal.some::<S, V>(simd, c, len);
+        let positive = self.normal.relu || self.added.is_some();
+        let rows = self.out.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels));
+        // Loops and no closures, which would not be compiled for the vectors' processor.
+        for (nth, (out, x)) in rows.enumerate() {
+            let mut y = some::<S, V>(simd, &x[c..], len);
+            for v in 0..V {
+                y[v] = simd.mul_add_f32s(simd.sub_f32s(y[v], mean[v]), scale[v], shift[v]);
             }
+            if let Some(added) = self.added {
+                let added = some::<S, V>(simd, &added[nth * channels + c..], len);
+                for v in 0..V {
+                    y[v] = simd.add_f32s(y[v], added[v]);
+                }
+            }
+            if positive {
+                for y in &mut y {
+                    *y = relu(simd, *y);
+                }
+            }
+            keep(simd, &mut out[c..], len, y);
         }
     }
 }
@@ -188,23 +251,32 @@ struct Gather<'a> {
     sums: &'a mut Sums,
 }
 
-impl WithSimd for Gather<'_> {
-    type Output = ();
-
+impl Pass for Gather<'_> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn run<S: Simd, const V: usize>(&mut self, simd: S, c: usize, len: usize) {
         let channels = self.normal.mean.len();
-        for (c, len) in vectors::<S>(channels) {
-            let (mut sum, mut product) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
-            for (x, g) in self.x.chunks_exact(channels).zip(self.g.chunks_exact(channels)) {
-                let (apart, g) = self.normal.passed(simd, x, g, c, len);
-                sum = simd.add_f32s(sum, g);
-                product = simd.mul_add_f32s(apart, g, product);
+        let [mean, scale, shift] = self.normal.some::<S, V>(simd, c, len);
+        let zero = simd.splat_f32s(0.0);
+        let (mut sums, mut products) = ([zero; V], [zero; V]);
+        for (x, g) in self.x.chunks_exact(channels).zip(self.g.chunks_exact(channels)) {
+            let (x, g) = (some::<S, V>(simd, &x[c..], len), some::<S, V>(simd, &g[c..], len));
+            for v in 0..V {
+                let apart = simd.sub_f32s(x[v], mean[v]);
+                let g = passed(simd, self.normal.relu, simd.mul_add_f32s(apart, scale[v], shift[v]), g[v]);
+                sums[v] = simd.add_f32s(sums[v], g);
+                products[v] = simd.mul_add_f32s(apart, g, products[v]);
             }
-            store(simd, &mut self.sums.gradient[c..][..len], sum);
-            store(simd, &mut self.sums.product[c..][..len], product);
         }
+        keep(simd, &mut self.sums.gradient[c..], len, sums);
+        keep(simd, &mut self.sums.product[c..], len, products);
     }
+}
+
+/// The gradient that passes the ReLU, if there is one, before which `y` stands.
+#[inline(always)]
+fn passed<S: Simd>(simd: S, relu: bool, y: S::f32s, gradient: S::f32s) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    if relu { simd.select_f32s(simd.less_than_f32s(zero, y), gradient, zero) } else { gradient }
 }
 
 struct Backward<'a> {
@@ -216,22 +288,23 @@ struct Backward<'a> {
     out: &'a mut [f32],
 }
 
-impl WithSimd for Backward<'_> {
-    type Output = ();
-
+impl Pass for Backward<'_> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let normal = self.normal;
-        let channels = normal.mean.len();
+    fn run<S: Simd, const V: usize>(&mut self, simd: S, c: usize, len: usize) {
+        let channels = self.normal.mean.len();
+        let [mean, scale, shift] = self.normal.some::<S, V>(simd, c, len);
+        let (offset, slope) = (some::<S, V>(simd, &self.offset[c..], len), some::<S, V>(simd, &self.slope[c..], len));
         let inputs = self.x.chunks_exact(channels).zip(self.g.chunks_exact(channels));
         for (out, (x, g)) in self.out.chunks_exact_mut(channels).zip(inputs) {
-            for (c, len) in vectors::<S>(channels) {
-                let (apart, g) = normal.passed(simd, x, g, c, len);
-                let part = |values: &[f32]| load(simd, &values[c..][..len]);
-                let taken = simd.mul_add_f32s(part(self.slope), apart, part(self.offset));
-                let value = simd.mul_add_f32s(part(&normal.scale), g, simd.neg_f32s(taken));
-                store(simd, &mut out[c..][..len], value);
+            let (x, g) = (some::<S, V>(simd, &x[c..], len), some::<S, V>(simd, &g[c..], len));
+            let mut values = x;
+            for v in 0..V {
+                let apart = simd.sub_f32s(x[v], mean[v]);
+                let g = passed(simd, self.normal.relu, simd.mul_add_f32s(apart, scale[v], shift[v]), g[v]);
+                let taken = simd.mul_add_f32s(slope[v], apart, offset[v]);
+                values[v] = simd.mul_add_f32s(scale[v], g, simd.neg_f32s(taken));
             }
+            keep(simd, &mut out[c..], len, values);
         }
     }
 }

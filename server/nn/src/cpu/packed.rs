@@ -130,8 +130,8 @@ impl<'a> Weights<'a> {
 /// Outputs of a panel: as many vectors as stay in the registers, if that leaves no gap.
 fn panel_width(outputs: usize) -> usize {
     let (lanes, registers) = arch().dispatch(Registers);
-    let most = if registers >= 32 { 4 } else { 2 };
-    let vectors = [4, 2].into_iter().find(|v| *v <= most && outputs.is_multiple_of(v * lanes)).unwrap_or(1);
+    let most = if registers >= 32 { 4 } else { 3 };
+    let vectors = [4, 2, 3].into_iter().find(|v| *v <= most && outputs.is_multiple_of(v * lanes)).unwrap_or(1);
     vectors * lanes
 }
 

@@ -4,13 +4,17 @@ use super::{Maps, arch, load, store};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+/// The size of maps under [`max_pool_3x3`].
+pub fn pooled(maps: Maps, before: bool) -> Maps {
+    let size = |n: usize| (n + usize::from(before) + 1 - 3) / 2 + 1;
+    Maps { images: maps.images, height: size(maps.height), width: size(maps.width) }
+}
+
 /// The largest of 3 x 3 neighbours at every second pixel, `N x H x W x C` to
 /// `N x H' x W' x C`, of values that are not negative, so that zeros around count for nothing.
 /// They lie at the bottom and right, and, if `before`, at the top and left.
 pub fn max_pool_3x3(x: &[f32], maps: Maps, channels: usize, before: bool, out: &mut [f32]) -> Maps {
-    let pad = usize::from(before);
-    let size = |n: usize| (n + pad + 1 - 3) / 2 + 1;
-    let to = Maps { images: maps.images, height: size(maps.height), width: size(maps.width) };
+    let (pad, to) = (usize::from(before), pooled(maps, before));
     let lines = out[..to.pixels() * channels].par_chunks_mut(to.width * channels).enumerate();
     lines.for_each(|(line, out)| {
         let (image, first) = (line / to.height, line % to.height * 2);
@@ -61,7 +65,7 @@ impl WithSimd for Line<'_> {
 }
 
 /// The gradient of the input of [`max_pool_3x3`] for input, output and gradient of the output:
-/// that of each output goes to the first of its neighbours that equals it. `out` holds zeros.
+/// that of each output goes to the first of its neighbours that equals it.
 pub fn max_pool_3x3_gradient(
     [x, y, gradient]: [&[f32]; 3],
     maps: Maps,
@@ -69,12 +73,11 @@ pub fn max_pool_3x3_gradient(
     before: bool,
     out: &mut [f32],
 ) {
-    let pad = usize::from(before);
-    let size = |n: usize| (n + pad + 1 - 3) / 2 + 1;
-    let to = Maps { images: maps.images, height: size(maps.height), width: size(maps.width) };
+    let (pad, to) = (usize::from(before), pooled(maps, before));
     let (image, pooled) = (maps.height * maps.width * channels, to.height * to.width * channels);
     let images = out.par_chunks_mut(image).zip(x.par_chunks(image));
     images.zip(y.par_chunks(pooled).zip(gradient.par_chunks(pooled))).for_each(|((out, x), (y, gradient))| {
+        out.fill(0.0);
         arch().dispatch(Unpool { x, y, gradient, maps, to, channels, pad, out });
     });
 }

@@ -26,11 +26,16 @@ pub trait Rows<'a, T: 'a = f32>: Sync {
     type Place: Copy;
     /// The place of the row with this number.
     fn place(&self, row: usize) -> Self::Place;
+    /// The place of the row behind the one whose place is given, which has the number `row`.
+    #[inline(always)]
+    fn next(&self, _place: Self::Place, row: usize) -> Self::Place {
+        self.place(row)
+    }
     /// A piece of a row: as many values as the weights' depth.
     fn piece(&self, place: Self::Place, tap: usize) -> &'a [T];
-    /// Whether a piece is nothing but zeros that lie outside of the picture.
+    /// Whether this piece is nothing but zeros that lie outside of the picture.
     #[inline(always)]
-    fn outside(&self, _place: Self::Place, _tap: usize) -> bool {
+    fn outside(&self, _piece: &[T]) -> bool {
         false
     }
 }
@@ -143,6 +148,7 @@ impl<'a, R: Rows<'a>> WithSimd for Rectangle<'_, R> {
     fn with_simd<S: Simd>(self, simd: S) {
         match self.weights.width / S::F32_LANES {
             4 => self.run::<S, 4>(simd),
+            3 => self.run::<S, 3>(simd),
             2 => self.run::<S, 2>(simd),
             _ => self.run::<S, 1>(simd),
         }
@@ -171,8 +177,10 @@ impl<'a, R: Rows<'a>> Rectangle<'_, R> {
     /// All rows times a part of a panel.
     #[inline(always)]
     fn chunk<S: Simd, const V: usize>(&self, simd: S, panel: usize, chunk: &Chunk) {
-        for (nth, first) in self.range.clone().step_by(TILE).enumerate() {
-            match self.range.end - first {
+        // As many sums as with 2 vectors.
+        let height = if V == 3 { 4 } else { TILE };
+        for (nth, first) in self.range.clone().step_by(height).enumerate() {
+            match (self.range.end - first).min(height) {
                 1 => self.tile::<S, V, 1>(simd, panel, first, nth, chunk),
                 2 => self.tile::<S, V, 2>(simd, panel, first, nth, chunk),
                 3 => self.tile::<S, V, 3>(simd, panel, first, nth, chunk),
@@ -210,12 +218,17 @@ impl<'a, R: Rows<'a>> Rectangle<'_, R> {
                 }
             }
         }
-        let places: [R::Place; M] = std::array::from_fn(|m| self.rows.place(first + m));
+        let mut places = [self.rows.place(first); M];
+        for m in 1..M {
+            places[m] = self.rows.next(places[m - 1], first + m);
+        }
         let depth = chunk.depths.len();
         for tap in chunk.taps.clone() {
-            if places.iter().all(|place| self.rows.outside(*place, tap)) {
+            let pieces: [&[f32]; M] = std::array::from_fn(|m| self.rows.piece(places[m], tap));
+            if pieces.iter().all(|piece| self.rows.outside(piece)) {
                 continue;
             }
+            let pieces = pieces.map(|piece| &piece[chunk.depths.start..][..depth]);
             let at = (tap * weights.depth + chunk.depths.start) * weights.width;
             let values = &weights.panel(panel)[at..][..depth * weights.width];
             let (vectors, _) = S::as_simd_f32s(values);
@@ -225,8 +238,6 @@ impl<'a, R: Rows<'a>> Rectangle<'_, R> {
             } else {
                 (values.as_ptr(), 0)
             };
-            let pieces: [&[f32]; M] =
-                std::array::from_fn(|m| &self.rows.piece(places[m], tap)[chunk.depths.start..][..depth]);
             for (k, vectors) in vectors.chunks_exact(V).enumerate() {
                 prefetch(ahead);
                 ahead = ahead.wrapping_add(step);

@@ -9,12 +9,12 @@ use super::convolution::{FEW, Strips, Window, padded};
 use super::packed::{NARROW, Packed};
 use super::product::{Finish, Plain, product};
 use super::winograd::{Scheme, training as winograd};
-use sums::weight_sums;
+use sums::{Tap, Walk, weight_sums};
 
 /// Rows and columns from which on tiles of 4 x 4 outputs pay.
 const LARGE: usize = 20;
-/// Rows and columns from which on tiles of 2 x 2 outputs pay.
-const MEDIUM: usize = 12;
+/// Channels from which on they do: those of few are moved more than multiplied.
+const MANY: usize = 48;
 
 /// How a kernel moves over a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +84,7 @@ impl Shape {
     fn scheme(&self) -> Option<Scheme> {
         let least = self.from.height.min(self.from.width);
         match (self.kernel, self.geometry == Geometry::same(3, 1), least) {
-            (3, true, LARGE..) => Some(Scheme::Four),
-            (3, true, MEDIUM..) => Some(Scheme::Two),
+            (3, true, LARGE..) if self.inputs.min(self.outputs) >= MANY => Some(Scheme::Four),
             _ => None,
         }
     }
@@ -137,6 +136,32 @@ impl Shape {
         }
     }
 
+    /// Where the pixels lie that each tap reads.
+    fn walk(&self) -> Walk {
+        let Geometry { stride, padding, dilation } = self.geometry;
+        // All pixels in one line, where each is read by its own output.
+        let [from, to] = [self.from, self.to].map(|maps| match self.is_pointwise() {
+            true => Maps { images: 1, height: 1, width: maps.pixels() },
+            false => maps,
+        });
+        let tap = |tap: usize| {
+            let [down, right] =
+                [tap / self.kernel, tap % self.kernel].map(|n| (n * dilation) as isize - padding as isize);
+            // Columns whose pixel is neither left nor right of the picture.
+            let first = right.min(0).unsigned_abs().div_ceil(stride);
+            let end = (from.width as isize - right).max(0).unsigned_abs().div_ceil(stride).min(to.width);
+            Tap { down, right: right * self.inputs as isize, columns: first..end.max(first) }
+        };
+        Walk {
+            to,
+            rows: from.height,
+            row: from.width * self.inputs,
+            stride,
+            step: stride * self.inputs,
+            taps: (0..self.taps()).map(tap).collect(),
+        }
+    }
+
     /// Where the weight of an output lies for a value of a strip.
     fn of_strip(&self, output: usize, row: usize, k: usize) -> usize {
         (output * self.inputs + k % self.inputs) * self.taps() + row * self.kernel + k / self.inputs
@@ -168,7 +193,7 @@ pub fn convolve(shape: Shape, x: &[f32], weight: &[f32], bias: &[f32], out: &mut
     }
 }
 
-/// The gradient of the input for that of the output. `out` holds zeros.
+/// The gradient of the input for that of the output.
 pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], out: &mut [f32]) {
     if let Some(scheme) = shape.scheme() {
         return winograd::input_gradient(scheme, shape.winograd(weight), gradient, shape.from, out);
@@ -206,11 +231,20 @@ pub fn weight_gradient(shape: Shape, x: &[f32], gradient: &[f32], out: &mut [f32
     }
     if shape.is_strips() {
         let mut buffer = Vec::new();
-        let rows = shape.strips(x, &mut buffer);
-        let depth = shape.kernel * inputs;
-        weight_sums(&rows, gradient, [outputs, shape.kernel, depth], out, |o, row, k| shape.of_strip(o, row, k));
+        let strips = shape.strips(x, &mut buffer);
+        let tap = |row: usize| Tap { down: row as isize, right: 0, columns: 0..shape.to.width };
+        let walk = Walk {
+            to: shape.to,
+            rows: strips.rows,
+            row: strips.row,
+            stride: strips.stride,
+            step: strips.step,
+            taps: (0..shape.kernel).map(tap).collect(),
+        };
+        let sizes = [outputs, strips.depth];
+        weight_sums(&walk, strips.x, gradient, sizes, out, |o, row, k| shape.of_strip(o, row, k));
     } else {
-        let rows = shape.window(x, &[]);
-        weight_sums(&rows, gradient, [outputs, taps, inputs], out, |o, tap, k| (o * inputs + k) * taps + tap);
+        let walk = shape.walk();
+        weight_sums(&walk, x, gradient, [outputs, inputs], out, |o, tap, k| (o * inputs + k) * taps + tap);
     }
 }

@@ -176,11 +176,12 @@ impl Fused {
         (values / self.parts.len()).max(1)
     }
 
-    /// Normalises `x` by weight and bias into `out`.
-    pub(crate) fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
+    /// Normalises `x` by weight and bias into `out`; where something is `added`, with ReLU behind the sum.
+    pub(crate) fn forward(&self, x: &[f32], [weight, bias]: [&[f32]; 2], added: Option<&[f32]>, out: &mut [f32]) {
         let size = self.size(x.len());
-        for (part, (x, out)) in self.parts.iter().zip(x.chunks(size).zip(out.chunks_mut(size))) {
-            self.normal(part, weight, bias).forward(x, out);
+        for (nth, (part, (x, out))) in self.parts.iter().zip(x.chunks(size).zip(out.chunks_mut(size))).enumerate() {
+            let added = added.map(|added| &added[nth * size..][..x.len()]);
+            self.normal(part, weight, bias).forward(x, added, out);
         }
     }
 
@@ -241,7 +242,7 @@ impl CustomOp3 for Fused {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = values(x, of_x)?;
         let mut out = vec![0f32; x.len()];
-        self.forward(x, values(weight, of_weight)?, values(bias, of_bias)?, &mut out);
+        self.forward(x, [values(weight, of_weight)?, values(bias, of_bias)?], None, &mut out);
         Ok((CpuStorage::F32(out), of_x.shape().clone()))
     }
 

@@ -32,6 +32,10 @@ struct Phase<'a> {
 /// See [`super::input_gradient`].
 pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], out: &mut [f32]) {
     let (stride, inputs) = (shape.geometry.stride, shape.inputs);
+    if shape.kernel < stride {
+        // No output is made of the pixels between.
+        out.par_chunks_mut(shape.from.width * inputs).for_each(|line| line.fill(0.0));
+    }
     let zeros = vec![0.0; shape.outputs];
     let mut sums = Vec::new();
     for rest in 0..stride * stride {
@@ -89,8 +93,12 @@ impl<'a> Rows<'a> for Phase<'a> {
 
     #[inline(always)]
     fn place(&self, row: usize) -> Self::Place {
-        let (line, column) = (row / self.size.width, row % self.size.width);
-        (line / self.size.height, line % self.size.height, column)
+        self.size.place(row)
+    }
+
+    #[inline(always)]
+    fn next(&self, place: Self::Place, _: usize) -> Self::Place {
+        self.size.next(place)
     }
 
     #[inline(always)]
@@ -99,7 +107,7 @@ impl<'a> Rows<'a> for Phase<'a> {
     }
 
     #[inline(always)]
-    fn outside(&self, place: Self::Place, tap: usize) -> bool {
-        self.inside(place, tap).is_none()
+    fn outside(&self, piece: &[f32]) -> bool {
+        std::ptr::eq(piece.as_ptr(), self.zeros.as_ptr())
     }
 }

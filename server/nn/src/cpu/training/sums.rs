@@ -1,165 +1,295 @@
 //! Sums of products of outputs' gradients and inputs over all pixels: the gradient of weights.
 
-use crate::cpu::product::Rows;
-use crate::cpu::{Parts, arch, load, store};
+use crate::cpu::{Maps, Parts, arch};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Outputs whose gradients stay in registers at once.
+/// Values of a piece whose products stay in registers at once.
 const TILE: usize = 6;
-/// Values of a piece that a task works on.
+/// Values of a piece that are worked on at once; those of longer pieces are copied side by side,
+/// for far apart they would push each other out of the cache.
 const COLUMNS: usize = 64;
-/// Pixels whose products are summed in one go: their inputs stay in the second-level cache.
-const PIXELS: usize = 256;
+/// Bytes of inputs and of vectors of gradients that are worked on at once: they stay in the
+/// first-level cache.
+const NEAR: usize = 24 << 10;
+/// Bytes of weights up to which parts of the pixels are summed up on their own.
+const SMALL: usize = 256 << 10;
+/// Parts of the pixels, on any number of threads.
+const PARTS: usize = 8;
 
-/// `sum over pixels of gradient[pixel, o] * rows[pixel][tap][k]` for all outputs, taps and the
+/// Where the pieces lie that a kernel's taps read.
+pub struct Walk {
+    /// Of the output.
+    pub to: Maps,
+    /// Rows of an input picture, and its values a row.
+    pub rows: usize,
+    pub row: usize,
+    /// Rows and values from one output to the next.
+    pub stride: usize,
+    pub step: usize,
+    pub taps: Vec<Tap>,
+}
+
+/// What a tap reads.
+pub struct Tap {
+    /// Rows below the one that belongs to an output.
+    pub down: isize,
+    /// Values behind the place that belongs to an output.
+    pub right: isize,
+    /// Columns of outputs for which that lies in the picture.
+    pub columns: Range<usize>,
+}
+
+/// A pixel of a block, and where its piece begins.
+#[derive(Clone, Copy)]
+struct Pair {
+    pixel: u32,
+    at: u32,
+}
+
+impl Walk {
+    /// The outputs among `pixels` whose pieces lie in the picture.
+    fn pairs(&self, tap: &Tap, pixels: &Range<usize>, pairs: &mut Vec<Pair>) {
+        pairs.clear();
+        let mut first = pixels.start;
+        while first < pixels.end {
+            let (line, column) = (first / self.to.width, first % self.to.width);
+            let next = (first - column + self.to.width).min(pixels.end);
+            let (image, y) = (line / self.to.height, line % self.to.height);
+            // Above the picture the sum wraps to a number beyond its last row.
+            let row = (y * self.stride).wrapping_add_signed(tap.down);
+            let from = tap.columns.start.max(column);
+            let to = tap.columns.end.min(column + next - first);
+            if row < self.rows && from < to {
+                let start = ((image * self.rows + row) * self.row + from * self.step).wrapping_add_signed(tap.right);
+                let pixel = first - column + from - pixels.start;
+                pairs.extend(
+                    (0..to - from)
+                        .map(|nth| Pair { pixel: (pixel + nth) as u32, at: (start + nth * self.step) as u32 }),
+                );
+            }
+            first = next;
+        }
+    }
+}
+
+/// `sum over pixels of gradient[pixel, o] * piece[tap][k]` for all outputs, taps and the
 /// values k of a piece, which `place` gives their places in `out`.
-pub fn weight_sums<'a, R: Rows<'a>>(
-    rows: &R,
+pub fn weight_sums(
+    walk: &Walk,
+    x: &[f32],
     gradient: &[f32],
-    [outputs, taps, depth]: [usize; 3],
+    [outputs, depth]: [usize; 2],
     out: &mut [f32],
     place: impl Fn(usize, usize, usize) -> usize + Sync,
 ) {
-    let pixels = gradient.len() / outputs;
-    // The outputs' gradients in the order in which tiles read them: TILE outputs, all pixels.
-    let tiles = outputs.div_ceil(TILE);
-    let mut left = vec![0f32; tiles * pixels * TILE];
-    left.par_chunks_mut(pixels * TILE).enumerate().for_each(|(tile, left)| {
-        let some = tile * TILE..((tile + 1) * TILE).min(outputs);
-        for (to, row) in left.chunks_exact_mut(TILE).zip(gradient.chunks_exact(outputs)) {
-            to[..some.len()].copy_from_slice(&row[some.clone()]);
-        }
-    });
+    assert!(x.len() <= u32::MAX as usize, "places in the input are numbers of 32 bits");
+    let (pixels, taps) = (walk.to.pixels(), walk.taps.len());
+    let small = 4 * outputs * taps * depth <= SMALL;
+    let part = if small { pixels.div_ceil(PARTS).max(1) } else { pixels };
+    let parts = pixels.div_ceil(part);
+    // Of many weights, a task sums up those of one tap and some columns.
+    let (at_once, columns) = if small { (taps, depth) } else { (1, COLUMNS) };
+    let blocks = depth.div_ceil(columns);
+    let tasks = parts * taps.div_ceil(at_once) * blocks;
+    let sums: Vec<Vec<f32>> = (0..tasks)
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|task| {
+            let (rest, block) = (task / blocks, task % blocks);
+            let (part_of, tap) = (rest % parts, rest / parts * at_once);
+            arch().dispatch(Sums {
+                walk,
+                x,
+                gradient,
+                outputs,
+                depth,
+                pixels: part_of * part..((part_of + 1) * part).min(pixels),
+                taps: tap..(tap + at_once).min(taps),
+                columns: block * columns..((block + 1) * columns).min(depth),
+            })
+        })
+        .collect();
     let to = Parts::new(out);
-    let blocks = depth.div_ceil(COLUMNS);
-    let groups = (4 * rayon::current_num_threads()).div_ceil(blocks).min(tiles);
-    let group = tiles.div_ceil(groups);
-    let groups = tiles.div_ceil(group);
-    (0..blocks * groups).into_par_iter().with_max_len(1).for_each_init(Default::default, |buffers, task| {
-        let first = task % blocks * COLUMNS;
-        let columns = first..(first + COLUMNS).min(depth);
-        let tiles = task / blocks * group..((task / blocks + 1) * group).min(tiles);
-        let (near, sums): &mut (Near, Vec<f32>) = buffers;
-        sums.resize(tiles.len() * TILE * taps * columns.len(), 0.0);
-        for start in (0..pixels).step_by(PIXELS) {
-            near.gather(rows, start..(start + PIXELS).min(pixels), taps, &columns);
-            let (left, width, tiles) = (&left[..], columns.len(), tiles.clone());
-            arch().dispatch(Sums { left, near, pixels, begin: start == 0, taps, width, tiles, out: sums });
-        }
-        for (o, sums) in (tiles.start * TILE..outputs).zip(sums.chunks_exact(taps * columns.len())) {
-            for (tap, sums) in sums.chunks_exact(columns.len()).enumerate() {
-                for (k, sum) in columns.clone().zip(sums) {
-                    // SAFETY: no other task has these outputs and values.
-                    unsafe { to.part(place(o, tap, k), 1)[0] = *sum };
-                }
-            }
+    (0..taps * depth).into_par_iter().with_min_len(32).for_each(|weight| {
+        let (tap, k) = (weight / depth, weight % depth);
+        let (group, block) = (tap / at_once, k / columns);
+        let width = columns.min(depth - block * columns);
+        let padded = sums[0].len() / (at_once * columns.min(depth));
+        let at = ((tap - group * at_once) * width + k - block * columns) * padded;
+        for o in 0..outputs {
+            let of = |part: usize| sums[(group * parts + part) * blocks + block][at + o];
+            let sum = (1..parts).fold(of(0), |sum, part| sum + of(part));
+            // SAFETY: no other task has this tap and value.
+            unsafe { to.part(place(o, tap, k), 1)[0] = sum };
         }
     });
 }
 
-/// A few values of the pieces of some pixels: of those pieces that lie in the picture.
-#[derive(Default)]
-struct Near {
-    /// Taps, pixels, values.
-    values: Vec<f32>,
-    /// Whose pieces they are, tap after tap.
-    pixels: Vec<u32>,
-    /// Where each tap's pixels end.
-    ends: Vec<usize>,
-}
-
-impl Near {
-    fn gather<'a, R: Rows<'a>>(&mut self, rows: &R, some: Range<usize>, taps: usize, columns: &Range<usize>) {
-        self.values.clear();
-        self.pixels.clear();
-        self.ends.clear();
-        let places: Vec<R::Place> = some.clone().map(|pixel| rows.place(pixel)).collect();
-        for tap in 0..taps {
-            for (pixel, place) in some.clone().zip(&places) {
-                if !rows.outside(*place, tap) {
-                    self.values.extend_from_slice(&rows.piece(*place, tap)[columns.clone()]);
-                    self.pixels.push(pixel as u32);
-                }
-            }
-            self.ends.push(self.pixels.len());
-        }
-    }
-
-    /// The pixels of a tap, and their pieces' values of `width` each.
-    #[inline(always)]
-    fn of(&self, tap: usize, width: usize) -> (&[u32], &[f32]) {
-        let range = if tap == 0 { 0 } else { self.ends[tap - 1] }..self.ends[tap];
-        (&self.pixels[range.clone()], &self.values[range.start * width..range.end * width])
-    }
-}
-
-/// Sums of products over some pixels, for some outputs and a few input channels.
+/// Sums of products over some pixels, for all outputs, some taps and some values of pieces:
+/// taps, values, outputs with zeros up to a whole vector.
 struct Sums<'a> {
-    left: &'a [f32],
-    near: &'a Near,
-    pixels: usize,
-    /// Whether they are the first pixels.
-    begin: bool,
-    taps: usize,
-    width: usize,
-    tiles: Range<usize>,
-    /// Outputs, taps, channels.
-    out: &'a mut [f32],
+    walk: &'a Walk,
+    x: &'a [f32],
+    gradient: &'a [f32],
+    outputs: usize,
+    depth: usize,
+    pixels: Range<usize>,
+    taps: Range<usize>,
+    columns: Range<usize>,
 }
 
 impl WithSimd for Sums<'_> {
-    type Output = ();
+    type Output = Vec<f32>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        for tile in self.tiles.clone() {
-            for tap in 0..self.taps {
-                let mut column = 0;
-                if S::REGISTER_COUNT >= 32 {
-                    while column + 4 * S::F32_LANES <= self.width {
-                        self.tile::<S, 4>(simd, tile, tap, column, S::F32_LANES);
-                        column += 4 * S::F32_LANES;
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
+        let vectors = self.outputs.div_ceil(S::F32_LANES);
+        let padded = vectors * S::F32_LANES;
+        let width = self.columns.len();
+        let at_once = padded.min(if S::REGISTER_COUNT >= 32 { 4 } else { 3 } * S::F32_LANES);
+        let size = (NEAR / (4 * (at_once + width.min(COLUMNS)))).clamp(32, 512);
+        let mut sums = vec![0f32; self.taps.len() * width * padded];
+        let mut right = vec![simd.splat_f32s(0.0); vectors * size];
+        let (mut pairs, mut near, mut inner) = (Vec::with_capacity(size), Vec::new(), Vec::new());
+        for first in self.pixels.clone().step_by(size) {
+            let pixels = first..(first + size).min(self.pixels.end);
+            self.pack(simd, &pixels, size, &mut right);
+            for (nth, tap) in self.taps.clone().enumerate() {
+                self.walk.pairs(&self.walk.taps[tap], &pixels, &mut pairs);
+                let Some(most) = pairs.iter().map(|pair| pair.at as usize).max() else { continue };
+                assert!(most + self.depth <= self.x.len(), "pieces lie in the input");
+                for k in self.columns.clone().step_by(COLUMNS) {
+                    let some = k..(k + COLUMNS).min(self.columns.end);
+                    let at = (nth * width + k - self.columns.start) * padded;
+                    let out = &mut sums[at..][..some.len() * padded];
+                    let mut block = Block { right: &right, size, vectors, count: some.len(), out };
+                    if self.depth <= COLUMNS {
+                        block.run(simd, &pairs, &self.x[some.start..]);
+                    } else {
+                        near.clear();
+                        inner.clear();
+                        for (nth, pair) in pairs.iter().enumerate() {
+                            near.extend_from_slice(&self.x[pair.at as usize..][some.clone()]);
+                            inner.push(Pair { pixel: pair.pixel, at: (nth * some.len()) as u32 });
+                        }
+                        block.run(simd, &inner, &near);
                     }
-                }
-                while column + 2 * S::F32_LANES <= self.width {
-                    self.tile::<S, 2>(simd, tile, tap, column, S::F32_LANES);
-                    column += 2 * S::F32_LANES;
-                }
-                while column < self.width {
-                    let len = (self.width - column).min(S::F32_LANES);
-                    self.tile::<S, 1>(simd, tile, tap, column, len);
-                    column += len;
                 }
             }
         }
+        sums
     }
 }
 
 impl Sums<'_> {
+    /// The gradients of a block's pixels, vector after vector.
     #[inline(always)]
-    fn tile<S: Simd, const V: usize>(&mut self, simd: S, tile: usize, tap: usize, column: usize, len: usize) {
-        let mut sums = [[simd.splat_f32s(0.0); V]; TILE];
-        let (pixels, right) = self.near.of(tap, self.width);
-        let left = &self.left[tile * self.pixels * TILE..][..self.pixels * TILE];
-        for (pixel, right) in pixels.iter().zip(right.chunks_exact(self.width)) {
-            let left = &left[*pixel as usize * TILE..][..TILE];
-            let right = &right[column..][..(V - 1) * S::F32_LANES + len];
-            let near: [S::f32s; V] = std::array::from_fn(|v| load(simd, &right[v * S::F32_LANES..][..len]));
-            for m in 0..TILE {
-                let g = simd.splat_f32s(left[m]);
-                for v in 0..V {
-                    sums[m][v] = simd.mul_add_f32s(g, near[v], sums[m][v]);
+    fn pack<S: Simd>(&self, simd: S, pixels: &Range<usize>, size: usize, right: &mut [S::f32s]) {
+        let rows = self.gradient[pixels.start * self.outputs..pixels.end * self.outputs].chunks_exact(self.outputs);
+        for (pixel, row) in rows.enumerate() {
+            let (whole, rest) = S::as_simd_f32s(row);
+            for (v, vector) in whole.iter().enumerate() {
+                right[v * size + pixel] = *vector;
+            }
+            if !rest.is_empty() {
+                right[whole.len() * size + pixel] = simd.partial_load_f32s(rest);
+            }
+        }
+    }
+}
+
+/// The products of a block's pieces and gradients.
+struct Block<'a, V> {
+    /// The gradients, vector after vector.
+    right: &'a [V],
+    /// Pixels of which there is room for the gradients.
+    size: usize,
+    vectors: usize,
+    /// Values of a piece.
+    count: usize,
+    /// Values, outputs.
+    out: &'a mut [f32],
+}
+
+impl<V: Copy> Block<'_, V> {
+    #[inline(always)]
+    fn run<S: Simd<f32s = V>>(&mut self, simd: S, pairs: &[Pair], x: &[f32]) {
+        let mut v = 0;
+        while v < self.vectors {
+            let left = self.vectors - v;
+            if left >= 4 && S::REGISTER_COUNT >= 32 {
+                self.columns::<S, 4, TILE>(simd, pairs, x, v);
+                v += 4;
+            } else if left == 3 {
+                self.columns::<S, 3, 4>(simd, pairs, x, v);
+                v += 3;
+            } else if left >= 2 {
+                self.columns::<S, 2, TILE>(simd, pairs, x, v);
+                v += 2;
+            } else {
+                self.columns::<S, 1, TILE>(simd, pairs, x, v);
+                v += 1;
+            }
+        }
+    }
+
+    /// All values of the pieces times V vectors of outputs, M values at once.
+    #[inline(always)]
+    fn columns<S: Simd<f32s = V>, const N: usize, const M: usize>(
+        &mut self,
+        simd: S,
+        pairs: &[Pair],
+        x: &[f32],
+        v: usize,
+    ) {
+        let mut k = 0;
+        while k + M <= self.count {
+            self.tile::<S, N, M>(simd, pairs, x, v, k);
+            k += M;
+        }
+        match self.count - k {
+            0 => {}
+            1 => self.tile::<S, N, 1>(simd, pairs, x, v, k),
+            2 => self.tile::<S, N, 2>(simd, pairs, x, v, k),
+            3 => self.tile::<S, N, 3>(simd, pairs, x, v, k),
+            4 => self.tile::<S, N, 4>(simd, pairs, x, v, k),
+            _ => self.tile::<S, N, 5>(simd, pairs, x, v, k),
+        }
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd<f32s = V>, const N: usize, const M: usize>(
+        &mut self,
+        simd: S,
+        pairs: &[Pair],
+        x: &[f32],
+        v: usize,
+        k: usize,
+    ) {
+        let mut sums = [[simd.splat_f32s(0.0); N]; M];
+        let right = &self.right[v * self.size..][..N * self.size];
+        for pair in pairs {
+            // SAFETY: a piece has more values than `k + M` from its place on, and all of them
+            // lie in `x`; a pixel of a block is less than its size.
+            unsafe {
+                let x = x.get_unchecked(pair.at as usize + k..).as_ptr();
+                let near: [S::f32s; N] =
+                    std::array::from_fn(|n| *right.get_unchecked(n * self.size + pair.pixel as usize));
+                for m in 0..M {
+                    let x = simd.splat_f32s(*x.add(m));
+                    for n in 0..N {
+                        sums[m][n] = simd.mul_add_f32s(x, near[n], sums[m][n]);
+                    }
                 }
             }
         }
-        for m in 0..TILE {
-            let row = ((tile - self.tiles.start) * TILE + m) * self.taps + tap;
-            for v in 0..V {
-                let to = &mut self.out[row * self.width + column + v * S::F32_LANES..][..len];
-                let held = if self.begin { simd.splat_f32s(0.0) } else { load(simd, to) };
-                store(simd, to, simd.add_f32s(held, sums[m][v]));
+        let padded = self.vectors * S::F32_LANES;
+        for (m, sums) in sums.into_iter().enumerate() {
+            let to = &mut self.out[(k + m) * padded + v * S::F32_LANES..][..N * S::F32_LANES];
+            for (to, sum) in S::as_mut_simd_f32s(to).0.iter_mut().zip(sums) {
+                *to = simd.add_f32s(*to, sum);
             }
         }
     }

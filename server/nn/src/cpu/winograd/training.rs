@@ -18,7 +18,7 @@ const TAPS: usize = 9;
 /// Input channels whose kernels a task transforms, or outputs of a turned one.
 const PART: usize = 32;
 /// Bytes of transformed maps that are worked on at once.
-const MOST_BYTES: usize = 64 << 20;
+const MOST_BYTES: usize = 8 << 20;
 
 /// A kernel, `O x I x 3 x 3`.
 #[derive(Debug, Clone, Copy)]

@@ -24,19 +24,16 @@ impl Free {
     /// A buffer of `len` values, whatever they are.
     fn take(&self, len: usize) -> Vec<f32> {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The smallest that is large enough, else the largest.
-        let fits = |buffer: &&Vec<f32>| buffer.capacity() >= len;
-        let best = free.iter().filter(fits).map(Vec::capacity).min().or_else(|| free.iter().map(Vec::capacity).max());
-        let at = best.and_then(|best| free.iter().position(|buffer| buffer.capacity() == best));
+        // One of this size, which steps that are alike leave; else the smallest that is large enough, else the largest.
+        let order = |buffer: &Vec<f32>| match buffer.capacity() {
+            _ if buffer.len() == len => (0, 0),
+            capacity if capacity >= len => (1, capacity),
+            capacity => (2, usize::MAX - capacity),
+        };
+        let at = (0..free.len()).min_by_key(|at| order(&free[*at]));
         let mut buffer = at.map(|at| free.swap_remove(at)).unwrap_or_default();
         drop(free);
         buffer.resize(len, 0.0);
-        buffer
-    }
-
-    fn zeros(&self, len: usize) -> Vec<f32> {
-        let mut buffer = self.take(len);
-        buffer.fill(0.0);
         buffer
     }
 
@@ -122,7 +119,7 @@ impl Whole {
         Self { layers: layers.clone(), before, normalising, free: free.clone(), pass: Mutex::new(None) }
     }
 
-    /// The output of a convolution and its BatchNorm, and what is kept of them.
+    /// A convolution, and the moments of its output.
     fn conv(
         &self,
         conv: &ConvNorm,
@@ -130,7 +127,7 @@ impl Whole {
         row: &[f32],
         at: &mut usize,
         relu: bool,
-    ) -> Result<(Vec<f32>, Kept)> {
+    ) -> Result<Kept> {
         let (outputs, inputs, kernel, _) = conv.weight.dims4()?;
         let shape = Shape::new(maps, inputs, outputs, kernel, conv.geometry).ok_or_else(|| {
             let Maps { height, width, .. } = maps;
@@ -144,41 +141,44 @@ impl Whole {
         training::convolve(shape, x, &row[weights.clone()], &vec![0.0; outputs], &mut between);
         let Normalising { statistics, groups } = self.normalising;
         let normal = conv.norm.of(&between, outputs, statistics, relu, groups)?;
-        let kept = Kept { shape, normal, between, weights };
+        Ok(Kept { shape, normal, between, weights })
+    }
+
+    /// The output of the BatchNorm; where something is `added`, with ReLU behind the sum.
+    fn normalised(&self, kept: &Kept, row: &[f32], added: Option<&[f32]>) -> Vec<f32> {
         let mut out = self.free.take(kept.between.len());
-        let [weight, bias] = kept.vectors(row);
-        kept.normal.forward(&kept.between, weight, bias, &mut out);
-        Ok((out, kept))
+        kept.normal.forward(&kept.between, kept.vectors(row), added, &mut out);
+        out
     }
 
     fn forward(&self, x: &[f32], maps: Maps, row: &[f32]) -> Result<(Vec<f32>, Pass)> {
         let mut at = 0;
-        let (first, stem) = self.conv(&self.layers.stem, (x, maps), row, &mut at, true)?;
-        let (mut maps, channels) = (stem.shape.to, stem.shape.outputs);
+        let stem = self.conv(&self.layers.stem, (x, maps), row, &mut at, true)?;
+        let first = self.normalised(&stem, row, None);
+        let channels = stem.shape.outputs;
+        let mut maps = cpu::pooled(stem.shape.to, self.before);
         let mut pooled = self.free.take(maps.pixels() * channels);
-        maps = cpu::max_pool_3x3(&first, maps, channels, self.before, &mut pooled);
-        pooled.truncate(maps.pixels() * channels);
+        cpu::max_pool_3x3(&first, stem.shape.to, channels, self.before, &mut pooled);
         let mut blocks: Vec<KeptBlock> = Vec::new();
         for block in self.layers.stages.iter().flatten() {
             let x = blocks.last().map_or(&pooled, |block| &block.out);
             let (mut inside, mut convs): (Vec<Vec<f32>>, Vec<Kept>) = (Vec::new(), Vec::new());
             let mut size = maps;
             for conv in &block.convs {
-                let input = inside.last().unwrap_or(x);
-                let (out, kept) = self.conv(conv, (input, size), row, &mut at, true)?;
+                let kept = self.conv(conv, (inside.last().unwrap_or(x), size), row, &mut at, true)?;
                 size = kept.shape.to;
-                inside.push(out);
+                inside.push(self.normalised(&kept, row, None));
                 convs.push(kept);
             }
-            let (mut out, last) = self.conv(&block.last, (inside.last().unwrap_or(x), size), row, &mut at, false)?;
-            let downsample = if let Some(conv) = &block.downsample {
-                let (shortcut, kept) = self.conv(conv, (x, maps), row, &mut at, false)?;
-                cpu::add_relu(&mut out, &shortcut);
+            let last = self.conv(&block.last, (inside.last().unwrap_or(x), size), row, &mut at, false)?;
+            let (out, downsample) = if let Some(conv) = &block.downsample {
+                let kept = self.conv(conv, (x, maps), row, &mut at, false)?;
+                let shortcut = self.normalised(&kept, row, None);
+                let out = self.normalised(&last, row, Some(&shortcut));
                 self.free.give(shortcut);
-                Some(kept)
+                (out, Some(kept))
             } else {
-                cpu::add_relu(&mut out, x);
-                None
+                (self.normalised(&last, row, Some(x)), None)
             };
             maps = last.shape.to;
             blocks.push(KeptBlock { inside, out, convs, last, downsample });
@@ -190,29 +190,22 @@ impl Whole {
         Ok((embedding, Pass { stem, first, pooled, blocks, maps }))
     }
 
-    /// Behind a convolution and its BatchNorm: writes the gradients of their tensors, and gives
-    /// that of the input, where it is `wanted`. Takes the gradient of the output.
-    fn back(
-        &self,
-        kept: &Kept,
-        x: &[f32],
-        row: &[f32],
-        gradient: Vec<f32>,
-        of_row: &mut [f32],
-        wanted: bool,
-    ) -> Option<Vec<f32>> {
-        let shape = kept.shape;
+    /// Behind a convolution and its BatchNorm: writes the gradients of their tensors for that of
+    /// the output, and gives that of the convolution's output.
+    fn weights(&self, kept: &Kept, x: &[f32], row: &[f32], gradient: &[f32], of_row: &mut [f32]) -> Vec<f32> {
         let mut inner = self.free.take(kept.between.len());
-        let of_both = kept.normal.backward(&kept.between, kept.vectors(row), &gradient, Some(&mut inner));
-        self.free.give(gradient);
-        let vectors = &mut of_row[kept.weights.end..kept.weights.end + 2 * shape.outputs];
+        let of_both = kept.normal.backward(&kept.between, kept.vectors(row), gradient, Some(&mut inner));
+        let vectors = &mut of_row[kept.weights.end..kept.weights.end + 2 * kept.shape.outputs];
         vectors.iter_mut().zip(of_both.iter().flatten()).for_each(|(to, from)| *to = *from);
-        training::weight_gradient(shape, x, &inner, &mut of_row[kept.weights.clone()]);
-        let out = wanted.then(|| {
-            let mut out = self.free.zeros(shape.from.pixels() * shape.inputs);
-            training::input_gradient(shape, &inner, &row[kept.weights.clone()], &mut out);
-            out
-        });
+        training::weight_gradient(kept.shape, x, &inner, &mut of_row[kept.weights.clone()]);
+        inner
+    }
+
+    /// The same, and gives the gradient of the input.
+    fn back(&self, kept: &Kept, x: &[f32], row: &[f32], gradient: &[f32], of_row: &mut [f32]) -> Vec<f32> {
+        let inner = self.weights(kept, x, row, gradient, of_row);
+        let mut out = self.free.take(x.len());
+        training::input_gradient(kept.shape, &inner, &row[kept.weights.clone()], &mut out);
         self.free.give(inner);
         out
     }
@@ -224,28 +217,29 @@ impl Whole {
         for (nth, block) in pass.blocks.iter().enumerate().rev() {
             let x = nth.checked_sub(1).map_or(&pass.pooled, |before| &pass.blocks[before].out);
             cpu::pass_where_positive(&mut g, &block.out);
-            let mut shortcut = self.free.take(g.len());
-            shortcut.copy_from_slice(&g);
-            let input = |nth: usize| if nth == 0 { x } else { &block.inside[nth - 1] };
-            let convs: Vec<&Kept> = block.convs.iter().chain([&block.last]).collect();
-            for (nth, kept) in convs.into_iter().enumerate().rev() {
-                if let Some(before) = self.back(kept, input(nth), row, std::mem::take(&mut g), of_row, true) {
-                    g = before;
-                }
+            let inputs = [x].into_iter().chain(&block.inside);
+            let convs: Vec<(&Kept, &Vec<f32>)> = block.convs.iter().chain([&block.last]).zip(inputs).collect();
+            let mut inner: Option<Vec<f32>> = None;
+            for (kept, input) in convs.into_iter().rev() {
+                let before = self.back(kept, input, row, inner.as_ref().unwrap_or(&g), of_row);
+                inner.replace(before).into_iter().for_each(|behind| self.free.give(behind));
             }
-            if let Some(kept) = &block.downsample
-                && let Some(before) = self.back(kept, x, row, std::mem::take(&mut shortcut), of_row, true)
-            {
-                shortcut = before;
+            if let Some(kept) = &block.downsample {
+                let before = self.back(kept, x, row, &g, of_row);
+                self.free.give(std::mem::replace(&mut g, before));
             }
-            cpu::add(&mut g, &shortcut);
-            self.free.give(shortcut);
+            if let Some(inner) = inner {
+                cpu::add(&mut g, &inner);
+                self.free.give(inner);
+            }
         }
         let (maps, channels) = (pass.stem.shape.to, pass.stem.shape.outputs);
-        let mut first = self.free.zeros(pass.first.len());
+        let mut first = self.free.take(pass.first.len());
         cpu::max_pool_3x3_gradient([&pass.first, &pass.pooled, &g], maps, channels, self.before, &mut first);
         self.free.give(g);
-        self.back(&pass.stem, x, row, first, of_row, false);
+        let inner = self.weights(&pass.stem, x, row, &first, of_row);
+        self.free.give(first);
+        self.free.give(inner);
     }
 }
 

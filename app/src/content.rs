@@ -29,6 +29,8 @@ pub struct Board {
     pub results: Vec<Score>,
     /// The same by nearest neighbours and by logistic regression.
     pub opinions: Vec<Score>,
+    /// The same with the encoder trained along: they stand beside the others, never for them.
+    pub fine_tuned: Vec<Score>,
     /// What is here of each encoder.
     pub encoders: Vec<EncoderState>,
     /// What is measured of how alike layers are.

@@ -217,6 +217,11 @@ fn firm(t: &Task, r: &Score) -> Markup {
 
 /// What another reader of the same features reached, under the head's score.
 fn opinion(t: &Task, o: &Score) -> Markup {
-    let name = if o.evidence.probe == Probe::Knn { "neighbours" } else { "regression" };
+    let name = match o.evidence.probe {
+        Probe::Head => "head",
+        Probe::Knn => "neighbours",
+        Probe::Logistic => "regression",
+        Probe::FineTuned => "fine-tuned",
+    };
     html! { span.about { (name) " " (t.metric.format(o.value)) (unit(t)) } }
 }

@@ -11,7 +11,7 @@ use virboard_app::api::{Content, Overview, SamplePhoto};
 use virboard_app::content::{Address, Board, Example, Facts, Subject, content, subject};
 use virboard_core::catalogue::Suite;
 use virboard_core::leaderboard::{Sheet, Spread};
-use virboard_core::run::{Probe, Run};
+use virboard_core::run::{Counting, Run};
 
 /// Pages that are kept; one has about 100 kB.
 const PAGES: u64 = 300;
@@ -66,13 +66,13 @@ impl Virboard {
         }
         self.reread().await?;
         let scores = self.store.counting_scores().await?;
-        let (results, opinions) = scores.into_iter().map(hidden).partition(|s| s.evidence.probe == Probe::Head);
+        let Counting { heads: results, opinions, fine_tuned } = Counting::of(scores.into_iter().map(hidden));
         let app = self.clone();
         // Looks for files.
         let (encoders, alignments) =
             tokio::task::spawn_blocking(move || (app.encoders(), alignments::read(&app.alignments))).await?;
         let catalogue = self.catalogue();
-        let board = Board { catalogue, results, opinions, encoders, alignments: Arc::new(alignments) };
+        let board = Board { catalogue, results, opinions, fine_tuned, encoders, alignments: Arc::new(alignments) };
         let generation = last.as_ref().map_or(0, |s| s.generation);
         let (board, sheets, generation) = match last {
             Some(s) if *s.board == board => (s.board.clone(), s.sheets.clone(), generation),

@@ -248,6 +248,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Two pre-trainings at once would make an encoder of one name.
+    #[error(
+        "`{key}` is being pre-trained by another process; wait until that has ended, or choose another name with --out"
+    )]
+    NameBusy {
+        /// Key of the encoder.
+        key: String,
+    },
     /// A pre-training should begin with the weights of another network.
     #[error("{from} is a {found}, and the settings ask for a {asked}; mend `network`, or begin with another encoder")]
     OtherNetwork {

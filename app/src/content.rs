@@ -5,8 +5,10 @@ mod analyses;
 mod compare;
 mod encoder;
 mod examples;
+mod fine_tuned;
 mod parts;
 mod task;
+mod training;
 
 pub use address::Address;
 
@@ -18,7 +20,7 @@ use virboard_core::analysis::Alignment;
 use virboard_core::catalogue::Catalogue;
 use virboard_core::leaderboard::{Column, Sheet, Wish};
 use virboard_core::prediction::Prediction;
-use virboard_core::run::{Run, Score};
+use virboard_core::run::{Epoch, Run, Score};
 
 /// Scores and what can be run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,6 +31,8 @@ pub struct Board {
     pub results: Vec<Score>,
     /// The same by nearest neighbours and by logistic regression.
     pub opinions: Vec<Score>,
+    /// The same with the encoder trained along: they stand beside the others, never for them.
+    pub fine_tuned: Vec<Score>,
     /// What is here of each encoder.
     pub encoders: Vec<EncoderState>,
     /// What is measured of how alike layers are.
@@ -52,6 +56,8 @@ pub struct Facts {
     pub sheets: Arc<Vec<Sheet>>,
     /// Runs behind the scores of the encoder that the page is about.
     pub runs: Vec<Run>,
+    /// What is kept of the pre-training of the encoder that the page is about.
+    pub training: Option<Training>,
     /// What encoders say of sample photographs about the task that the page is about.
     pub examples: Vec<Example>,
 }
@@ -64,6 +70,20 @@ impl Facts {
             Some((s.columns.iter().find(|c| c.key == task)?, row))
         })
     }
+}
+
+/// What is kept of the run of pre-training that an encoder came of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// All its epochs. The metric is the share of test samples, from 0 to 1, for whose class their nearest neighbours
+    /// vote, where they were asked.
+    pub epochs: Vec<Epoch>,
+    /// Key of the task whose neighbours were asked.
+    pub neighbours: Option<String>,
+    /// Seconds of all epochs.
+    pub seconds: f64,
+    /// Where it was computed.
+    pub device: String,
 }
 
 /// A sample photograph, and what the best and the worst encoder say of it.

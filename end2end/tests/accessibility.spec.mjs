@@ -10,7 +10,7 @@ const pages = [
   "/analyses",
   ...[
     "claims", "imagenet", "correlation", "supervised", "methods", "categories", "datasets", "similar", "balance", "training",
-    "imagenet-v2", "first", "layers", "contrasts", "order", "few",
+    "epochs", "imagenet-v2", "first", "layers", "fine-tuned", "contrasts", "order", "few",
   ].map((s) => `/analyses/${s}`),
   "/try",
   "/encoders/SWAV_800",

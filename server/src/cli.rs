@@ -10,6 +10,7 @@ pub mod encoder;
 pub mod evaluate;
 pub mod export;
 pub mod fetch;
+mod finetune;
 pub mod import;
 pub mod pretrain;
 pub mod samples;

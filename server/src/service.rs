@@ -28,6 +28,7 @@ pub mod plan;
 pub mod precision;
 pub mod predictions;
 pub mod samples;
+mod trainings;
 pub mod uploads;
 pub mod virb_config;
 pub mod worker;

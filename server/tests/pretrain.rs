@@ -4,8 +4,9 @@ mod common;
 
 use common::program::{fails, run, virboard, works};
 use image::{Rgb, RgbImage};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 use virboard_nn::seeded::Stream;
 
 /// A folder of two classes of noisy pictures.
@@ -42,33 +43,146 @@ fn weights(data: &Path, key: &str) -> Vec<u8> {
     std::fs::read(data.join(format!("checkpoints/{key}.safetensors"))).expect("a checkpoint")
 }
 
+/// The epochs that are over by a line of what a run tells.
+fn epochs_over(line: &str) -> Option<u32> {
+    let rest = line.strip_prefix("epoch ").or_else(|| line.strip_prefix("going on after "))?;
+    rest.split(['/', ' ']).next()?.parse().ok()
+}
+
+/// Starts a run, lets it come to `epochs` and then work for `more`, and kills it; `false` if it ended before.
+fn kill(data: &Path, arguments: &[&str], epochs: u32, more: Duration) -> bool {
+    let mut child = virboard(data).args(arguments).spawn().expect("it starts");
+    // Kept open until the end: who writes to a closed pipe dies by itself.
+    let mut told = BufReader::new(child.stderr.take().expect("its output"));
+    let came = epochs == 0
+        || (&mut told).lines().map_while(Result::ok).any(|line| epochs_over(&line).is_some_and(|over| over >= epochs));
+    std::thread::sleep(more);
+    let ended = child.try_wait().expect("asked").is_some();
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    came && !ended
+}
+
+/// The seed of the moments of kills: `VIRBOARD_KILL_SEED`, or another one every time.
+fn seed() -> u64 {
+    let given = std::env::var("VIRBOARD_KILL_SEED").ok().map(|text| text.parse().expect("a number"));
+    let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time").subsec_nanos().into();
+    let seed = given.unwrap_or_else(clock);
+    println!("VIRBOARD_KILL_SEED={seed}");
+    seed
+}
+
+/// Whether everything that came of a run is in both folders and the same.
+fn assert_same(one: &Path, other: &Path, key: &str, kept: u32) {
+    for key in [key.to_owned(), format!("{key}_{kept}")] {
+        assert!(weights(one, &key) == weights(other, &key), "the weights of {key}");
+        assert!(other.join(format!("encoders/{key}.toml")).is_file(), "{key} is declared");
+    }
+    assert!(weights(one, key) != weights(one, &format!("{key}_{kept}")), "{key} went on learning");
+}
+
+/// Kills are at epochs and parts of epochs drawn at random, the first before the first epoch ends.
+/// `VIRBOARD_KILL_SEED=N` repeats the moments of the seed that is printed.
 #[test]
-fn a_run_that_is_killed_again_and_again_ends_with_the_same_weights() {
+fn ten_kills_at_random_moments_end_with_the_same_weights() {
+    const KILLS: usize = 10;
+    const EPOCHS: u32 = 40;
+    let seed = seed();
     for (name, method) in [("supervised", SUPERVISED), ("moco", MOCO)] {
         let (whole, killed) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-        let config = settings(whole.path(), name, method, "epochs: 60\nkeep: [30]\n");
-        works(whole.path(), &["pretrain", "--config", &config, "--out", "Mine"]);
-        let arguments = ["pretrain", "--config", &config, "--out", "Mine"];
-        let mut interrupted = 0;
-        for milliseconds in [40, 90, 140, 200, 260, 330, 410, 500, 600, 700] {
-            let mut child = virboard(killed.path()).args(arguments).spawn().expect("it starts");
-            std::thread::sleep(Duration::from_millis(milliseconds));
-            let ended = child.try_wait().expect("asked").is_some();
-            child.kill().expect("killed");
-            child.wait().expect("ended");
-            if ended {
-                break;
-            }
-            interrupted += 1;
+        let config = settings(whole.path(), name, method, &format!("epochs: {EPOCHS}\nkeep: [20]\n"));
+        let arguments = ["pretrain", "--config", &config, "--out", "Mine", "--json"];
+        let began = Instant::now();
+        let said = works(whole.path(), &arguments);
+        let all = began.elapsed().as_secs_f64();
+        let trained: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+        let trained = trained["seconds"].as_f64().expect("a number");
+        let epoch = trained / f64::from(EPOCHS);
+        let mut random = Stream::new(seed, name);
+        let mut moments: Vec<f64> = (1..KILLS).map(|_| random.range(1.0, f64::from(EPOCHS - 1))).collect();
+        moments.sort_by(f64::total_cmp);
+        let first = random.uniform() * (all - trained + epoch);
+        assert!(kill(killed.path(), &arguments, 0, Duration::from_secs_f64(first)), "{name} ended in {first:.3} s");
+        for moment in moments {
+            let more = Duration::from_secs_f64(moment.fract() * epoch);
+            let ended = !kill(killed.path(), &arguments, moment as u32, more);
+            assert!(!ended, "{name} ended before it could be killed in epoch {moment:.3}");
+            assert!(!killed.path().join("encoders/Mine.toml").exists(), "{name} is not declared yet");
         }
-        assert!(interrupted > 0, "it was interrupted");
-        if !killed.path().join("encoders/Mine.toml").is_file() {
-            works(killed.path(), &arguments);
-        }
-        assert!(weights(whole.path(), "Mine") == weights(killed.path(), "Mine"), "{name}");
-        assert!(weights(whole.path(), "Mine_30") == weights(killed.path(), "Mine_30"), "{name}");
-        assert!(weights(whole.path(), "Mine_30") != weights(whole.path(), "Mine"), "{name}");
+        works(killed.path(), &arguments);
+        assert_same(whole.path(), killed.path(), "Mine", 20);
     }
+}
+
+#[test]
+fn a_run_that_is_killed_while_it_declares_is_finished_by_the_next() {
+    let alone = tempfile::tempdir().expect("a folder");
+    let config = settings(alone.path(), "small", SUPERVISED, "epochs: 2\nkeep: [1]\n");
+    let arguments = ["pretrain", "--config", &config, "--out", "Mine"];
+    works(alone.path(), &arguments);
+    let declared = |data: &Path, key: &str| data.join(format!("encoders/{key}.toml")).exists();
+    // Declaring the second takes as long as loading it, so that a kill comes in time sooner or later.
+    let between = || {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut child = virboard(data.path()).args(arguments).spawn().expect("it starts");
+        while !declared(data.path(), "Mine_1") && child.try_wait().expect("asked").is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        (declared(data.path(), "Mine_1") && !declared(data.path(), "Mine")).then_some(data)
+    };
+    let data = (0..50).find_map(|_| between()).expect("one kill in 50 comes between two declarations");
+    // Not so for other settings: the name is taken.
+    let other = settings(alone.path(), "other", SUPERVISED, "epochs: 2\nkeep: [1]\nseed: 7\n");
+    let said = fails(data.path(), &["pretrain", "--config", &other, "--out", "Mine"]);
+    assert!(said.contains("cannot be called `Mine_1`"), "{said}");
+    works(data.path(), &arguments);
+    assert_same(alone.path(), data.path(), "Mine", 1);
+    assert!(fails(data.path(), &arguments).contains("cannot be called `Mine_1`"), "it is finished");
+}
+
+#[test]
+fn two_runs_side_by_side_do_not_disturb_each_other() {
+    let together = tempfile::tempdir().expect("a folder");
+    let runs = [("first", SUPERVISED), ("second", MOCO)].map(|(key, method)| {
+        let alone = tempfile::tempdir().expect("a folder");
+        let config = settings(together.path(), key, method, "epochs: 12\nkeep: [6]\n");
+        works(alone.path(), &["pretrain", "--config", &config]);
+        (key, alone, config)
+    });
+    let start = |config: &str| virboard(together.path()).args(["pretrain", "--config", config]).spawn();
+    let children = runs.each_ref().map(|(_, _, config)| start(config).expect("it starts"));
+    for child in children {
+        let output = child.wait_with_output().expect("ended");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    for (key, alone, _) in &runs {
+        assert_same(alone.path(), together.path(), key, 6);
+    }
+}
+
+#[test]
+fn a_name_is_refused_while_another_run_has_it() {
+    let data = tempfile::tempdir().expect("a folder");
+    let long = settings(data.path(), "long", SUPERVISED, "epochs: 1000000\nkeep: [2]\n");
+    let short = settings(data.path(), "short", SUPERVISED, "epochs: 1\n");
+    let mut child = virboard(data.path()).args(["pretrain", "--config", &long, "--out", "Mine"]).spawn().expect("ok");
+    let mut told = BufReader::new(child.stderr.take().expect("its output"));
+    assert!((&mut told).lines().map_while(Result::ok).any(|line| epochs_over(&line) == Some(3)), "it trains");
+    // Its errors are read on, or it would wait for room to write.
+    let reader = std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
+    for (config, key, taken) in [(&long, "Mine", "Mine_2"), (&short, "Mine", "Mine"), (&short, "Mine_2", "Mine_2")] {
+        let said = fails(data.path(), &["pretrain", "--config", config, "--out", key]);
+        assert!(said.contains(&format!("`{taken}` is being pre-trained by another process")), "{said}");
+    }
+    assert!(child.try_wait().expect("asked").is_none(), "it still trains");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    reader.join().expect("read").expect("to the end");
+    // What an unfinished run has kept is not another's to overwrite.
+    let said = fails(data.path(), &["pretrain", "--config", &short, "--out", "Mine_2"]);
+    assert!(said.contains("Mine_2.safetensors is there already"), "{said}");
 }
 
 #[test]
@@ -80,6 +194,8 @@ fn what_was_pre_trained_is_an_encoder_like_any_other() {
     let curve = trained["curve"].as_array().expect("a curve");
     let loss = |i: usize| curve[i]["loss"].as_f64().expect("a number");
     assert_eq!(curve.len(), 12);
+    let (waited, seconds) = (trained["waited"].as_f64(), trained["seconds"].as_f64().expect("a number"));
+    assert!(waited.is_some_and(|waited| waited >= 0.0 && waited <= seconds), "{waited:?} of {seconds}");
     assert!(loss(11).is_finite() && loss(11) < loss(0), "{} to {}", loss(0), loss(11));
     let listed = works(data.path(), &["encoder", "list"]);
     assert!(listed.contains("small ") && listed.contains("small_6 "), "{listed}");
@@ -94,7 +210,9 @@ fn what_was_pre_trained_is_an_encoder_like_any_other() {
     let list = std::fs::read_to_string(data.path().join("pretraining/small.pictures.txt")).expect("a list");
     assert!(list.contains("dark/3.png") && list.lines().count() >= 24, "{list}");
     // It begins where that one ended, and its name is taken.
-    works(data.path(), &["pretrain", "--config", &config, "--from", "small", "--out", "again"]);
+    let said = works(data.path(), &["pretrain", "--config", &config, "--from", "small", "--out", "again"]);
+    let last = said.lines().last().expect("a line");
+    assert!(last == "views ready in time" || last.ends_with("% of the time for views"), "{said}");
     assert!(weights(data.path(), "again") != weights(data.path(), "small"));
     assert!(fails(data.path(), &["pretrain", "--config", &config]).contains("cannot be called `small_6`"));
 }

@@ -65,6 +65,7 @@ fn all() -> Vec<Run> {
             "{\"from\":\"/home/a b/scores.csv\",\"name\":\"\"}".clone_into(&mut s.evidence.configuration);
             s.evidence.precision = String::new();
         }),
+        measured(|s| (s.value, s.evidence.probe) = (0.97, Probe::FineTuned)),
     ]
 }
 
@@ -81,20 +82,20 @@ async fn results_taken_out_and_in_show_the_same_board() {
     let mut runs = all();
     runs[6].score.evidence.configuration = "{\"name\":\"short\",\"precision\":\"bf16\"}".to_owned();
     runs[6].score.evidence.key = key::of_settings(&runs[6].score.evidence.configuration);
-    assert_eq!(source.add_runs(&runs).await.expect("stored"), 10);
+    assert_eq!(source.add_runs(&runs).await.expect("stored"), 11);
     let (scores, counting) = (source.all_scores().await.expect("read"), source.counting_scores().await.expect("read"));
     for format in ["csv", "json", "parquet"] {
         let to = tempfile::tempdir().expect("a folder");
         let file = to.path().join(format!("results.{format}"));
         let path = file.to_str().expect("text");
         works(from.path(), &["export", "--format", format, "--out", path]);
-        assert!(works(to.path(), &["import", path]).contains("10 new scores"), "{format}");
+        assert!(works(to.path(), &["import", path]).contains("11 new scores"), "{format}");
         let target = store(to.path()).await;
         let (read, counts) = (target.all_scores().await.expect("read"), target.counting_scores().await.expect("read"));
         assert_eq!(elsewhere(read), elsewhere(scores.clone()), "{format}");
         assert_eq!(elsewhere(counts), elsewhere(counting.clone()), "{format}: the board");
-        assert!(works(to.path(), &["import", path]).contains("0 new scores, 0 heads; 0 replaced, 10 unchanged"));
-        assert!(works(from.path(), &["import", path]).contains("10 unchanged"), "{format}: at home");
+        assert!(works(to.path(), &["import", path]).contains("0 new scores, 0 heads; 0 replaced, 11 unchanged"));
+        assert!(works(from.path(), &["import", path]).contains("11 unchanged"), "{format}: at home");
     }
 }
 

@@ -5,9 +5,11 @@
 
 mod alignment;
 mod caution;
+pub mod change;
 pub mod claims;
 pub mod compare;
 pub mod contrast;
+pub mod course;
 mod effects;
 pub mod kinds;
 mod matrix;
@@ -20,4 +22,4 @@ pub mod standing;
 pub use alignment::Alignment;
 pub use matrix::Matrix;
 pub use options::{Options, Selection};
-pub use report::{Analysis, Bar, Dot, Marks, Panel, Sample, Series, Table, Verdict};
+pub use report::{Analysis, Bar, Dot, Marks, Panel, Sample, Series, Table, Trace, Verdict};

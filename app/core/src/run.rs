@@ -37,7 +37,7 @@ impl Origin {
     }
 }
 
-/// How the frozen features were read.
+/// How an encoder's features were read: frozen, or with the encoder trained along.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Probe {
@@ -48,23 +48,31 @@ pub enum Probe {
     Knn,
     /// By a logistic regression.
     Logistic,
+    /// By a head that was trained together with the whole encoder. It says nothing of the frozen
+    /// encoder and never stands where one of the others is meant.
+    #[serde(rename = "fine-tuned")]
+    FineTuned,
 }
 
 impl Probe {
-    /// `head`, `knn` or `logistic`.
+    /// All, in the order of their columns.
+    pub const ALL: [Self; 4] = [Self::Head, Self::Knn, Self::Logistic, Self::FineTuned];
+
+    /// `head`, `knn`, `logistic` or `fine-tuned`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Head => "head",
             Self::Knn => "knn",
             Self::Logistic => "logistic",
+            Self::FineTuned => "fine-tuned",
         }
     }
 
     /// The probe of a name.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        [Self::Head, Self::Knn, Self::Logistic].into_iter().find(|p| p.name() == name)
+        Self::ALL.into_iter().find(|p| p.name() == name)
     }
 }
 
@@ -208,6 +216,34 @@ pub fn that_count(candidates: impl IntoIterator<Item = Score>) -> Vec<Score> {
     counting.into_values().collect()
 }
 
+/// The scores that count, told apart by what they are about. Ranks, analyses and choices are
+/// made of [`Self::heads`] alone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counting {
+    /// Of frozen encoders by the tasks' heads.
+    pub heads: Vec<Score>,
+    /// Of frozen encoders by nearest neighbours and by logistic regression.
+    pub opinions: Vec<Score>,
+    /// Of encoders that were trained along with the head.
+    pub fine_tuned: Vec<Score>,
+}
+
+impl Counting {
+    /// Tells scores apart that count already ([`that_count`]).
+    #[must_use]
+    pub fn of(counting: impl IntoIterator<Item = Score>) -> Self {
+        let mut all = Self::default();
+        for score in counting {
+            match score.evidence.probe {
+                Probe::Head => all.heads.push(score),
+                Probe::Knn | Probe::Logistic => all.opinions.push(score),
+                Probe::FineTuned => all.fine_tuned.push(score),
+            }
+        }
+        all
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,6 +314,31 @@ mod tests {
         let values: Vec<f64> = that_count(all).iter().map(|s| s.value).collect();
         assert_eq!(values, [0.3, 0.55, 0.4]);
         assert!(that_count([]).is_empty());
+    }
+
+    #[test]
+    fn a_fine_tuned_score_never_counts_for_the_frozen_encoder() {
+        // It is better and newer than all others, and the only one of another encoder.
+        let better = |e: &mut Evidence| (e.probe, e.finished_at) = (Probe::FineTuned, 99);
+        let mut alone = score(0.97, better);
+        alone.encoder = "Random".into();
+        let all = [score(0.99, better), score(0.5, |_| {}), score(0.4, |e| e.probe = Probe::Logistic), alone];
+        let counting = Counting::of(that_count(all));
+        let values = |scores: &[Score]| scores.iter().map(|s| s.value).collect::<Vec<_>>();
+        assert_eq!(values(&counting.heads), [0.5]);
+        assert_eq!(values(&counting.opinions), [0.4]);
+        assert_eq!(values(&counting.fine_tuned), [0.97, 0.99]);
+    }
+
+    #[test]
+    fn probes_have_one_word_in_files_and_in_the_database() {
+        for probe in Probe::ALL {
+            let text = serde_json::to_string(&probe).expect("written");
+            assert_eq!(text, format!("\"{}\"", probe.name()));
+            assert_eq!(serde_json::from_str::<Probe>(&text).expect("read"), probe);
+            assert_eq!(Probe::of(probe.name()), Some(probe));
+        }
+        assert_eq!(Probe::of("finetuned"), None);
     }
 
     #[test]

@@ -17,8 +17,10 @@ pub fn draw(panel: &Panel, series: &[Series]) -> Drawing {
         let own = series.iter().flat_map(|s| s.dots.iter().map(|d| (d.x, d.y)));
         own.chain(series.iter().flat_map(|s| s.reference.iter().copied()))
     };
-    let x = Axis::of(all().map(|p| p.0), LEFT, WIDTH - RIGHT);
-    let y = Axis::of(all().map(|p| p.1), HEIGHT - BOTTOM, 8.0);
+    let level = series.iter().any(|s| s.level);
+    let shared = |own: f64, other: f64| if level { [own, other] } else { [own, own] };
+    let x = Axis::of(all().flat_map(|p| shared(p.0, p.1)), LEFT, WIDTH - RIGHT);
+    let y = Axis::of(all().flat_map(|p| shared(p.1, p.0)), HEIGHT - BOTTOM, 8.0);
     let marks = html! {
         @for (v, text) in y.ticks(4) {
             line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(at(y.at(v))) y2=(at(y.at(v))) {}
@@ -27,6 +29,9 @@ pub fn draw(panel: &Panel, series: &[Series]) -> Drawing {
         @for (v, text) in x.ticks(4) {
             line.grid y1="8" y2=(HEIGHT - BOTTOM) x1=(at(x.at(v))) x2=(at(x.at(v))) {}
             text.soft x=(at(x.at(v))) y=(HEIGHT - BOTTOM + 16.0) text-anchor="middle" { (text) }
+        }
+        @if level {
+            line.zero.level x1=(LEFT) x2=(WIDTH - RIGHT) y1=(HEIGHT - BOTTOM) y2="8" stroke-dasharray="5 4" { title { "both are equal" } }
         }
         text.soft x=(at((LEFT + WIDTH - RIGHT) / 2.0)) y=(HEIGHT - 4.0) text-anchor="middle" { (panel.x) }
         text.soft transform={ "translate(11 " (at((HEIGHT - BOTTOM) / 2.0)) ") rotate(-90)" } text-anchor="middle" { (panel.y) }

@@ -11,7 +11,13 @@ use virboard_core::catalogue::{Catalogue, Suite};
 
 /// The scores that an address asks for, and how to look at them.
 pub fn selection(address: &Address, board: &Board) -> Selection {
-    Selection::from_query(|key| address.get(key), &board.catalogue, &board.results, &board.alignments)
+    Selection::from_query(
+        |key| address.get(key),
+        &board.catalogue,
+        &board.results,
+        &board.fine_tuned,
+        &board.alignments,
+    )
 }
 
 pub fn coverage(suite: &Suite, matrix: &Matrix) -> String {

@@ -1,7 +1,8 @@
 //! An encoder: what it is, how it stands, where it comes from, its scores, how to get its weights.
 
-use super::parts::{crumbs, unit};
+use super::parts::{crumbs, evidence, score as value, unit};
 use super::{Board, Facts, Page};
+use super::{fine_tuned, training};
 use crate::charts::{curve, figure};
 use maud::{Markup, html};
 use virboard_core::analysis::profile::{Profile, profile};
@@ -21,7 +22,9 @@ pub fn page(key: &str, facts: &Facts) -> Option<Page> {
         p.note { (e.note) }
         (facts_of(e))
         (weights(e, &facts.board))
+        (training::record(e, facts))
         @for suite in facts.board.catalogue.suites() { (standing(e, suite, &facts.board)) }
+        @for suite in facts.board.catalogue.suites() { (training::more_epochs(e, suite, facts)) }
         (scores(e, facts))
     };
     Some((e.name.clone(), body))
@@ -167,6 +170,7 @@ fn scores(e: &Encoder, facts: &Facts) -> Markup {
                 }
             }
         }
+        (fine_tuned::of_encoder(e, facts))
         section {
             h2 { "Not measured yet" }
             p.note { "With the weights and the data here, the command fills the cell. " code { "virboard dataset list" } " says which data are missing." }
@@ -182,41 +186,27 @@ fn scores(e: &Encoder, facts: &Facts) -> Markup {
 fn row(t: &Task, r: &Score, facts: &Facts) -> Markup {
     let place = facts.place(&r.encoder, &t.key).filter(|(column, row)| column.rank(*row) > 0);
     let unit = unit(t);
-    let p = &r.evidence;
-    let short = |hash: &str| match hash {
-        "" => "not known".to_owned(),
-        hash => hash.chars().take(12).collect::<String>(),
-    };
     let epochs = facts.runs.iter().find(|run| run.score.task == t.key).map_or(&[][..], |run| &run.epochs);
     let opinions = facts.board.opinions.iter().filter(|o| o.encoder == r.encoder && o.task == t.key);
     html! {
         tr id=(t.key) {
             th scope="row" { a href={ "/tasks/" (t.key) } { (t.name) } span.about { (t.category.name()) } }
-            td { strong { (t.metric.format(r.value)) (unit) } (firm(t, r)) span.about title=(t.metric.help()) { (t.metric.name()) } }
+            td { (value(t, r)) span.about title=(t.metric.help()) { (t.metric.name()) } }
             td { @if let Some(c) = r.constant { (t.metric.format(c)) (unit) } }
             td { @if let Some((column, row)) = place { (column.rank(row)) " of " (column.of(row)) @if let Some((low, high)) = column.rank_between(row) { span.about { (low) @if high > low { "–" (high) } " in 95 %" } } } @else { "–" } }
             td { @for o in opinions { (opinion(t, o)) } (curve(epochs, t.metric)) }
-            td.evidence {
-                span.tag { (p.source.name()) } " " span.tag { (p.protocol.name()) " protocol" } " "
-                "weights " (short(&p.encoder_sha256)) ", data " (short(&p.dataset_sha256)) ", seed " (p.seed) ", " (p.device)
-                ", version " (p.version) ", " (format!("{:.0} s", p.seconds))
-                details { summary { "configuration" } code { (p.configuration) } }
-            }
-        }
-    }
-}
-
-/// Where a score lies when test samples are drawn anew.
-fn firm(t: &Task, r: &Score) -> Markup {
-    html! {
-        @if let Some(i) = r.interval {
-            span.about title={ "95 % of draws of the " (r.evidence.test_samples) " test samples" } { (t.metric.format(i.low)) " to " (t.metric.format(i.high)) }
+            (evidence(r))
         }
     }
 }
 
 /// What another reader of the same features reached, under the head's score.
 fn opinion(t: &Task, o: &Score) -> Markup {
-    let name = if o.evidence.probe == Probe::Knn { "neighbours" } else { "regression" };
+    let name = match o.evidence.probe {
+        Probe::Head => "head",
+        Probe::Knn => "neighbours",
+        Probe::Logistic => "regression",
+        Probe::FineTuned => "fine-tuned",
+    };
     html! { span.about { (name) " " (t.metric.format(o.value)) (unit(t)) } }
 }

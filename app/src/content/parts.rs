@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use virboard_core::analysis::Table;
 use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::task::Task;
+use virboard_core::run::Score;
 
 /// Where the page is, above its title.
 pub fn crumbs(way: &[(&str, &str)], here: &str) -> Markup {
@@ -52,6 +53,37 @@ pub fn table(table: &Table, label: &str) -> Markup {
 /// Keys and names of all suites, for a choice.
 pub fn suites(catalogue: &Catalogue) -> impl Iterator<Item = (&str, &str)> {
     catalogue.suites().iter().map(|s| (s.key.as_str(), s.name.as_str()))
+}
+
+/// Where a score lies when test samples are drawn anew.
+pub fn firm(t: &Task, r: &Score) -> Markup {
+    html! {
+        @if let Some(i) = r.interval {
+            span.about title={ "95 % of draws of the " (r.evidence.test_samples) " test samples" } { (t.metric.format(i.low)) " to " (t.metric.format(i.high)) }
+        }
+    }
+}
+
+/// A score with its unit and its interval.
+pub fn score(t: &Task, r: &Score) -> Markup {
+    html! { strong { (t.metric.format(r.value)) (unit(t)) } (firm(t, r)) }
+}
+
+/// The cell that says how a score came about.
+pub fn evidence(r: &Score) -> Markup {
+    let p = &r.evidence;
+    let short = |hash: &str| match hash {
+        "" => "not known".to_owned(),
+        hash => hash.chars().take(12).collect::<String>(),
+    };
+    html! {
+        td.evidence {
+            span.tag { (p.source.name()) } " " span.tag { (p.protocol.name()) " protocol" } " "
+            "weights " (short(&p.encoder_sha256)) ", data " (short(&p.dataset_sha256)) ", seed " (p.seed) ", " (p.device)
+            ", version " (p.version) ", " (format!("{:.0} s", p.seconds))
+            details { summary { "configuration" } code { (p.configuration) } }
+        }
+    }
 }
 
 /// The unit after a task's scores, with its space.

@@ -33,6 +33,7 @@ pub fn page(key: &str, facts: &Facts) -> Option<Page> {
                 @if let Some(panel) = distribution(t, &results, &facts.board.catalogue) { div.charts { (figure(&panel)) } }
             }
         }
+        (super::fine_tuned::of_task(t, facts))
         (super::examples::section(t, facts))
         (related(t, facts))
         @if let Some(p) = published(&t.key) { section { h2 { "Published" } (reference(t, p)) } }
@@ -172,10 +173,9 @@ fn related(t: &Task, facts: &Facts) -> Markup {
 fn reference(t: &Task, p: &Published) -> Markup {
     let series = Series {
         name: t.name.clone(),
-        dots: Vec::new(),
-        line: None,
         reference: p.points.iter().map(|(v, x)| (*x, *v)).collect(),
         supervised: p.supervised_point().map(|(v, x)| (x, v)),
+        ..Series::default()
     };
     let (low, high) = p.range();
     let mut facts = Table::new(&["", t.metric.name()]);

@@ -96,6 +96,32 @@ pub enum Error {
         /// The epoch, from 1.
         epoch: u32,
     },
+    /// An encoder cannot be trained along with a head.
+    #[error(
+        "{encoder} cannot be fine-tuned: {architecture} can be run, but not trained whole; ResNets with batch normalisations and the vision transformers of timm and DINO can be"
+    )]
+    NotTrainable {
+        /// Key of the encoder.
+        encoder: String,
+        /// What it is.
+        architecture: String,
+    },
+    /// A task that trains no head of its own.
+    #[error("{task} has nothing to fine-tune on: it tests a head that another task trains; name that one instead")]
+    NothingTrained {
+        /// Key of the task.
+        task: String,
+    },
+    /// A setting of a fine-tuning.
+    #[error("the {setting} of a fine-tuning is {value}; it must be {range}")]
+    FineTuning {
+        /// Which.
+        setting: &'static str,
+        /// What was said.
+        value: String,
+        /// What it can be.
+        range: &'static str,
+    },
     /// A layer has what is no number.
     #[error("the layer {layer} of {encoder} puts out numbers that are not finite; are its weights damaged?")]
     NotFiniteLayer {
@@ -221,6 +247,14 @@ pub enum Error {
         key: String,
         /// Why.
         reason: String,
+    },
+    /// Two pre-trainings at once would make an encoder of one name.
+    #[error(
+        "`{key}` is being pre-trained by another process; wait until that has ended, or choose another name with --out"
+    )]
+    NameBusy {
+        /// Key of the encoder.
+        key: String,
     },
     /// A pre-training should begin with the weights of another network.
     #[error("{from} is a {found}, and the settings ask for a {asked}; mend `network`, or begin with another encoder")]

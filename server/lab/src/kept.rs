@@ -74,6 +74,23 @@ impl Kind {
     }
 }
 
+/// An entry of the metadata of a file of tensors; nothing where the file is not there or has no such entry.
+///
+/// # Errors
+/// [`Error::Unusable`] for another kind of file.
+pub fn entry(path: &Path, entry: &str) -> Result<Option<String>> {
+    if !path.try_exists().map_err(Error::io(path))? {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| Error::Unusable {
+        path: path.to_path_buf(),
+        what: "file of tensors",
+        reason: e.to_string(),
+    })?;
+    Ok(metadata.metadata().as_ref().and_then(|m| m.get(entry)).cloned())
+}
+
 /// Writes tensors with an entry of metadata, through a temporary file.
 pub fn write(path: &Path, tensors: &Tensors, entry: &str, text: String) -> Result<()> {
     let metadata = HashMap::from([(entry.to_owned(), text)]);

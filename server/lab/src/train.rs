@@ -1,4 +1,5 @@
-//! Training heads: several configurations side by side on the same batches.
+//! Training heads, alone or with their encoders: several configurations side by side on the same
+//! batches.
 
 mod answer;
 pub mod augment;
@@ -6,7 +7,9 @@ pub mod bank;
 pub mod colour;
 pub mod configuration;
 pub mod constant;
+pub mod fine_tuning;
 pub mod loss;
+pub mod member;
 pub mod source;
 pub mod state;
 pub mod truth;
@@ -14,8 +17,9 @@ pub mod views;
 
 pub use answer::score_batch;
 pub use configuration::{BATCH, Configuration, Selection};
+pub use member::{Member, Trained};
 
-use crate::head::{Head, HeadSpec};
+use crate::head::HeadSpec;
 use crate::progress::Progress;
 use crate::score::metric::{SampleScore, Scoring, interval, score};
 use crate::{Error, Result};
@@ -23,56 +27,14 @@ use bank::{Bank, Lesson};
 use candle_core::Tensor;
 use constant::Constant;
 use loss::Loss;
+use member::Best;
 use source::Source;
-use std::collections::BTreeMap;
 use std::path::Path;
 use virboard_core::protocol::Protocol;
 use virboard_core::run::Epoch;
 use virboard_core::statistics::Interval;
-use virboard_nn::optimiser::Optimiser;
 use virboard_nn::schedule::Position;
 use virboard_nn::seeded::Stream;
-
-/// What is trained: one configuration with its head.
-#[derive(Debug)]
-pub struct Member {
-    /// How.
-    pub configuration: Configuration,
-    /// What.
-    pub head: Head,
-    pub(crate) optimiser: Optimiser,
-    pub(crate) curve: Vec<Epoch>,
-    pub(crate) best: Option<Best>,
-}
-
-/// The weights that did best on the validation samples so far.
-#[derive(Debug)]
-pub(crate) struct Best {
-    pub epoch: u32,
-    pub metric: f64,
-    pub tensors: BTreeMap<String, Tensor>,
-}
-
-impl Member {
-    /// A head that has not been trained yet.
-    #[must_use]
-    pub fn new(configuration: Configuration, head: Head) -> Self {
-        let optimiser = Optimiser::new(configuration.optimiser, head.parameters().trainable().clone());
-        Self { configuration, head, optimiser, curve: Vec::new(), best: None }
-    }
-
-    /// Its epochs so far.
-    #[must_use]
-    pub fn curve(&self) -> &[Epoch] {
-        &self.curve
-    }
-
-    /// The best metric on the validation samples, where there are any.
-    #[must_use]
-    pub fn validation(&self) -> Option<f64> {
-        self.best.as_ref().map(|b| b.metric)
-    }
-}
 
 /// What a training works on.
 pub struct Parts<'a> {
@@ -129,7 +91,7 @@ pub fn hold_out(n: usize) -> (Vec<usize>, Vec<usize>) {
 ///
 /// Every epoch is reported once per member, those from before an interruption included. The
 /// heads end up working on plain features; under [`Selection::Validation`] with the weights of
-/// their best epoch.
+/// their best epoch. Members whose encoders are trained along take pictures from `parts`.
 pub fn train(
     members: &mut [Member],
     parts: &Parts<'_>,
@@ -142,7 +104,10 @@ pub fn train(
     let standardise = common.standardise && first.head.takes_standardisation();
     let task = first.head.spec.task.clone();
     let statistics = if standardise { parts.train.statistics()? } else { Vec::new() };
-    let title = format!("training {} on {}", first.head.spec.task, first.head.spec.encoder);
+    let title = match first.encoder() {
+        None => format!("training {} on {}", first.head.spec.task, first.head.spec.encoder),
+        Some(_) => format!("fine-tuning {} on {}", first.head.spec.encoder, first.head.spec.task),
+    };
     let done = match keep {
         Some(keep) => state::restore(keep.path, keep.identity, members)?,
         None => 0,
@@ -151,9 +116,13 @@ pub fn train(
         member.curve.iter().for_each(|epoch| progress.epoch(i, epoch, common.epochs));
     }
     let n = parts.trained.len() * common.repeats.max(1) as usize;
-    let batches = if aim.drop_last { n / common.batch_size } else { n.div_ceil(common.batch_size) };
+    let batches = common.batches(n, aim.drop_last);
     if batches == 0 && common.epochs > 0 {
         return Err(Error::NoBatch { task: task.clone(), samples: n, batch: common.batch_size });
+    }
+    let left_out = n.saturating_sub(batches * common.batch_size);
+    if common.fine_tuning.is_some() && left_out > 0 {
+        progress.say(&format!("each epoch leaves out {left_out} samples, others every time, which fill no batch"));
     }
     let mut bank = Bank::of(members, aim)?;
     let steps = u64::from(common.epochs) * batches as u64;
@@ -177,11 +146,7 @@ pub fn train(
             let at =
                 Position { epoch, epochs: common.epochs, step: u64::from(epoch) * batches as u64 + b as u64, steps };
             if let Some(bank) = &mut bank {
-                let setting = |m: &Member| {
-                    let c = &m.configuration;
-                    c.schedule.setting(c.learning_rate, at, c.protocol)
-                };
-                let settings = members.iter().map(setting).collect();
+                let settings = members.iter().map(|m| m.configuration.setting(at)).collect();
                 lessons.push(Lesson::new(inputs[0].clone(), batch.truth, settings)?);
                 if lessons.len() >= bank.lessons(common.batch_size) || b + 1 == batches {
                     for (lesson, of_batch) in lessons.iter().zip(bank.steps(&lessons)?) {
@@ -195,12 +160,15 @@ pub fn train(
                 continue;
             }
             for (member, sum) in members.iter_mut().zip(&mut losses) {
-                let c = &member.configuration;
-                let out = member.head.run(&inputs, batch.size, true)?;
+                let out = member.trained().run(&inputs, batch.size, true)?;
                 let loss = aim.loss.of(&out, &batch.truth, member.head.spec.scale)?;
+                let value = f64::from(loss.to_scalar::<f32>()?);
+                if !value.is_finite() {
+                    return Err(diverged(&member.head.spec, epoch + 1));
+                }
                 let gradients = loss.backward()?;
-                member.optimiser.step(&gradients, &c.schedule.setting(c.learning_rate, at, c.protocol))?;
-                *sum += f64::from(loss.to_scalar::<f32>()?) * indices.len() as f64;
+                member.optimiser.step(&gradients, &member.configuration.setting(at))?;
+                *sum += value * indices.len() as f64;
             }
             seen += indices.len();
             progress.advance(at.step + 1);
@@ -220,18 +188,17 @@ pub fn train(
                 (parts.test, all.as_slice())
             };
             let exam = Exam { source, indices, aim, configuration: &common };
-            let metric = if due { Some(exam.test(&member.head, &statistics, progress)?.1) } else { None };
+            let metric = if due { Some(exam.test(member.trained(), &statistics, progress)?.1) } else { None };
             if let (Some(metric), true) = (metric, parts.held_out.is_some())
                 && member.best.as_ref().is_none_or(|b| aim.scoring.metric.is_better(metric, b.metric))
             {
-                let copy = |(name, var): (&String, &candle_core::Var)| Ok((name.clone(), var.as_tensor().copy()?));
-                let tensors = member.head.parameters().all().map(copy).collect::<Result<_>>()?;
+                let copy = |(name, var): (String, &candle_core::Var)| Ok((name, var.as_tensor().copy()?));
+                let tensors = member.tensors().map(copy).collect::<Result<_>>()?;
                 member.best = Some(Best { epoch: number, metric, tensors });
             }
             let train_loss = loss / seen as f64;
             if !train_loss.is_finite() {
-                let HeadSpec { task, encoder, .. } = member.head.spec.clone();
-                return Err(Error::Diverged { task, encoder, epoch: number });
+                return Err(diverged(&member.head.spec, number));
             }
             let done = Epoch { epoch: number, train_loss, test_metric: metric.filter(|m| m.is_finite()) };
             member.curve.push(done);
@@ -243,8 +210,8 @@ pub fn train(
     }
     for member in members.iter() {
         if let Some(best) = &member.best {
-            for (name, var) in member.head.parameters().all() {
-                if let Some(tensor) = best.tensors.get(name) {
+            for (name, var) in member.tensors() {
+                if let Some(tensor) = best.tensors.get(&name) {
                     var.set(&tensor.to_device(var.device())?)?;
                 }
             }
@@ -252,6 +219,10 @@ pub fn train(
         member.head.fold_standardisation(&statistics)?;
     }
     Ok(())
+}
+
+fn diverged(head: &HeadSpec, epoch: u32) -> Error {
+    Error::Diverged { task: head.task.clone(), encoder: head.encoder.clone(), epoch }
 }
 
 fn standardised(inputs: &[Tensor], statistics: &[(Tensor, Tensor)]) -> Result<Vec<Tensor>> {
@@ -275,7 +246,7 @@ pub struct Tested {
 
 /// Tests a head whose standardisation is folded in.
 pub fn test_finished(
-    head: &Head,
+    trained: Trained<'_>,
     parts: &Parts<'_>,
     aim: Aim,
     configuration: &Configuration,
@@ -283,8 +254,8 @@ pub fn test_finished(
 ) -> Result<Tested> {
     let all: Vec<usize> = (0..parts.test.len()).collect();
     let exam = Exam { source: parts.test, indices: &all, aim, configuration };
-    let (samples, value) = exam.test(head, &[], progress)?;
-    let channels = head.spec.outputs();
+    let (samples, value) = exam.test(trained, &[], progress)?;
+    let channels = trained.head.spec.outputs();
     let (metric, protocol) = (aim.scoring.metric, configuration.protocol);
     let constant = match Constant::best(parts.train, &parts.trained, channels, aim.scoring)? {
         None => None,
@@ -313,7 +284,7 @@ impl Exam<'_> {
     /// The scores of the samples, and the metric. `statistics` standardise the head's inputs.
     fn test(
         self,
-        head: &Head,
+        trained: Trained<'_>,
         statistics: &[(Tensor, Tensor)],
         progress: &dyn Progress,
     ) -> Result<(Vec<SampleScore>, f64)> {
@@ -321,7 +292,7 @@ impl Exam<'_> {
         let protocol = configuration.protocol;
         let size = if source.varies() {
             1
-        } else if head.needs_maps() && protocol == Protocol::Standard {
+        } else if trained.head.needs_maps() && protocol == Protocol::Standard {
             MAPS_BATCH
         } else {
             configuration.test_batch_size
@@ -337,8 +308,8 @@ impl Exam<'_> {
                 return Err(Error::Cancelled);
             }
             let batch = source.batch(chunk, None)?;
-            let out = head.run(&standardised(&batch.inputs, statistics)?, batch.size, false)?;
-            samples.extend(score_batch(&out, &batch.truth, head.spec.scale, aim.scoring.metric, protocol)?);
+            let out = trained.run(&standardised(&batch.inputs, statistics)?, batch.size, false)?;
+            samples.extend(score_batch(&out, &batch.truth, trained.head.spec.scale, aim.scoring.metric, protocol)?);
         }
         let value = score(&samples, aim.scoring, protocol, configuration.test_batch_size);
         Ok((samples, value))

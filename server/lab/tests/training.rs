@@ -129,6 +129,7 @@ fn configuration(name: &str, learning_rate: f64, epochs: u32) -> Configuration {
         seed: 3,
         views: None,
         precision: Precision::F32,
+        fine_tuning: None,
     }
 }
 
@@ -172,7 +173,7 @@ fn a_decoder_learns_repeats_and_survives_its_file() {
         let losses = Losses::default();
         train(&mut members, &parts, AIM, None, &losses).expect("trained");
         let [member] = members;
-        let tested = test_finished(&member.head, &parts, AIM, &member.configuration, &()).expect("tested");
+        let tested = test_finished(member.trained(), &parts, AIM, &member.configuration, &()).expect("tested");
         (member.head, (tested.value, tested.constant), losses.0.into_inner().expect("not poisoned"))
     };
     let (head, score, losses) = run();

@@ -170,6 +170,9 @@ pub trait Trainable: Send + Sync {
     fn description(&self) -> &Description;
     /// Its named tensors, under the names of its checkpoints.
     fn parameters(&self) -> &Parameters;
+    /// How many stages or blocks lie between that of a tensor and the embedding: 0 in the last one,
+    /// most where the picture comes in. Layer-wise learning rates go by it.
+    fn above(&self, name: &str) -> usize;
     /// All maps, `N x C x h x w`, and the embedding, `N x E`, of a batch `N x H x W x 3`, with
     /// gradients.
     fn features(&self, x: &Tensor, normalising: Normalising) -> Result<Features>;

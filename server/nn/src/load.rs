@@ -5,6 +5,7 @@ use crate::checkpoint::{Layout, Wanted};
 use crate::encoder::{Description, Encoder, Precision};
 use crate::guard::{self, Placed};
 use crate::network::{FAMILIES, resnet};
+use crate::trainable::{Trainable, training};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -90,11 +91,26 @@ impl LoadedEncoder {
     /// torchvision's names below `layer4.`. `None` for networks without such a block.
     pub fn last_block(&self) -> Result<Option<BTreeMap<String, Tensor>>> {
         let Some(block) = self.description().last_block else { return Ok(None) };
-        let weights = match &self.file {
-            Some(file) => open(file, Some(&Wanted::Prefix(self.prefix.clone())))?,
-            None => resnet::random_weights(&resnet::Config::resnet50(), RANDOM_SEED)?,
-        };
-        Ok(Some(weights.below(block.names)))
+        Ok(Some(self.weights()?.below(block.names)))
+    }
+
+    /// The same network with the same weights, to be trained whole on a device.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if its architecture cannot be, and whatever is wrong with its
+    /// checkpoint by now.
+    pub fn trainable(&self, device: &Device) -> Result<Box<dyn Trainable>> {
+        let mut weights = self.weights()?;
+        weights.take_classifier();
+        (training(self.description())?.build)(&mut weights, device)
+    }
+
+    /// Its weights as its checkpoint has them.
+    fn weights(&self) -> Result<Weights> {
+        match &self.file {
+            Some(file) => open(file, Some(&Wanted::Prefix(self.prefix.clone()))),
+            None => resnet::random_weights(&resnet::Config::resnet50(), RANDOM_SEED),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `virboard evaluate`.
 
 use super::bars::Bars;
+use super::finetune::FineTune;
 use super::{Failure, named};
 use crate::service::Settings;
 use crate::service::cost::{Grid, Rates};
@@ -48,6 +49,8 @@ pub struct Evaluate {
     /// every epoch: tasks about pixels take less time and more disk
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     views: Option<u32>,
+    #[command(flatten)]
+    finetune: FineTune,
     /// Leave out samples that cannot be read, and report them
     #[arg(long)]
     skip_broken: bool,
@@ -115,6 +118,11 @@ impl Evaluate {
                 }
                 None => plan::published_tasks(&catalogue, keys.as_deref(), seed, protocol)?,
             };
+            for plan in &mut plans {
+                if let Some(tuned) = self.finetune.configurations(&plan.task, seed, protocol) {
+                    plan.configurations = tuned;
+                }
+            }
             if let Some(selection) = selection {
                 plans.iter_mut().flat_map(|p| &mut p.configurations).for_each(|c| c.selection = selection);
             }

@@ -41,6 +41,7 @@ impl Pretrain {
         read.seed = self.seed.unwrap_or(read.seed);
         let stem = self.config.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let work = pretrain::Pretrain { settings: read, encoder: self.out.unwrap_or(stem), from: self.from };
+        let _names = work.try_lock_names(&settings.folders())?;
         let lab = settings.lab()?;
         let job = Job::of(&work)?;
         let Some(_lock) = job.try_lock(&lab.folders)? else {
@@ -49,7 +50,10 @@ impl Pretrain {
         let record = job.run(&lab, &Bars::default())?;
         let trained: Trained = serde_json::from_value(record.found)?;
         for (encoder, file) in &trained.encoders {
-            let (encoder, _) = add(settings, encoder.clone(), Some(&settings.data.join(file)), Keep::Copy)?;
+            // What is there already was declared before this run was interrupted.
+            if lab.registry.catalogue().encoder(&encoder.key).is_none() {
+                add(settings, encoder.clone(), Some(&settings.data.join(file)), Keep::Copy)?;
+            }
             eprintln!("{} is declared in {}", encoder.key, file_of(&settings.data, &encoder.key).display());
         }
         job.finish(&lab.folders);
@@ -60,6 +64,7 @@ impl Pretrain {
                 .curve
                 .iter()
                 .for_each(|epoch| println!("{}", epoch.line(trained.settings.epochs, trained.pictures)));
+            println!("{}", trained.waiting());
         }
         Ok(())
     }

@@ -60,7 +60,13 @@ async fn scores(app: &Virboard, fields: &Fields, more: &[&str]) -> Result<(Matri
         known.push((name, Choice::One(choice)));
     }
     fields.check(&known)?;
-    let selection = Selection::from_query(|key| fields.get(key), &board.catalogue, &board.results, &board.alignments);
+    let selection = Selection::from_query(
+        |key| fields.get(key),
+        &board.catalogue,
+        &board.results,
+        &board.fine_tuned,
+        &board.alignments,
+    );
     Ok((selection.matrix, selection.options))
 }
 

@@ -96,12 +96,13 @@ pub async fn list_tasks(State(app): State<Virboard>, fields: Fields) -> Result<J
 }
 
 /// The current score of each encoder and task, with its provenance: by its head, and by
-/// nearest neighbours (`knn`) and logistic regression where the task has one answer a picture.
+/// nearest neighbours (`knn`) and logistic regression where the task has one answer a picture;
+/// and, where the encoder was trained along, `fine-tuned`. `provenance.probe` says which.
 #[utoipa::path(get, path = "/api/v1/results", tag = "results", responses((status = 200, body = Items)))]
 pub async fn list_results(State(app): State<Virboard>, fields: Fields) -> Result<Json<Items>, ServiceError> {
     fields.check(&[])?;
     let board = app.board().await?;
-    let items = board.results.iter().chain(&board.opinions).map(|result| {
+    let items = board.results.iter().chain(&board.opinions).chain(&board.fine_tuned).map(|result| {
         let mut item = json!(result);
         let probe = result.evidence.probe;
         let which = if probe == Probe::Head { String::new() } else { format!("/{}", probe.name()) };

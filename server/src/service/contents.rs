@@ -3,15 +3,15 @@
 use super::error::Result;
 use super::places::hidden;
 use super::predictions::Question;
-use super::{ServiceError, Virboard, alignments};
+use super::{ServiceError, Virboard, alignments, trainings};
 use moka::future::Cache;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 use virboard_app::api::{Content, Overview, SamplePhoto};
-use virboard_app::content::{Address, Board, Example, Facts, Subject, content, subject};
+use virboard_app::content::{Address, Board, Example, Facts, Subject, Training, content, subject};
 use virboard_core::catalogue::Suite;
 use virboard_core::leaderboard::{Sheet, Spread};
-use virboard_core::run::{Probe, Run};
+use virboard_core::run::{Counting, Run};
 
 /// Pages that are kept; one has about 100 kB.
 const PAGES: u64 = 300;
@@ -66,13 +66,13 @@ impl Virboard {
         }
         self.reread().await?;
         let scores = self.store.counting_scores().await?;
-        let (results, opinions) = scores.into_iter().map(hidden).partition(|s| s.evidence.probe == Probe::Head);
+        let Counting { heads: results, opinions, fine_tuned } = Counting::of(scores.into_iter().map(hidden));
         let app = self.clone();
         // Looks for files.
         let (encoders, alignments) =
             tokio::task::spawn_blocking(move || (app.encoders(), alignments::read(&app.alignments))).await?;
         let catalogue = self.catalogue();
-        let board = Board { catalogue, results, opinions, encoders, alignments: Arc::new(alignments) };
+        let board = Board { catalogue, results, opinions, fine_tuned, encoders, alignments: Arc::new(alignments) };
         let generation = last.as_ref().map_or(0, |s| s.generation);
         let (board, sheets, generation) = match last {
             Some(s) if *s.board == board => (s.board.clone(), s.sheets.clone(), generation),
@@ -115,7 +115,10 @@ impl Virboard {
             let mut facts =
                 Facts { board: snapshot.board.clone(), sheets: snapshot.sheets.clone(), ..Facts::default() };
             match subject(&address) {
-                Subject::Encoder(key) => facts.runs = self.runs_of(key, &snapshot.board).await?,
+                Subject::Encoder(key) => {
+                    facts.runs = self.runs_of(key, &snapshot.board).await?;
+                    facts.training = self.training_of(key, &snapshot.board).await?;
+                }
                 Subject::Task(key) => facts.examples = self.examples(key, &snapshot).await,
                 Subject::General => {}
             }
@@ -167,5 +170,12 @@ impl Virboard {
             runs.push(Run { score: score.clone(), epochs });
         }
         Ok(runs)
+    }
+
+    /// What is kept of the pre-training of an encoder that was made here.
+    async fn training_of(&self, encoder: &str, board: &Board) -> Result<Option<Training>> {
+        let record = board.catalogue.encoder(encoder).and_then(|e| e.record.clone());
+        let Some(path) = record.map(|record| self.settings.data.join(record)) else { return Ok(None) };
+        Ok(tokio::task::spawn_blocking(move || trainings::read(&path)).await?)
     }
 }

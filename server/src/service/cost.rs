@@ -4,7 +4,8 @@
 //!
 //! Passes of an encoder: `images x (train + test)` where features are cached, and
 //! `images x (train + test / 2) x epochs` where pictures are augmented anew for every epoch
-//! (tested every second). Operations of a head: `2 x multiplications x (3 x train x epochs +
+//! (tested every second); `images x configurations x (3 x train x epochs + test)` where encoders are
+//! trained along. Operations of a head: `2 x multiplications x (3 x train x epochs +
 //! test)`, a step backward costing two forward. Hours: `passes / rate + operations / speed`.
 
 use std::fmt;
@@ -68,6 +69,8 @@ pub struct Amount {
     pub heads: f64,
     /// Augmented views of each picture that are kept, where a task about pixels has a number.
     pub views: Option<f64>,
+    /// Whether encoders are trained along with the heads.
+    pub fine_tuned: bool,
 }
 
 impl Amount {
@@ -76,7 +79,7 @@ impl Amount {
     pub fn published(task: &Task) -> Self {
         let train = f64::from(task.train_size.unwrap_or(10_000));
         let epochs = f64::from(task.epochs.unwrap_or(0));
-        Self { train, test: train * TEST_SHARE, epochs, heads: 1.0, views: None }
+        Self { train, test: train * TEST_SHARE, epochs, heads: 1.0, views: None, fine_tuned: false }
     }
 }
 
@@ -126,7 +129,7 @@ impl Cost {
     #[must_use]
     pub fn of(task: &Task, protocol: Protocol, outputs: &Outputs, amount: &Amount) -> Self {
         let recipe = recipe(task, protocol);
-        let Amount { train, test, epochs, heads, views } = *amount;
+        let Amount { train, test, epochs, heads, views, fine_tuned } = *amount;
         let images = f64::from(task.images);
         let multiplications = match recipe.head {
             HeadKind::Linear => outputs.embedding * f64::from(task.classes.unwrap_or(CLASSES)),
@@ -140,6 +143,8 @@ impl Cost {
         };
         let pixels = task.kind != OutputKind::Classification;
         let (passes, kept) = match views.filter(|_| pixels) {
+            // Each head has an encoder of its own, and a step backward costs two forward.
+            _ if fine_tuned => (images * heads * (3.0 * train * epochs + test), false),
             // Each view once, and the test samples, which are kept too.
             Some(views) => (images * (train * views.min(epochs).max(1.0) + test), true),
             None if recipe.cached => (images * (train + test), true),
@@ -228,6 +233,11 @@ mod tests {
         let views = Cost::of(task, Protocol::Standard, &resnet, &amount);
         assert_eq!((views.passes, views.operations), (39_995.0 * 3.25, 2.0 * depth.operations));
         assert!(views.bytes > 0.0);
+        // Two encoders that are trained for ten epochs each.
+        let task = catalogue.task("Pets").expect("a task");
+        let amount = Amount { fine_tuned: true, epochs: 10.0, heads: 2.0, ..Amount::published(task) };
+        let tuned = Cost::of(task, Protocol::Standard, &resnet, &amount);
+        assert_eq!((tuned.passes, tuned.bytes), (2.0 * (3.0 * 3680.0 * 10.0 + 920.0), 0.0));
     }
 
     #[test]

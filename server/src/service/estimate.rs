@@ -61,6 +61,7 @@ pub fn estimate(registry: &Registry, plan: &Plan) -> virboard_lab::Result<Estima
             epochs: f64::from(first.epochs),
             heads: work.configurations.len() as f64,
             views: first.views.map(f64::from),
+            fine_tuned: first.fine_tuning.is_some(),
         };
         let mut cost = Cost::of(task, first.protocol, outputs, &amount);
         // Whatever else is asked of the same features finds them in the cache.

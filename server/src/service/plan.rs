@@ -126,13 +126,20 @@ pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Resu
         let entry = registry.entry(encoder)?;
         let precision = registry.precision_of(&entry)?;
         for task in &usable {
-            plan.work.push(Evaluate {
+            let work = Evaluate {
                 encoder: encoder.clone(),
                 task: task.task.key.clone(),
                 configurations: with_precision(&task.configurations, precision),
                 skip_broken: request.skip_broken,
                 probes: request.probes,
-            });
+            };
+            match work.check(registry) {
+                Ok(()) => plan.work.push(work),
+                Err(error) if request.skip_missing || request.encoders.is_none() => {
+                    plan.missing.push(error.to_string());
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     if plan.work.is_empty() {
@@ -143,7 +150,12 @@ pub fn plan(settings: &Settings, registry: &Registry, request: &Request) -> Resu
 
 /// Configurations that say how exactly their encoder computes.
 fn with_precision(configurations: &[Configuration], precision: Precision) -> Vec<Configuration> {
-    configurations.iter().map(|c| Configuration { precision, ..c.clone() }).collect()
+    let exactly = |c: &Configuration| match c.fine_tuning {
+        // What is trained computes in full precision.
+        Some(_) => c.clone(),
+        None => Configuration { precision, ..c.clone() },
+    };
+    configurations.iter().map(exactly).collect()
 }
 
 /// Samples of a task's splits, without reading their files.

@@ -26,7 +26,7 @@ impl Store {
         for e in runs {
             let row = sqlx::query(
                 "select 1 from results where encoder = $1 and task = $2 and source = 'measured'
-                 and encoder_sha256 = $3 and dataset_sha256 = $4 and key = $5 and seed = $6",
+                 and encoder_sha256 = $3 and dataset_sha256 = $4 and key = $5 and seed = $6 and probe = $7",
             )
             .bind(encoder)
             .bind(task)
@@ -34,6 +34,7 @@ impl Store {
             .bind(&e.dataset_sha256)
             .bind(&e.key)
             .bind(e.seed as i64)
+            .bind(e.probe.name())
             .fetch_optional(&self.pool)
             .await?;
             if row.is_none() {

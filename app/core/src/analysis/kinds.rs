@@ -3,6 +3,8 @@
 
 mod category;
 mod correlation;
+mod epochs;
+mod fine_tuned;
 mod imbalance;
 mod pairs;
 mod scale;
@@ -123,6 +125,15 @@ pub static KINDS: &[Kind] = &[
         compute: scale::training,
     },
     Kind {
+        slug: "epochs",
+        title: "More epochs",
+        question: "Does a ranking of methods change with training?",
+        definition: "A line a method and data set through its encoders of one architecture after several numbers of epochs: those kept of one run, and those of runs of their own, whose schedule ended there. Methods with the same data and architecture are compared on every task at the fewest and the most epochs that both have; their order on a task turns where the other one leads afterwards, and firmly so if both leads exceed the 95 % interval of their difference over test samples. Kendall’s τ is 1 minus twice the share of turned orders. Errors are turned round, so that up is better; steps to the right are doublings.",
+        source: "The authors’ third open question",
+        options: &[],
+        compute: |m, _| epochs::more(m),
+    },
+    Kind {
         slug: "imagenet-v2",
         title: "ImageNet v1 and v2",
         question: "Do scores on the first ImageNet test set carry over to the second?",
@@ -148,6 +159,15 @@ pub static KINDS: &[Kind] = &[
         source: "Supplement",
         options: &[],
         compute: |_, o| alignment::analysis(&o.alignments, &o.catalogue),
+    },
+    Kind {
+        slug: "fine-tuned",
+        title: "Frozen against fine-tuned",
+        question: "Is the best frozen encoder the best to train on?",
+        definition: "A point an encoder, a panel a task: the score of the head on frozen features, and of the same head when the whole encoder is trained along; above the line fine-tuning is better. The interval of a difference takes test samples as drawn anew for each of both, so it is rather too wide. Kendall’s τ is 1 minus twice the share of pairs that change places; Spearman’s from 8 encoders on. Errors are turned round, so that up is better. Fine-tuned scores stand here and on the pages of encoders and tasks, and count nowhere else.",
+        source: "The authors’ second open question",
+        options: &[],
+        compute: fine_tuned::against_frozen,
     },
     Kind {
         slug: "contrasts",

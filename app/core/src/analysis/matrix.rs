@@ -1,5 +1,6 @@
 //! Encoders x tasks as numbers.
 
+use super::change::Measured;
 use crate::catalogue::Catalogue;
 use crate::catalogue::encoder::{Encoder, Pretraining};
 use crate::catalogue::task::{Category, Task};
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Scores by one protocol; a hole where there is none.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Matrix {
     /// Rows.
     pub encoders: Vec<Arc<Encoder>>,
@@ -99,6 +100,12 @@ impl Matrix {
     #[must_use]
     pub fn good(&self, encoder: usize, task: usize) -> Option<f64> {
         self.score(encoder, task).map(|s| self.tasks[task].metric.sign() * s)
+    }
+
+    /// [`Self::good`] with its standard error.
+    #[must_use]
+    pub fn measured(&self, encoder: usize, task: usize) -> Option<Measured> {
+        Some(Measured { good: self.good(encoder, task)?, error: self.error(encoder, task) })
     }
 
     /// [`Self::good`] by keys.

@@ -17,6 +17,8 @@ pub struct Options {
     pub reference: bool,
     /// What is measured of how alike layers are.
     pub alignments: Arc<Vec<Alignment>>,
+    /// The suite's scores of encoders that were trained along with the head, by the protocol of the frozen ones.
+    pub fine_tuned: Matrix,
     /// Whose layers they are.
     pub catalogue: Arc<Catalogue>,
 }
@@ -33,11 +35,13 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Reads a query, of which `get` gives a field: pages and the REST interface ask alike.
+    /// Reads a query, of which `get` gives a field: pages and the REST interface ask alike. `results` are scores of
+    /// frozen encoders by their heads.
     pub fn from_query<'q>(
         get: impl Fn(&str) -> Option<&'q str>,
         catalogue: &Arc<Catalogue>,
         results: &[Score],
+        fine_tuned: &[Score],
         alignments: &Arc<Vec<Alignment>>,
     ) -> Self {
         let asked = get("suite").and_then(|key| catalogue.suite(key));
@@ -53,6 +57,7 @@ impl Selection {
             ranks: on("ranks"),
             reference,
             alignments: alignments.clone(),
+            fine_tuned: Matrix::of(catalogue, fine_tuned, &suite.key, Some(matrix.protocol)),
             catalogue: catalogue.clone(),
         };
         Self { suite, matrix, options }

@@ -187,7 +187,7 @@ pub fn few_tasks(matrix: &Matrix) -> Analysis {
             names.join(", "), s.agreement, s.error
         )
     });
-    let series = Series { name: "agreement".to_owned(), dots, line: None, reference: Vec::new(), supervised: None };
+    let series = Series { name: "agreement".to_owned(), dots, ..Series::default() };
     let panel = Panel::new(
         "Agreement of a few tasks with all others",
         "number of tasks",

@@ -84,7 +84,7 @@ pub struct Dot {
 }
 
 /// Points of one task, with their line.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {
     /// Its name.
     pub name: String,
@@ -96,6 +96,17 @@ pub struct Series {
     pub reference: Vec<(f64, f64)>,
     /// The one of these that is known: Supervised's.
     pub supervised: Option<(f64, f64)>,
+    /// Whether both directions are the same quantity: they get one scale, and a line where both are equal.
+    pub level: bool,
+}
+
+/// Points that belong together in their order, joined by a line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trace {
+    /// Number of its name in the legend, by which its look is chosen.
+    pub look: usize,
+    /// Its points, from left to right.
+    pub dots: Vec<Dot>,
 }
 
 /// A bar.
@@ -151,6 +162,13 @@ pub enum Marks {
     },
     /// Violins side by side, with a line at zero.
     Violins(Vec<Sample>),
+    /// Lines from point to point.
+    Lines {
+        /// A line each.
+        traces: Vec<Trace>,
+        /// Whether equal ratios to the right are equally far: each doubling is a step.
+        doubling: bool,
+    },
 }
 
 impl Marks {
@@ -176,15 +194,21 @@ impl Marks {
                 series.iter().map(|s| s.0.as_str()).collect::<Vec<_>>().join(", ")
             ),
             Self::Violins(samples) => format!("{} groups of values.", samples.len()),
+            Self::Lines { traces, .. } => {
+                let dots: usize = traces.iter().map(|t| t.dots.len()).sum();
+                let lines = if traces.len() == 1 { "1 line".to_owned() } else { format!("{} lines", traces.len()) };
+                format!("{lines} through {dots} points.")
+            }
         }
     }
 
-    /// Whether a mark has the colour of this number.
+    /// Whether a mark has the colour, or a line the look, of this number.
     #[must_use]
     pub fn has_colour(&self, colour: usize) -> bool {
         match self {
             Self::Bars(bars) => bars.iter().any(|b| b.colour == colour),
             Self::Dots { series, .. } => colour < series.len(),
+            Self::Lines { traces, .. } => traces.iter().any(|t| t.look == colour),
             Self::Scatter(_) | Self::Heat { .. } | Self::Violins(_) => false,
         }
     }

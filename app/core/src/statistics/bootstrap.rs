@@ -4,6 +4,9 @@ use super::quantile_sorted;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
+/// Above so many standard deviations are 2.5 % of a normal distribution.
+const NORMAL: f64 = 1.959_963_984_540_054;
+
 /// Where a quantity lies with a confidence of 95 %.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
@@ -21,10 +24,17 @@ impl Interval {
         Some(Self { low: quantile_sorted(&values, 0.025)?, high: quantile_sorted(&values, 0.975)? })
     }
 
+    /// That of a normal distribution around a value with a standard error.
+    #[must_use]
+    pub fn around(value: f64, standard_error: f64) -> Self {
+        let half = NORMAL * standard_error;
+        Self { low: value - half, high: value + half }
+    }
+
     /// The standard error of a normal distribution with this interval.
     #[must_use]
     pub fn standard_error(&self) -> f64 {
-        (self.high - self.low) / (2.0 * 1.959_963_984_540_054)
+        (self.high - self.low) / (2.0 * NORMAL)
     }
 
     /// Whether zero lies outside.

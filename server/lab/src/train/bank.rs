@@ -100,9 +100,12 @@ fn tensor<'a>(member: &'a Member, name: &str) -> Result<&'a Var> {
 
 impl Bank {
     /// The heads of `members`, or `None` where they must be trained by automatic
-    /// differentiation: on a GPU, on maps, for other losses, or of different shapes.
+    /// differentiation: on a GPU, on maps, with their encoders, for other losses, or of different shapes.
     pub fn of(members: &[Member], aim: Aim) -> Result<Option<Self>> {
         let Loss::CrossEntropy { first } = aim.loss else { return Ok(None) };
+        if members.iter().any(|m| m.encoder().is_some()) {
+            return Ok(None);
+        }
         let Some(one) = members.first() else { return Ok(None) };
         let layers: &[&'static str] = match one.head.spec.architecture {
             Architecture::Linear { .. } => &["linear"],
@@ -331,6 +334,7 @@ mod tests {
                 seed: seed as u64,
                 views: None,
                 precision: virboard_nn::encoder::Precision::F32,
+                fine_tuning: None,
             };
             Member::new(configuration, Head::new(spec, &Device::Cpu).expect("a head"))
         };

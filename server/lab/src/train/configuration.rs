@@ -1,11 +1,13 @@
 //! How a head is trained.
 
+use super::fine_tuning::FineTuning;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use virboard_core::catalogue::task::{Decay, Task};
+use virboard_core::catalogue::task::{Decay, HeadKind, Task};
 use virboard_core::protocol::Protocol;
 use virboard_nn::encoder::Precision;
 use virboard_nn::optimiser::Kind;
-use virboard_nn::schedule::Schedule;
+use virboard_nn::schedule::{Position, Schedule, Setting};
 
 /// One training configuration. Its JSON stands beside every score that it led to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +46,9 @@ pub struct Configuration {
     /// How exactly the frozen encoder computed.
     #[serde(default, skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,
+    /// How the encoder is trained along; without it stays frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fine_tuning: Option<FineTuning>,
 }
 
 /// ViRB's size of batches, of tests too.
@@ -69,6 +74,73 @@ impl Configuration {
             seed,
             views: None,
             precision: Precision::F32,
+            fine_tuning: None,
+        }
+    }
+
+    /// One that trains the encoder along with a task's head: SGD with momentum 0.9 and half a
+    /// cosine, batches of 64 pictures, after Ericsson et al. 2021 (arXiv 2011.13377), who make
+    /// 5,000 steps and choose the learning rate of a grid on held-out samples. Tasks about pixels
+    /// keep the size of their batches. Encoder and head begin with the same learning rate.
+    #[must_use]
+    pub fn fine_tuned(task: &Task, tuning: FineTuning, seed: u64, protocol: Protocol) -> Self {
+        let of_pictures = matches!(task.head, HeadKind::Linear | HeadKind::MultiEmbedding);
+        let own = task.batch_size.map_or(BATCH, |size| size as usize);
+        Self {
+            epochs: 30,
+            batch_size: if of_pictures { 64 } else { own },
+            optimiser: Kind::Sgd { momentum: 0.9, weight_decay: 1e-4 },
+            learning_rate: 0.01,
+            schedule: Schedule::COSINE,
+            selection: Selection::Validation,
+            fine_tuning: Some(tuning),
+            ..Self::untrained(format!("fine-tuned-{}", tuning.learning_rate), seed, protocol)
+        }
+    }
+
+    /// Complains of a fine-tuning that cannot be; there is nothing to say of a head's training.
+    ///
+    /// # Errors
+    /// [`Error::FineTuning`], which names the setting.
+    pub fn check_fine_tuning(&self) -> Result<()> {
+        let Some(tuning) = &self.fine_tuning else { return Ok(()) };
+        let wrong = |setting, value: String, range| Err(Error::FineTuning { setting, value, range });
+        if self.protocol == Protocol::Virb {
+            return wrong(
+                "protocol",
+                self.protocol.name().to_owned(),
+                "`standard`: ViRB's program keeps encoders frozen",
+            );
+        }
+        if self.epochs == 0 {
+            return wrong("number of epochs", self.epochs.to_string(), "at least 1");
+        }
+        if self.batch_size < 2 {
+            return wrong("size of batches", self.batch_size.to_string(), "at least 2: batches are normalised");
+        }
+        match self.optimiser.weight_decay() {
+            decay if decay.is_finite() && decay >= 0.0 => tuning.check(self.learning_rate),
+            decay => wrong("weight decay", decay.to_string(), "0 or more"),
+        }
+    }
+
+    /// What the optimiser uses in a step; the learning rate is the head's.
+    #[must_use]
+    pub fn setting(&self, at: Position) -> Setting {
+        match &self.fine_tuning {
+            None => self.schedule.setting(self.learning_rate, at, self.protocol),
+            Some(tuning) => self.schedule.warmed_up(tuning.warm_up, self.learning_rate, at),
+        }
+    }
+
+    /// Batches of an epoch over so many samples. What fills none is left to other epochs where
+    /// the batch is normalised (`full`), unless there would be none; else it is a smaller batch.
+    #[must_use]
+    pub fn batches(&self, samples: usize, full: bool) -> usize {
+        match self.fine_tuning {
+            Some(_) => (samples / self.batch_size).max(samples.min(1)),
+            None if full => samples / self.batch_size,
+            None => samples.div_ceil(self.batch_size),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Where a training takes its batches from: cached features, or pictures that are augmented
-//! and encoded every time.
+//! Where a training takes its batches from: cached features, pictures that are augmented and
+//! encoded every time, or pictures alone, for encoders that are trained along.
 
 use super::augment::View;
 use super::truth::Truth;
@@ -14,7 +14,7 @@ use virboard_nn::seeded::Stream;
 
 /// A batch as heads take it.
 pub struct Batch {
-    /// Embeddings, or maps, the finest first.
+    /// Embeddings, or maps, the finest first; or pictures.
     pub inputs: Vec<Tensor>,
     /// What should come out.
     pub truth: Truth,
@@ -171,17 +171,23 @@ impl Streamed<'_> {
 
     /// Maps of some samples, those of several images side by side on channels, each `N x H x W x C`.
     pub(super) fn encode(&self, samples: &[&Sample]) -> Result<Vec<Tensor>> {
+        let pictures = self.pictures(samples)?;
+        let encode = |batch: &Tensor| self.encoder.network.features(batch);
+        let features = pictures.iter().map(encode).collect::<virboard_nn::Result<Vec<_>>>()?;
+        Ok(Features::maps_nhwc(&features)?)
+    }
+
+    /// The pictures of some samples as the encoder takes them, `N x 3 x H x W` for each image of a
+    /// sample.
+    fn pictures(&self, samples: &[&Sample]) -> Result<Vec<Tensor>> {
         let input = self.encoder.network.preprocessing();
         let (width, height) = samples.first().map_or((0, 0), |s| s.pictures[0].dimensions());
-        let images = self.dataset.images();
-        let mut features = Vec::with_capacity(images);
-        for image in 0..images {
+        let batch = |image: usize| {
             let values: Vec<Vec<f32>> = samples.par_iter().map(|s| input.values(&s.pictures[image])).collect();
             let shape = (values.len(), 3, height as usize, width as usize);
-            let batch = Tensor::from_vec(values.concat(), shape, &Device::Cpu)?.to_device(self.device)?;
-            features.push(self.encoder.network.features(&batch)?);
-        }
-        Ok(Features::maps_nhwc(&features)?)
+            Ok(Tensor::from_vec(values.concat(), shape, &Device::Cpu)?.to_device(self.device)?)
+        };
+        (0..self.dataset.images()).map(batch).collect()
     }
 
     /// A batch of maps with the truth of their samples.
@@ -195,5 +201,36 @@ impl Streamed<'_> {
     /// Width and height of the head's output for an input of this size.
     fn output(&self, width: u32, height: u32) -> (u32, u32) {
         if self.exact { (width, height) } else { (width.next_multiple_of(2), height.next_multiple_of(2)) }
+    }
+}
+
+/// Pictures as an encoder that is trained along takes them, `N x H x W x 3` for each image of a
+/// sample.
+pub struct Pictures<'a> {
+    /// What reads them, and changes them for training.
+    pub inner: Streamed<'a>,
+    /// Whether they are changed for training at all.
+    pub augmented: bool,
+}
+
+impl Source for Pictures<'_> {
+    fn len(&self) -> usize {
+        self.inner.len()
+    }
+
+    fn batch(&self, indices: &[usize], draw: Option<&str>) -> Result<Batch> {
+        let samples = self.inner.samples(indices, draw.filter(|_| self.augmented))?;
+        let last = |picture: &Tensor| Ok(picture.permute((0, 2, 3, 1))?.contiguous()?);
+        let pictures = self.inner.pictures(&samples.iter().collect::<Vec<_>>())?;
+        let inputs = pictures.iter().map(last).collect::<Result<_>>()?;
+        self.inner.with_truth(inputs, samples)
+    }
+
+    fn varies(&self) -> bool {
+        self.inner.varies()
+    }
+
+    fn truth(&self, indices: &[usize]) -> Result<Truth> {
+        self.inner.truth(indices)
     }
 }

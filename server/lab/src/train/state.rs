@@ -3,7 +3,7 @@
 //! A training that is taken up again from it goes on to the same bit: order and augmentation
 //! of an epoch depend on the seed and the epoch's number alone.
 
-use super::Member;
+use super::member::{Best, Member};
 use crate::kept::{Kind, Tensors};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -40,8 +40,8 @@ pub fn save(path: &Path, identity: &str, epoch: u32, members: &[Member]) -> Resu
             tensors.insert(format!("{i}.{kind}.{name}"), tensor.to_device(&Device::Cpu)?.contiguous()?);
             Ok(())
         };
-        for (name, var) in member.head.parameters().all() {
-            put("head", name, var.as_tensor())?;
+        for (name, var) in member.tensors() {
+            put("tensor", &name, var.as_tensor())?;
         }
         for (name, tensor) in member.optimiser.state()? {
             put("optimiser", &name, &tensor)?;
@@ -86,11 +86,10 @@ fn read(path: &Path, identity: &str, members: &mut [Member]) -> Result<u32> {
         return Err(bad(STATE.other.to_owned()));
     }
     for (i, (member, said)) in members.iter_mut().zip(rest.members).enumerate() {
-        let device = member.head.trainable().first().map_or(Device::Cpu, |v| v.device().clone());
-        for (name, var) in member.head.parameters().all() {
-            let tensor = tensors.remove(&format!("{i}.head.{name}")).filter(|t| t.dims() == var.dims());
+        for (name, var) in member.tensors() {
+            let tensor = tensors.remove(&format!("{i}.tensor.{name}")).filter(|t| t.dims() == var.dims());
             let tensor = tensor.ok_or_else(|| bad(format!("it lacks `{name}`")))?;
-            var.set(&tensor.to_device(&device)?)?;
+            var.set(&tensor.to_device(var.device())?)?;
         }
         let mut part = |kind: &str| -> BTreeMap<String, Tensor> {
             let prefix = format!("{i}.{kind}.");
@@ -99,7 +98,7 @@ fn read(path: &Path, identity: &str, members: &mut [Member]) -> Result<u32> {
         };
         member.optimiser.restore(part("optimiser"), said.steps)?;
         let best = part("best");
-        member.best = said.best.map(|(epoch, metric)| super::Best { epoch, metric, tensors: best });
+        member.best = said.best.map(|(epoch, metric)| Best { epoch, metric, tensors: best });
         member.curve = said.curve;
     }
     Ok(rest.epoch)

@@ -1,17 +1,19 @@
-//! Training heads for a task on a frozen encoder, and scoring them.
+//! Training heads for a task on a frozen encoder, or together with it, and scoring them.
+
+mod fine_tune;
+mod probes;
 
 use crate::data::{self, Broken, Dataset, Split};
 use crate::features::{Kind, Request};
 use crate::head::{Head, HeadSpec, Label};
 use crate::progress::Progress;
 use crate::recipe::{HeadKind, Recipe, recipe, reference};
-use crate::score::metric::{SampleScore, interval, score};
 use crate::score::samples::Predictions;
-use crate::score::{knn, logistic};
 use crate::train::source::{Cached, Source, Streamed};
-use crate::train::truth::Truth;
 use crate::train::views::Kept;
-use crate::train::{Aim, BATCH, Configuration, Keep, Member, Parts, Selection, Tested, hold_out, test_finished, train};
+use crate::train::{
+    Aim, Configuration, Keep, Member, Parts, Selection, Tested, Trained, hold_out, test_finished, train,
+};
 use crate::work::{Lab, Record, Work, key};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -96,6 +98,7 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn open(lab: &'a Lab, work: &'a Evaluate, progress: &dyn Progress) -> Result<Self> {
         let started = Instant::now();
+        work.check(&lab.registry)?;
         let protocol = work.protocol();
         let broken = if work.skip_broken { Broken::Skip } else { Broken::Refuse };
         let dataset = data::open(&work.task, &lab.folders.places, protocol, broken, progress)?;
@@ -115,23 +118,28 @@ impl<'a> Bench<'a> {
         if self.task.epochs.is_none() {
             return Ok(vec![self.test_only_evidence()?.1]);
         }
-        let trained = |c: &Configuration| Ok(self.evidence(Probe::Head, key::text(c)?, c.seed));
+        let trained = |c: &Configuration| Ok(self.evidence(self.work.probe(), key::text(c)?, c.seed));
         self.work.configurations.iter().map(trained).collect()
     }
 
     /// What is known of a score before any work.
     fn evidence(&self, probe: Probe, configuration: String, seed: u64) -> Evidence {
+        // An encoder that is trained computes where the head does, in full precision.
+        let (precision, device) = match probe {
+            Probe::FineTuned => (Precision::F32, virboard_nn::device::name(self.device())),
+            _ => (self.encoder.precision, self.encoder.computed_beside(self.device())),
+        };
         Evidence {
             source: Origin::Measured,
             encoder_sha256: self.encoder.provenance.sha256.clone(),
             dataset_sha256: self.dataset.sha256(),
             probe,
             protocol: self.work.protocol(),
-            precision: self.encoder.precision.name().to_owned(),
+            precision: precision.name().to_owned(),
             key: key::of_settings(&configuration),
             configuration,
             seed,
-            device: self.encoder.computed_beside(self.device()),
+            device,
             version: self.lab.version.clone(),
             ..Evidence::default()
         }
@@ -168,15 +176,7 @@ impl<'a> Bench<'a> {
     /// them.
     fn train(&self, progress: &dyn Progress) -> Result<Vec<Run>> {
         let Some(first) = self.work.configurations.first() else { return Ok(Vec::new()) };
-        let mut members = Vec::with_capacity(self.work.configurations.len());
-        let block4 = if self.recipe.head == HeadKind::DeepLab { self.encoder.last_block()? } else { None };
-        for configuration in &self.work.configurations {
-            let head = Head::new(self.spec(configuration.seed)?, self.device())?;
-            if let Some(block4) = &block4 {
-                head.copy_block4(block4)?;
-            }
-            members.push(Member::new(configuration.clone(), head));
-        }
+        let mut members = self.members()?;
         let drop_last = self.recipe.cached && first.protocol == Protocol::Virb;
         let aim = Aim { loss: self.recipe.loss, scoring: self.recipe.scoring, drop_last };
         let key = self.work.key()?;
@@ -189,25 +189,25 @@ impl<'a> Bench<'a> {
             Selection::Validation => hold_out(all.len()),
             Selection::LastEpoch => (all, Vec::new()),
         };
-        let views = first.views.filter(|_| self.augments());
-        if self.recipe.cached && views.is_none() {
-            let (train_set, test_set) = (self.cached(Split::Train, progress)?, self.cached(Split::Test, progress)?);
-            let held_out = (!held.is_empty()).then_some((&train_set as &dyn Source, held));
-            let parts = Parts { train: &train_set, trained, held_out, test: &test_set };
-            train(&mut members, &parts, aim, keep, progress)?;
-            let mut runs = self.score(&members, &parts, aim, progress)?;
-            if self.work.probes && !members[0].head.needs_maps() {
-                runs.extend(self.probes(&train_set, &test_set, progress)?);
-            }
-            return Ok(runs);
-        }
-        let (train_set, test_set) = (self.streamed(Split::Train, first.seed), self.streamed(Split::Test, first.seed));
         let learn = |train_set: &dyn Source, test_set: &dyn Source| {
             let held_out = (!held.is_empty()).then_some((train_set, held));
             let parts = Parts { train: train_set, trained, held_out, test: test_set };
             train(&mut members, &parts, aim, keep, progress)?;
             self.score(&members, &parts, aim, progress)
         };
+        if first.fine_tuning.is_some() {
+            return learn(&self.pictures(Split::Train, first.seed), &self.pictures(Split::Test, first.seed));
+        }
+        let views = first.views.filter(|_| self.augments());
+        if self.recipe.cached && views.is_none() {
+            let (train_set, test_set) = (self.cached(Split::Train, progress)?, self.cached(Split::Test, progress)?);
+            let mut runs = learn(&train_set, &test_set)?;
+            if self.work.probes && !self.augments() {
+                runs.extend(self.probes(&train_set, &test_set, progress)?);
+            }
+            return Ok(runs);
+        }
+        let (train_set, test_set) = (self.streamed(Split::Train, first.seed), self.streamed(Split::Test, first.seed));
         match views {
             None => learn(&train_set, &test_set),
             // One more for those that are held out, which are seen as they are.
@@ -216,6 +216,26 @@ impl<'a> Bench<'a> {
                 &Kept::new(test_set, &self.lab.folders.cache, 1),
             ),
         }
+    }
+
+    /// What is trained, as it begins.
+    fn members(&self) -> Result<Vec<Member>> {
+        let block4 = if self.recipe.head == HeadKind::DeepLab { self.encoder.last_block()? } else { None };
+        let member = |configuration: &Configuration| {
+            let head = Head::new(self.spec(configuration.seed)?, self.device())?;
+            if let Some(block4) = &block4 {
+                head.copy_block4(block4)?;
+            }
+            let configuration = configuration.clone();
+            Ok(match configuration.fine_tuning {
+                None => Member::new(configuration, head),
+                Some(tuning) => {
+                    let encoder = self.encoder.trainable(self.device())?;
+                    Member::fine_tuned(configuration, &tuning, head, encoder)
+                }
+            })
+        };
+        self.work.configurations.iter().map(member).collect()
     }
 
     /// Whether pictures are changed for training: those of tasks about pixels.
@@ -227,70 +247,23 @@ impl<'a> Bench<'a> {
         let mut runs = Vec::with_capacity(members.len());
         for member in members {
             let c = &member.configuration;
-            let tested = test_finished(&member.head, parts, aim, c, progress)?;
-            let name = format!("{}-{}-seed{}", c.name, c.protocol.name(), c.seed);
-            let evidence = self.evidence(Probe::Head, key::text(c)?, c.seed);
+            let tested = test_finished(member.trained(), parts, aim, c, progress)?;
+            let evidence = self.evidence(self.work.probe(), key::text(c)?, c.seed);
+            let name = self.named(c, &evidence.key);
             runs.push(Run { score: self.scored(evidence, &name, tested)?, epochs: member.curve().to_vec() });
         }
         let key = |i: usize| members[i].validation().unwrap_or(runs[i].score.value);
         let metric = self.task.metric;
         let best = (0..members.len()).reduce(|a, b| if metric.is_better(key(b), key(a)) { b } else { a });
-        if let Some(best) = best {
+        let Some(best) = best else { return Ok(runs) };
+        runs[best].score.evidence.selected = true;
+        // The head of a fine-tuned encoder means nothing without that encoder.
+        if self.work.probe() == Probe::Head {
             let path = self.lab.folders.head(&self.encoder.key, &self.task.key);
             members[best].head.save(&path)?;
             runs[best].score.head = self.lab.folders.below(&path);
-            runs[best].score.evidence.selected = true;
         }
         Ok(runs)
-    }
-
-    /// Nearest neighbours and logistic regression from the same features.
-    fn probes(&self, train_set: &Cached, test_set: &Cached, progress: &dyn Progress) -> Result<Vec<Run>> {
-        let device = self.device();
-        let of = |set: &Cached| -> Result<(candle_core::Tensor, Vec<u32>)> {
-            let all: Vec<usize> = (0..set.len()).collect();
-            let Truth::Classes(classes) = set.truth(&all)? else {
-                return Err(Error::Unfit(format!("{} has no classes", self.task.key)));
-            };
-            Ok((set.features().batch(&all, device)?.swap_remove(0), classes))
-        };
-        let ((x, classes), (test, truth)) = (of(train_set)?, of(test_set)?);
-        let protocol = self.work.protocol();
-        let tested = |samples: Vec<SampleScore>| {
-            let (scoring, protocol) = (self.recipe.scoring, Protocol::Standard);
-            let value = score(&samples, scoring, protocol, BATCH);
-            Tested { value, interval: interval(&samples, scoring, protocol, BATCH), constant: None, samples }
-        };
-        let mut runs = Vec::new();
-        let votes = knn::classify(&x, &classes, &test, &truth, &knn::NEIGHBOURS, progress)?;
-        for (k, samples) in knn::NEIGHBOURS.iter().zip(votes) {
-            let json = serde_json::json!({ "name": format!("{k} nearest neighbours"), "k": k, "temperature": 0.07 });
-            let name = format!("knn{k}-{}", protocol.name());
-            let evidence = self.evidence(Probe::Knn, self.said(json), 0);
-            let mut score = self.scored(evidence, &name, tested(samples))?;
-            score.evidence.selected = *k == 20;
-            runs.push(Run { score, epochs: Vec::new() });
-        }
-        let labels = self.dataset.labels().len();
-        if classes.len() * labels > MOST_LOGISTIC {
-            tracing::info!(task = self.task.key, "left out the logistic regression: too many samples and classes");
-            return Ok(runs);
-        }
-        let samples = logistic::classify(&x, &classes, &test, &truth, labels, progress)?;
-        let json = self.said(serde_json::json!({ "name": "logistic regression", "C": logistic::C }));
-        let name = format!("logistic-{}", protocol.name());
-        let mut score = self.scored(self.evidence(Probe::Logistic, json, 0), &name, tested(samples))?;
-        score.evidence.selected = true;
-        runs.push(Run { score, epochs: Vec::new() });
-        Ok(runs)
-    }
-
-    /// A probe's configuration as text, with the encoder's precision unless it is the default.
-    fn said(&self, mut json: serde_json::Value) -> String {
-        if !self.encoder.precision.is_default() {
-            json["precision"] = self.encoder.precision.name().into();
-        }
-        json.to_string()
     }
 
     /// The head that another task trained, and what is known of its score before the test.
@@ -327,7 +300,7 @@ impl<'a> Bench<'a> {
         let protocol = self.work.protocol();
         let aim = Aim { loss: self.recipe.loss, scoring: self.recipe.scoring, drop_last: protocol == Protocol::Virb };
         let Some(configuration) = self.work.configurations.first() else { return Ok(Vec::new()) };
-        let tested = test_finished(&head, &parts, aim, configuration, progress)?;
+        let tested = test_finished(Trained::frozen(&head), &parts, aim, configuration, progress)?;
         let name = format!("head-of-{}-{}", head.spec.task, protocol.name());
         let mut score = self.scored(evidence, &name, tested)?;
         score.evidence.selected = true;
@@ -391,6 +364,3 @@ impl<'a> Bench<'a> {
         })
     }
 }
-
-/// Samples times classes up to which a logistic regression is fitted (its one-hot matrix).
-const MOST_LOGISTIC: usize = 200_000_000;

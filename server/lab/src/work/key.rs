@@ -89,6 +89,7 @@ fn write(value: &Value, out: &mut String) {
 mod tests {
     use super::*;
     use crate::train::Configuration;
+    use crate::train::fine_tuning::FineTuning;
     use virboard_core::protocol::Protocol;
 
     /// As it stands beside scores since the first of them.
@@ -147,10 +148,15 @@ mod tests {
             Configuration { repeats: 2, ..plain.clone() },
             Configuration { protocol: Protocol::Virb, ..plain.clone() },
             Configuration { views: Some(2), ..plain.clone() },
+            Configuration { fine_tuning: Some(FineTuning::at(0.1)), ..plain.clone() },
+            Configuration {
+                fine_tuning: Some(FineTuning { layer_decay: 0.5, ..FineTuning::at(0.1) }),
+                ..plain.clone()
+            },
         ];
         let mut keys: Vec<String> = changed.iter().chain([&plain]).map(key).collect();
         keys.sort_unstable();
         keys.dedup();
-        assert_eq!(keys.len(), 10);
+        assert_eq!(keys.len(), 12);
     }
 }

@@ -13,13 +13,14 @@ use crate::registry::wanted;
 use crate::work::{Folders, Job, Lab, Record, Work, key};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::rows;
 use virboard_nn::checkpoint::weights::Weights;
 use virboard_nn::encoder::Form;
-use virboard_nn::files::{sha256, write_atomically};
+use virboard_nn::files::{sha256, try_lock, write_atomically};
 use virboard_nn::{load, trainable};
 
 /// Settings, and what the encoder will be called.
@@ -51,11 +52,32 @@ pub struct Trained {
     pub device: String,
     /// Seconds of all epochs.
     pub seconds: f64,
+    /// Seconds of these in which the network waited for views.
+    pub waited: f64,
     /// The epochs.
     pub curve: Vec<EpochRecord>,
     /// The encoders that came of it, with their checkpoints below the data folder.
     pub encoders: Vec<(Encoder, String)>,
 }
+
+impl Trained {
+    /// Whether the network waited for views, for people.
+    #[must_use]
+    pub fn waiting(&self) -> String {
+        let share = self.waited / self.seconds.max(1e-9);
+        if share < IN_TIME {
+            "views ready in time".to_owned()
+        } else {
+            format!("waited {:.0} % of the time for views", 100.0 * share)
+        }
+    }
+}
+
+/// Share of the time below which views are ready in time: the first batch of an epoch is always waited for.
+const IN_TIME: f64 = 0.01;
+
+/// The entry of a checkpoint's metadata that says of which pre-training it is.
+const MADE_BY: &str = "virboard_pretraining";
 
 impl Work for Pretrain {
     const KIND: &'static str = "pretrain";
@@ -105,7 +127,7 @@ impl Work for Pretrain {
             }
             if self.kept().contains(&record.epoch) {
                 let path = self.checkpoint(&lab.folders, record.epoch);
-                kept::write(&path, &method.encoder()?, "virboard_pretraining_settings", key::text(settings)?)?;
+                kept::write(&path, &method.encoder()?, MADE_BY, key::text(self)?)?;
             }
             Ok(())
         };
@@ -118,6 +140,7 @@ impl Work for Pretrain {
             version: lab.version.clone(),
             device: virboard_nn::device::name(device),
             seconds: run.curve().iter().map(|epoch| epoch.seconds).sum(),
+            waited: run.curve().iter().map(|epoch| epoch.waited).sum(),
             curve: run.curve().to_vec(),
             encoders: self.encoders(&pictures, side, lab)?,
         };
@@ -156,16 +179,49 @@ impl Pretrain {
         folders.data.join("pretraining").join(format!("{}.pictures.txt", self.encoder))
     }
 
-    /// Complains of a key that is no name of a file, or is taken.
+    /// Takes the names of the encoders that come of it, until what is returned is dropped: two
+    /// pre-trainings at once would write the same files. Whoever declares the encoders holds them
+    /// until then, and reads what is declared after they are taken.
+    ///
+    /// # Errors
+    /// [`Error::NameBusy`] while another process has one of them.
+    pub fn try_lock_names(&self, folders: &Folders) -> Result<Vec<File>> {
+        let lock = |epoch| {
+            let key = self.key_after(epoch);
+            // A hash, because nothing is known of the key yet.
+            let file = folders.lock(&format!("encoder-{:.16}", sha256(key.as_bytes())));
+            try_lock(&file)?.ok_or(Error::NameBusy { key })
+        };
+        self.kept().into_iter().map(lock).collect()
+    }
+
+    /// Complains of a key that is no name of a file, or is taken by anything but this run, which
+    /// may have been interrupted while its encoders were declared.
     fn check_keys(&self, lab: &Lab) -> Result<()> {
+        let begun = lab.folders.state(&Job::of(self)?.name()).is_file();
         for epoch in self.kept() {
             let key = self.key_after(epoch);
+            let path = self.checkpoint(&lab.folders, epoch);
             let row = rows::encoder(&format!("key = {key:?}"))
                 .map_err(|e| Error::NotDeclarable { key: key.clone(), reason: e.what })?;
             let mut catalogue = (*lab.registry.catalogue()).clone();
-            catalogue.add_encoder(row).map_err(|e| Error::NotDeclarable { key, reason: e.what })?;
+            let free = catalogue.add_encoder(row);
+            match free {
+                Err(_) if begun && self.made(&path)? => {}
+                Err(e) => return Err(Error::NotDeclarable { key, reason: e.what }),
+                Ok(()) if !path.exists() || self.made(&path)? => {}
+                Ok(()) => {
+                    let reason = format!("{} is there already, and not of this pre-training", path.display());
+                    return Err(Error::NotDeclarable { key, reason });
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Whether a checkpoint came of this pre-training.
+    fn made(&self, checkpoint: &Path) -> Result<bool> {
+        Ok(kept::entry(checkpoint, MADE_BY)?.is_some_and(|made| key::text(self).is_ok_and(|text| text == made)))
     }
 
     /// The weights with which it begins, and what they are.
@@ -227,6 +283,6 @@ impl Pretrain {
     }
 }
 
-fn write(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_atomically(path, |file| file.write_all(bytes).map_err(Error::io(path)))
 }

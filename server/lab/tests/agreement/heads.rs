@@ -11,7 +11,7 @@ use virboard_nn::optimiser::{Kind, Optimiser};
 use virboard_nn::schedule::Setting;
 use virboard_nn::testing::values;
 
-fn spec(kind: OutputKind, architecture: Architecture, outputs: usize) -> HeadSpec {
+pub fn spec(kind: OutputKind, architecture: Architecture, outputs: usize) -> HeadSpec {
     HeadSpec {
         task: "Test".into(),
         encoder: "Test".into(),

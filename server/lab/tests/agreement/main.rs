@@ -2,6 +2,7 @@
 //! torchvision, timm, Pillow and scikit-learn. The vectors were made by
 //! `scripts/make_training_vectors.py` and, where a file says so, by others; the table that this prints stands in `docs/AGREEMENT.md`.
 
+mod fine_tuning;
 mod heads;
 mod optimisers;
 mod pretraining;

@@ -29,7 +29,7 @@ const SMALL: usize = 24;
 /// Smaller gradients are noise: what shifts the input of a batch normalisation has no effect.
 const EFFECT: f32 = 1e-6;
 
-fn encoder() -> Result<Box<dyn Trainable>> {
+pub fn encoder() -> Result<Box<dyn Trainable>> {
     let form = Form { width: Some(8), blocks: Some([1, 1, 1, 1]), ..Form::of("resnet18") };
     let tensors = form.random(0)?.below("").into_iter().map(|(name, tensor)| {
         let values = Tensor::from_vec(weight(&name, tensor.dims()), tensor.shape(), &Device::Cpu)?;

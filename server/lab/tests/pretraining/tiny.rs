@@ -49,6 +49,10 @@ impl Trainable for Tiny {
         &self.parameters
     }
 
+    fn above(&self, _: &str) -> usize {
+        0
+    }
+
     fn features(&self, x: &Tensor, _: Normalising) -> virboard_nn::Result<Features> {
         Ok(Features { maps: Vec::new(), embedding: embedding(x, &self.weight, &self.bias) })
     }

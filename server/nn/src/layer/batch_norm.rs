@@ -58,7 +58,6 @@ impl BatchNorm {
         if groups == 0 || !n.is_multiple_of(groups) {
             return Err(Error::Unsupported(format!("a batch of {n} has no {groups} equal parts to be normalised")));
         }
-        let groups = if statistics == Statistics::Running { 1 } else { groups };
         let flat = x.reshape((n * h * w, c))?.contiguous()?;
         let y = if x.device().is_cpu() {
             self.fused(&flat, statistics, relu, groups)?
@@ -104,6 +103,7 @@ impl BatchNorm {
     }
 
     /// The normalisation of some pixels, `pixels x C` on the CPU; the running statistics follow.
+    /// By running ones all pixels are normalised alike, however many groups are asked for.
     pub(crate) fn of(
         &self,
         x: &[f32],
@@ -289,7 +289,6 @@ mod tests {
                         BatchNorm { weight: weight.as_tensor().clone(), bias: bias.as_tensor().clone(), ..norm }
                     };
                     let (ours, plain) = (norm(), norm());
-                    let groups = if statistics == Statistics::Running { 1 } else { groups };
                     let y = ours.fused(&x, statistics, relu, groups).expect("computed");
                     let wanted = plain.plain(&x, statistics, groups).expect("computed");
                     let wanted = if relu { wanted.relu().expect("computed") } else { wanted };

@@ -107,6 +107,18 @@ pub(super) enum Update {
 }
 
 impl Kind {
+    /// Its weight decay, 0 for Adam.
+    #[must_use]
+    pub fn weight_decay(self) -> f64 {
+        match self {
+            Self::Adam => 0.0,
+            Self::AdamW { weight_decay }
+            | Self::Sgd { weight_decay, .. }
+            | Self::Lars { weight_decay, .. }
+            | Self::Larc { weight_decay, .. } => weight_decay,
+        }
+    }
+
     /// Whether it has means of squared gradients.
     pub(super) fn has_second(self) -> bool {
         matches!(self, Self::Adam | Self::AdamW { .. })

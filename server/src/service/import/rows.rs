@@ -211,7 +211,7 @@ fn evidence(row: &Named<'_>, from: &Path, modified: i64) -> Result<Evidence, Str
         source: stated.unwrap_or_default(),
         encoder_sha256: encoder_sha256.to_owned(),
         dataset_sha256: dataset_sha256.to_owned(),
-        probe: row.choice("probe", Probe::of, &["head", "knn", "logistic"])?.unwrap_or_default(),
+        probe: row.choice("probe", Probe::of, &Probe::ALL.map(Probe::name))?.unwrap_or_default(),
         protocol: row.choice("protocol", Protocol::of, &["standard", "virb"])?.unwrap_or(default),
         precision: or("precision", if stated == Some(Origin::Measured) { FULL_PRECISION } else { "" }),
         selected: row.of("selected", flag)?.unwrap_or(true),

@@ -82,7 +82,7 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
                 p.map_or_else(|| task.name.clone(), |c| format!("{}: r = {:.2}, {}", task.name, c.r, probability(c.p)));
             let reference = if options.reference && imagenet { reference(task) } else { Vec::new() };
             let supervised = supervised(task).filter(|_| !reference.is_empty());
-            series.push(Series { name, dots: dots.collect(), line: fitted, reference, supervised });
+            series.push(Series { name, dots: dots.collect(), line: fitted, reference, supervised, level: false });
         }
         for one in series {
             panels.push(Panel::new(
@@ -131,13 +131,8 @@ fn published_only(matrix: &Matrix) -> Analysis {
             exactly(c.p),
         ]);
         let title = format!("{} · {}: r = {:.2} of published points", task.category.name(), task.name, c.r);
-        let one = Series {
-            name: task.name.clone(),
-            dots: Vec::new(),
-            line: None,
-            reference: points,
-            supervised: supervised(task),
-        };
+        let one =
+            Series { name: task.name.clone(), reference: points, supervised: supervised(task), ..Series::default() };
         panels.push(Panel::new(title, "ImageNet Cls.", "better →", Marks::Scatter(vec![one])));
     }
     let missing =

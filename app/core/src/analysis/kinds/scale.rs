@@ -102,7 +102,7 @@ fn scatter(matrix: &Matrix, name: &str, of: fn(&Encoder) -> Option<f64>) -> Vec<
             }));
         }
         if !dots.is_empty() {
-            let one = Series { name: name.to_owned(), dots, line: None, reference: Vec::new(), supervised: None };
+            let one = Series { name: name.to_owned(), dots, ..Series::default() };
             let title = format!("{name} · {}", category.name());
             panels.push(Panel::new(title, name, "better →", Marks::Scatter(vec![one])));
         }
@@ -144,7 +144,7 @@ pub fn versions(matrix: &Matrix, options: &Options) -> Analysis {
         .and_then(Published::supervised_point)
         .map(|(v, x)| (x, v))
         .filter(|_| !reference.is_empty());
-    let one = Series { name: "encoders".to_owned(), dots, line: fitted, reference, supervised };
+    let one = Series { name: "encoders".to_owned(), dots, line: fitted, reference, supervised, level: false };
     let missing = if rows.is_empty() {
         Some("No encoder has both scores here: these are the anonymous published points.".to_owned())
     } else {

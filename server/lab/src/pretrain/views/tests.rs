@@ -296,32 +296,3 @@ fn settings_that_make_no_sense_are_named() {
     let read: ViewForm = serde_json::from_str(r#"{"side": 24, "scale": [0.2, 1.0]}"#).expect("the rest has defaults");
     assert_eq!(read, form);
 }
-
-/// `cargo test --release --workspace --lib -- --ignored --nocapture views_a_second` prints how fast views are made.
-#[test]
-#[ignore = "it measures"]
-fn views_a_second() {
-    let mut random = Stream::new(0, "noise");
-    let pictures: Vec<RgbImage> = (0..64)
-        .map(|_| RgbImage::from_fn(128, 96, |x, y| image::Rgb([(x * 2) as u8, (y * 2) as u8, random.below(256) as u8])))
-        .collect();
-    let cut = ViewForm::cut(48, (0.2, 1.0));
-    let jitter = JitterForm { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1, p: 0.8 };
-    let colours = ViewForm { jitter: Some(jitter), grey: 0.2, ..cut };
-    let blur = ViewForm { blur: Some(BlurForm { sigma: (0.1, 2.0), p: 0.5 }), ..colours };
-    for (name, form) in [("cut and flip", cut), ("with colours", colours), ("with colours and blur", blur)] {
-        let views = Views::new(&[form], &Preprocessing::IMAGENET, 0).expect("a form");
-        let (mut scratch, mut out) = (Scratch::default(), vec![0f32; 48 * 48 * 3]);
-        let mut best = f64::INFINITY;
-        for round in 0..5 {
-            let started = std::time::Instant::now();
-            for i in 0..1000 {
-                let mut random = Stream::new(round, &format!("{i}"));
-                views.view(&form, &pictures[i % 64], &mut random, &mut scratch, &mut out);
-            }
-            best = best.min(started.elapsed().as_secs_f64());
-        }
-        assert!(out.iter().all(|v| v.is_finite()));
-        println!("{name:24} {:7.0} views a second on one thread", 1000.0 / best);
-    }
-}

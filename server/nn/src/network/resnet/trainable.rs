@@ -71,6 +71,11 @@ impl Trainable for TrainableResNet {
         &self.parameters
     }
 
+    fn above(&self, name: &str) -> usize {
+        let number = name.strip_prefix("layer").and_then(|rest| rest.split('.').next()?.parse().ok());
+        self.layers.stages.len().saturating_sub(number.unwrap_or(0))
+    }
+
     fn features(&self, x: &Tensor, normalising: Normalising) -> Result<Features> {
         let mut maps = Vec::new();
         let embedding = self.run(x, normalising, |map| maps.push(map.clone()))?;

@@ -121,6 +121,11 @@ impl Names {
         format!("{}.{block}.{part}", self.block)
     }
 
+    /// The block of a tensor, if it is in one.
+    pub fn block_of(&self, tensor: &str) -> Option<usize> {
+        tensor.strip_prefix(self.block)?.strip_prefix('.')?.split('.').next()?.parse().ok()
+    }
+
     /// How many blocks a checkpoint has.
     pub fn depth(&self, weights: &Weights) -> usize {
         let has = |block: &usize| weights.has(&format!("{}.weight", self.in_block(*block, self.norms[0])));

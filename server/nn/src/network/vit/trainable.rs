@@ -201,6 +201,16 @@ impl Trainable for Vit {
         &self.parameters
     }
 
+    fn above(&self, name: &str) -> usize {
+        let last = self.network.depth() - 1;
+        match TIMM.block_of(name) {
+            Some(block) => last.saturating_sub(block),
+            // The normalisation behind the last block learns as that does.
+            None if name.starts_with(TIMM.norm) => 0,
+            None => last + 1,
+        }
+    }
+
     fn features(&self, x: &Tensor, _normalising: Normalising) -> Result<Features> {
         self.network.run(x, true)
     }

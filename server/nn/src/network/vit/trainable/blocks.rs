@@ -76,6 +76,11 @@ impl Network {
         Ok(Self { plan, patches: layer(TIMM.patch)?, class, positions, blocks, norm: norm(layer(TIMM.norm)?) })
     }
 
+    /// Blocks, at least one.
+    pub fn depth(&self) -> usize {
+        self.plan.depth
+    }
+
     /// Maps, if they are wanted, and the embedding of `N x H x W x 3`.
     pub fn run(&self, x: &Tensor, maps: bool) -> Result<Features> {
         let (n, height, width, _) = x.dims4()?;

@@ -64,7 +64,7 @@ fn overtaken_task(t: &Task) -> bool {
 
 #[test]
 fn lines_are_a_method_and_data_set_each_through_their_epochs() {
-    let answer = epochs(&world(|e, _| f64::from(e.epochs.unwrap_or_default()) / 4000.0));
+    let answer = epochs(&world(|e, _| f64::from(e.epochs.unwrap_or_default()) / 1600.0));
     // All tasks together, and each of them.
     assert_eq!(answer.panels.len(), 22);
     let (mut lines, mut dots) = (0, 0);
@@ -178,7 +178,7 @@ fn an_order_that_is_reversed_by_fine_tuning_is_told() {
         f64::from(e.key.bytes().fold(7u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b))) % 101) / 300.0
     };
     let frozen = world(|e, _| quality(e));
-    let tuned = world(|e, t| 0.4 + if t.key == "Pets" { -quality(e) } else { quality(e) });
+    let tuned = world(|e, t| if t.key == "Pets" { 0.8 - quality(e) } else { 0.4 + quality(e) });
     let answer = compared(&frozen, &tuned);
     assert_eq!((answer.panels.len(), answer.table.rows.len()), (21, 33 * 21));
     let said = |task: &str| answer.findings.iter().find(|f| f.starts_with(&format!("{task}:"))).expect("a task");

@@ -241,7 +241,7 @@ pub(super) fn padded<'a>(
         out.fill(0.0);
         let rows = x.chunks_exact(row).zip(out.chunks_exact_mut(padded).skip(before[0]));
         rows.for_each(|(x, out)| {
-            out[before[1] * channels..][..columns * channels].copy_from_slice(&x[..columns * channels])
+            out[before[1] * channels..][..columns * channels].copy_from_slice(&x[..columns * channels]);
         });
     });
     out

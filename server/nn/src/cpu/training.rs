@@ -140,10 +140,8 @@ impl Shape {
     fn walk(&self) -> Walk {
         let Geometry { stride, padding, dilation } = self.geometry;
         // All pixels in one line, where each is read by its own output.
-        let [from, to] = [self.from, self.to].map(|maps| match self.is_pointwise() {
-            true => Maps { images: 1, height: 1, width: maps.pixels() },
-            false => maps,
-        });
+        let [from, to] = [self.from, self.to]
+            .map(|maps| if self.is_pointwise() { Maps { images: 1, height: 1, width: maps.pixels() } } else { maps });
         let tap = |tap: usize| {
             let [down, right] =
                 [tap / self.kernel, tap % self.kernel].map(|n| (n * dilation) as isize - padding as isize);

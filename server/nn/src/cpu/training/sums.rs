@@ -84,7 +84,7 @@ pub fn weight_sums(
     out: &mut [f32],
     place: impl Fn(usize, usize, usize) -> usize + Sync,
 ) {
-    assert!(x.len() <= u32::MAX as usize, "places in the input are numbers of 32 bits");
+    assert!(u32::try_from(x.len()).is_ok(), "places in the input are numbers of 32 bits");
     let (pixels, taps) = (walk.to.pixels(), walk.taps.len());
     let small = 4 * outputs * taps * depth <= SMALL;
     let part = if small { pixels.div_ceil(PARTS).max(1) } else { pixels };

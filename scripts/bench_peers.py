@@ -265,6 +265,46 @@ def deeplab(images, size):
     return timed(epoch)
 
 
+def training(layout, compiled=False):
+    """A step of training a ResNet of any width with labels."""
+    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+    class Narrow(ResNet):
+        def __init__(self, depth, width):
+            torch.nn.Module.__init__(self)
+            block, blocks = {18: (BasicBlock, [2, 2, 2, 2]), 50: (Bottleneck, [3, 4, 6, 3])}[depth]
+            self._norm_layer, self.inplanes, self.dilation, self.groups, self.base_width = torch.nn.BatchNorm2d, width, 1, 1, 64
+            self.conv1 = torch.nn.Conv2d(3, width, 7, 2, 3, bias=False)
+            self.bn1, self.relu = torch.nn.BatchNorm2d(width), torch.nn.ReLU(True)
+            self.maxpool, self.avgpool = torch.nn.MaxPool2d(3, 2, 1), torch.nn.AdaptiveAvgPool2d(1)
+            for stage, count in enumerate(blocks):
+                layer = self._make_layer(block, width << stage, count, stride=1 if stage == 0 else 2)
+                setattr(self, f"layer{stage + 1}", layer)
+            self.fc = torch.nn.Linear(8 * width * block.expansion, 100)
+
+    made = {}
+
+    def run(depth, width, side, size):
+        key = depth, width, side, size
+        if key not in made:
+            made.clear()
+            model = Narrow(depth, width).train().to(memory_format=layout)
+            sgd = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+            x = torch.randn(size, 3, side, side).to(memory_format=layout)
+            made[key] = torch.compile(model) if compiled else model, sgd, x, torch.randint(0, 100, (size,))
+        model, sgd, x, labels = made[key]
+
+        def step():
+            loss = torch.nn.functional.cross_entropy(model(x), labels)
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+
+        return timed(step)
+
+    return run
+
+
 def decode(path):
     """One file to the encoder's input, as torchvision's transforms do it."""
     import numpy
@@ -295,6 +335,9 @@ if torch:
     KINDS["encoder", "torch-traced"] = traced
     KINDS["pixelwise", "torch"] = pixelwise
     KINDS["deeplab", "torch"] = deeplab
+    KINDS["training", "torch"] = training(torch.contiguous_format)
+    KINDS["training", "torch-channels-last"] = training(torch.channels_last)
+    KINDS["training", "torch-compiled"] = training(torch.channels_last, compiled=True)
     KINDS["linear", "torch"] = linear(False)
     KINDS["linear", "torch-fused"] = linear(True)
 if torch and timm:

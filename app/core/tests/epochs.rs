@@ -254,5 +254,5 @@ fn what_has_no_frozen_score_is_listed_and_said() {
     assert_eq!(row[column(&answer, "fine-tuned")], "60.0");
     assert!(["frozen", "difference", "place frozen"].iter().all(|c| row[column(&answer, c)].is_empty()));
     let none = compared(&[result("SWAV_200", "Pets", 0.5)], &[]);
-    assert!(none.table.rows.is_empty() && none.missing.is_some_and(|m| m.contains("--finetune`")));
+    assert!(none.table.rows.is_empty() && none.missing.is_some_and(|m| m.contains("--finetune”")));
 }

@@ -84,7 +84,7 @@ pub fn colour(look: usize) -> String {
 
 /// Which shape the points of a look have. Looks of the same colour differ in it.
 pub const fn form(look: usize) -> usize {
-    (look + look / COLOURS) % SHAPES
+    (look % COLOURS + look / COLOURS) % SHAPES
 }
 
 /// The outline of a point.

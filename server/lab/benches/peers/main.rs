@@ -8,6 +8,7 @@ mod encoder;
 mod head;
 mod peer;
 mod photos;
+mod training;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -39,6 +40,9 @@ fn main() -> Result<(), Failure> {
     }
     if wanted("deeplab") {
         head::deeplab(&mut peers, rounds.min(3))?;
+    }
+    if wanted("training") {
+        training::training(&mut peers, rounds.min(7))?;
     }
     if wanted("photos") {
         photos::photos(&mut peers, folder.path(), rounds.min(7))?;

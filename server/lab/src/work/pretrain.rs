@@ -53,6 +53,7 @@ pub struct Trained {
     /// Seconds of all epochs.
     pub seconds: f64,
     /// Seconds of these in which the network waited for views.
+    #[serde(default)]
     pub waited: f64,
     /// The epochs.
     pub curve: Vec<EpochRecord>,

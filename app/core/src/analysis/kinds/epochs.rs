@@ -11,7 +11,7 @@ pub fn more(matrix: &Matrix) -> Analysis {
     let all = courses(matrix);
     if all.is_empty() {
         return Analysis::not_enough(
-            "No method has scores after two numbers of epochs on the same data yet. Keep some of a run (`keep: [5, 10]` in its settings) with `virboard pretrain --config FILE --out KEY`, then `virboard evaluate --encoders KEY_5,KEY_10,KEY --tasks TASK`.",
+            "No method has scores after two numbers of epochs on the same data yet. Keep some of a run (“keep: [5, 10]” in its settings) with “virboard pretrain --config FILE --out KEY”, then “virboard evaluate --encoders KEY_5,KEY_10,KEY --tasks TASK”.",
         );
     }
     let legend: Vec<String> = all.iter().map(Course::name).collect();

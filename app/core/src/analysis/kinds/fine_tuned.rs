@@ -26,7 +26,7 @@ pub fn against_frozen(frozen: &Matrix, options: &Options) -> Analysis {
     if tuned.filled() == 0 {
         let none = if tuned.left_out > 0 { "by this protocol" } else { "on these tasks" };
         return Analysis::not_enough(format!(
-            "There is no fine-tuned score {none} yet. `virboard evaluate --encoders ENCODER --tasks TASK --finetune` trains an encoder along with the head."
+            "There is no fine-tuned score {none} yet. “virboard evaluate --encoders ENCODER --tasks TASK --finetune” trains an encoder along with the head."
         ));
     }
     let mut table = Table::new(&[
@@ -157,7 +157,7 @@ fn lacking(tuned: &Matrix, compared: usize) -> Option<String> {
     let alone = tuned.filled() - compared;
     if alone > 0 {
         said.push(format!(
-            "{alone} of {} fine-tuned scores have no frozen one of the same encoder, task and protocol beside them; `virboard evaluate` without `--finetune` makes it.",
+            "{alone} of {} fine-tuned scores have no frozen one of the same encoder, task and protocol beside them; “virboard evaluate” without “--finetune” makes it.",
             tuned.filled()
         ));
     }

@@ -114,7 +114,7 @@ def view(form):
         blur = take(form.blur, {"sigma": ..., "p": ...}, "blur")
         steps.append(T.RandomApply([Blur(blur.sigma)], p=blur.p))
     cut = T.RandomResizedCrop(form.side, tuple(form.scale), tuple(form.ratio))
-    steps = [cut, *steps, T.RandomHorizontalFlip(form.flip), np.asarray]
+    steps = [cut, *steps, T.RandomHorizontalFlip(form.flip), np.array]
     return [T.Compose(steps)] * form.count
 
 

@@ -2,10 +2,11 @@
 for each answer, so that the programs take turns.
 
 Start: python scripts/bench_peers.py THREADS FOLDER. It prints the peers' versions, then for
-each line of standard input (`what peer size...`) the seconds that the work took (megabytes for `memory`), or `none`.
+each line of standard input (`what peer size...`) the seconds that the work took (megabytes where it is of memory), or `none`.
 Needs torch, torchvision, onnx, onnxruntime and Pillow; works with those that are there.
 """
 
+import copy
 import os
 import subprocess
 import sys
@@ -265,8 +266,9 @@ def deeplab(images, size):
     return timed(epoch)
 
 
-def training(layout, compiled=False):
-    """A step of training a ResNet of any width with labels."""
+def training(method, layout, compiled=False):
+    """A step of training a ResNet of any width, with labels or as MoCo v2."""
+    from torch.nn.functional import cross_entropy, normalize
     from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
     class Narrow(ResNet):
@@ -280,29 +282,63 @@ def training(layout, compiled=False):
             for stage, count in enumerate(blocks):
                 layer = self._make_layer(block, width << stage, count, stride=1 if stage == 0 else 2)
                 setattr(self, f"layer{stage + 1}", layer)
-            self.fc = torch.nn.Linear(8 * width * block.expansion, 100)
+            length = 8 * width * block.expansion
+            if method == "supervised":
+                self.fc = torch.nn.Linear(length, 100)
+            else:
+                self.fc = torch.nn.Sequential(torch.nn.Linear(length, 512), torch.nn.ReLU(True), torch.nn.Linear(512, 128))
+
+    ready = torch.compile if compiled else lambda model: model
+
+    def supervised(model, views, size):
+        model, labels = ready(model), torch.randint(0, 100, (size,))
+        return lambda: cross_entropy(model(views[0]), labels)
+
+    def moco(model, views, size):
+        key, model = ready(copy.deepcopy(model).requires_grad_(False)), ready(model)
+        queue, at = normalize(torch.randn(128, 1024), dim=0), 0
+
+        def loss():
+            nonlocal at
+            with torch.no_grad():
+                for new, old in zip(model.parameters(), key.parameters()):
+                    old.mul_(0.99).add_(new, alpha=0.01)
+                k = normalize(key(views[1]), dim=1)
+            q = normalize(model(views[0]), dim=1)
+            logits = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.clone()], 1) / 0.2
+            queue[:, at : at + size] = k.T
+            at = (at + size) % 1024
+            return cross_entropy(logits, torch.zeros(size, dtype=torch.long))
+
+        return loss
 
     made = {}
 
     def run(depth, width, side, size):
-        key = depth, width, side, size
-        if key not in made:
+        case = depth, width, side, size
+        if case not in made:
             made.clear()
             model = Narrow(depth, width).train().to(memory_format=layout)
-            sgd = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
-            x = torch.randn(size, 3, side, side).to(memory_format=layout)
-            made[key] = torch.compile(model) if compiled else model, sgd, x, torch.randint(0, 100, (size,))
-        model, sgd, x, labels = made[key]
+            views = [torch.randn(size, 3, side, side).to(memory_format=layout) for _ in range(2)]
+            loss = {"supervised": supervised, "moco_v2": moco}[method](model, views, size)
+            made[case] = loss, torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+        loss, sgd = made[case]
 
         def step():
-            loss = torch.nn.functional.cross_entropy(model(x), labels)
+            value = loss()
             sgd.zero_grad()
-            loss.backward()
+            value.backward()
             sgd.step()
 
         return timed(step)
 
     return run
+
+
+def megabytes(field):
+    """What the system says of this process's memory."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(field)) / 1024
 
 
 def decode(path):
@@ -335,9 +371,10 @@ if torch:
     KINDS["encoder", "torch-traced"] = traced
     KINDS["pixelwise", "torch"] = pixelwise
     KINDS["deeplab", "torch"] = deeplab
-    KINDS["training", "torch"] = training(torch.contiguous_format)
-    KINDS["training", "torch-channels-last"] = training(torch.channels_last)
-    KINDS["training", "torch-compiled"] = training(torch.channels_last, compiled=True)
+    for method in ("supervised", "moco_v2"):
+        KINDS[method, "torch"] = training(method, torch.contiguous_format)
+        KINDS[method, "torch-channels-last"] = training(method, torch.channels_last)
+        KINDS[method, "torch-compiled"] = training(method, torch.channels_last, compiled=True)
     KINDS["linear", "torch"] = linear(False)
     KINDS["linear", "torch-fused"] = linear(True)
 if torch and timm:
@@ -349,6 +386,9 @@ if torch and onnxruntime:
     KINDS["memory", "onnxruntime"] = onnx_memory
 if Image:
     KINDS["photos", "pillow"] = photos
+
+start = megabytes("VmRSS")
+KINDS["peak", "memory"] = lambda: megabytes("VmHWM") - start
 
 out = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)

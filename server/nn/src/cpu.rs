@@ -32,9 +32,7 @@ pub use dense::{Left, Product, dots, outer};
 pub use depthwise::Depthwise;
 pub(crate) use level::arch;
 pub use maps::{Maps, Scratch};
-pub use pool::{
-    add, add_relu, average, average_gradient, max_pool_3x3, max_pool_3x3_gradient, pass_where_positive, pooled,
-};
+pub use pool::{add_relu, average, average_gradient, max_pool_3x3, max_pool_3x3_gradient, pass_where_positive, pooled};
 pub use spare::Spare;
 pub use step::{BETA2, EPS, Moments, Rule, norm};
 pub use value::{FusedConvolution, Value};

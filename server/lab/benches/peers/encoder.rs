@@ -1,7 +1,7 @@
 //! ResNet-50: speed, error of bfloat16, memory.
 
 use crate::Failure;
-use crate::peer::{Ours, Peers, compare};
+use crate::peer::{Ours, Peers, compare, megabytes};
 use candle_core::{Device, Tensor};
 use std::process::Command;
 use virboard_nn::encoder::{Encoder, Precision};
@@ -98,15 +98,10 @@ pub fn memory(peers: &mut Option<Peers>) -> Result<(), Failure> {
 
 /// Makes ResNet-50 and one pass, and prints the peak of memory since the start.
 pub fn pass(n: usize) -> Result<(), Failure> {
-    let bytes = |field: &str| -> Result<f64, Failure> {
-        let status = std::fs::read_to_string("/proc/self/status")?;
-        let line = status.lines().find(|l| l.starts_with(field)).ok_or("the system tells no memory")?;
-        Ok(line.split_whitespace().nth(1).ok_or("no number")?.parse::<f64>()? / 1024.0)
-    };
-    let start = bytes("VmRSS")?;
+    let start = megabytes("VmRSS")?;
     let config = Config::resnet50();
     let network = ResNet::new(config, &mut random_weights(&config, 0)?, &Device::Cpu)?;
     network.embedding(&Tensor::zeros((n, 3, 224, 224), candle_core::DType::F32, &Device::Cpu)?)?;
-    println!("{:.1}", bytes("VmHWM")? - start);
+    println!("{:.1}", megabytes("VmHWM")? - start);
     Ok(())
 }

@@ -17,6 +17,9 @@ fn main() -> Result<(), Failure> {
     if let Ok(n) = std::env::var(encoder::PASS) {
         return encoder::pass(n.parse()?);
     }
+    if let Ok(nth) = std::env::var(training::STEPS) {
+        return training::steps(nth.parse()?);
+    }
     let folder = tempfile::tempdir()?;
     let mut peers = peer::Peers::start(folder.path())?;
     println!("{} threads. {}\n", rayon::current_num_threads(), peers.as_ref().map_or("No peers.", |p| &p.versions));
@@ -43,6 +46,7 @@ fn main() -> Result<(), Failure> {
     }
     if wanted("training") {
         training::training(&mut peers, rounds.min(7))?;
+        training::memory(folder.path())?;
     }
     if wanted("photos") {
         photos::photos(&mut peers, folder.path(), rounds.min(7))?;

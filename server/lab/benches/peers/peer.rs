@@ -56,6 +56,13 @@ impl Drop for Peers {
     }
 }
 
+/// What the system says of this process's memory, in megabytes.
+pub fn megabytes(field: &str) -> Result<f64, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|l| l.starts_with(field)).ok_or("the system tells no memory")?;
+    Ok(line.split_whitespace().nth(1).ok_or("no number")?.parse::<f64>()? / 1024.0)
+}
+
 /// Seconds of several runs.
 #[derive(Default)]
 struct Times(Vec<f64>);

@@ -5,13 +5,20 @@ use super::{arch, load, store};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Values that a task works on, so that they stay in the first-level cache. What a task sums up is the same on
-/// any number of threads.
+/// Values that are worked on at once, so that they stay in the first-level cache.
 const VALUES: usize = 1 << 12;
+/// Tasks that sum up, on any number of threads: what they find is the same then.
+const TASKS: usize = 64;
 
-/// Pixels that a task works on.
+/// Pixels that are worked on at once.
 fn pixels(channels: usize) -> usize {
     (VALUES / channels).max(8)
+}
+
+/// Values that a task sums up, of so many in all: whole blocks of [`pixels`].
+fn values_of_task(values: usize, channels: usize) -> usize {
+    let block = pixels(channels) * channels;
+    values.div_ceil(block * TASKS).max(1) * block
 }
 
 /// What becomes of each channel: `(x - mean) * scale + shift`, C numbers each.
@@ -38,31 +45,47 @@ pub struct Sums {
 
 /// Mean and biased variance of each channel.
 pub fn moments(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
-    let pixels = pixels(channels);
-    let parts: Vec<[Vec<f32>; 2]> = x
-        .par_chunks(pixels * channels)
-        .map(|x| {
-            let mut sums = [vec![0.0; channels], vec![0.0; channels]];
-            let [mean, squares] = &mut sums;
-            arch().dispatch(All(channels, Spread { x, channels, mean, squares }));
-            sums
-        })
-        .collect();
-    // Chan's rule for the moments of two samples together.
-    let (mut mean, mut squares) = (vec![0f64; channels], vec![0f64; channels]);
-    let mut count = 0.0;
-    for (part, [of_mean, of_squares]) in parts.iter().enumerate() {
-        let n = (x.len() / channels - part * pixels).min(pixels) as f64;
-        let total = count + n;
-        for c in 0..channels {
-            let apart = f64::from(of_mean[c]) - mean[c];
-            mean[c] += apart * n / total;
-            squares[c] += f64::from(of_squares[c]) + apart * apart * count * n / total;
-        }
-        count = total;
+    let values = values_of_task(x.len(), channels);
+    let tasks = x.par_chunks(values).map(|x| arch().dispatch(Spread { x, channels }));
+    let all = tasks.collect::<Vec<_>>().into_iter().reduce(|mut all, task| {
+        all.join(task.count, &task.mean, &task.squares);
+        all
+    });
+    let all = all.unwrap_or_else(|| Sample::new(channels));
+    (narrow(&all.mean, 1.0), narrow(&all.squares, all.count))
+}
+
+fn narrow(values: &[f64], by: f64) -> Vec<f32> {
+    values.iter().map(|v| (v / by) as f32).collect()
+}
+
+/// Moments of some pixels, C numbers each.
+struct Sample {
+    count: f64,
+    mean: Vec<f64>,
+    /// Sums of squared distances from the mean.
+    squares: Vec<f64>,
+}
+
+impl Sample {
+    fn new(channels: usize) -> Self {
+        Self { count: 0.0, mean: vec![0.0; channels], squares: vec![0.0; channels] }
     }
-    let narrow = |values: Vec<f64>, by: f64| values.into_iter().map(|v| (v / by) as f32).collect();
-    (narrow(mean, 1.0), narrow(squares, count))
+
+    /// With those of `n` more pixels, by Chan's rule.
+    #[inline(always)]
+    fn join<T: Copy + Into<f64>>(&mut self, n: f64, mean: &[T], squares: &[T]) {
+        let total = self.count + n;
+        let (share, both) = (n / total, self.count * n / total);
+        for (((mean, squares), of_mean), of_squares) in
+            self.mean.iter_mut().zip(&mut self.squares).zip(mean).zip(squares)
+        {
+            let apart = (*of_mean).into() - *mean;
+            *mean += apart * share;
+            *squares += (*of_squares).into() + apart * apart * both;
+        }
+        self.count = total;
+    }
 }
 
 impl Normal {
@@ -73,7 +96,7 @@ impl Normal {
         let values = pixels(channels) * channels;
         out.par_chunks_mut(values).zip(x.par_chunks(values)).enumerate().for_each(|(nth, (out, x))| {
             let added = added.map(|added| &added[nth * values..][..x.len()]);
-            arch().dispatch(All(channels, Forward { normal: self, x, added, out }));
+            arch().dispatch(Forward { normal: self, x, added, out });
         });
     }
 
@@ -81,20 +104,16 @@ impl Normal {
     pub fn sums(&self, x: &[f32], gradient: &[f32]) -> Sums {
         let channels = self.mean.len();
         assert_eq!(x.len(), gradient.len(), "there is a gradient of each value");
-        let values = pixels(channels) * channels;
-        let parts: Vec<Sums> = x
-            .par_chunks(values)
-            .zip(gradient.par_chunks(values))
-            .map(|(x, g)| {
-                let mut sums = Sums { gradient: vec![0.0; channels], product: vec![0.0; channels] };
-                arch().dispatch(All(channels, Gather { normal: self, x, g, sums: &mut sums }));
-                sums
-            })
-            .collect();
-        let total = |of: fn(&Sums) -> &Vec<f32>| {
-            (0..channels).map(|c| parts.iter().map(|p| f64::from(of(p)[c])).sum::<f64>() as f32).collect()
-        };
-        Sums { gradient: total(|s| &s.gradient), product: total(|s| &s.product) }
+        let values = values_of_task(x.len(), channels);
+        let tasks = x.par_chunks(values).zip(gradient.par_chunks(values));
+        let tasks: Vec<[Vec<f64>; 2]> = tasks.map(|(x, g)| arch().dispatch(Gather { normal: self, x, g })).collect();
+        let mut all = [vec![0f64; channels], vec![0f64; channels]];
+        for task in &tasks {
+            for (all, task) in all.iter_mut().zip(task) {
+                all.iter_mut().zip(task).for_each(|(all, task)| *all += task);
+            }
+        }
+        Sums { gradient: narrow(&all[0], 1.0), product: narrow(&all[1], 1.0) }
     }
 
     /// The gradient of `x`: that of the output where it passes the ReLU, times the scale, less
@@ -105,63 +124,82 @@ impl Normal {
         let values = pixels(channels) * channels;
         let parts = out.par_chunks_mut(values).zip(x.par_chunks(values)).zip(gradient.par_chunks(values));
         parts.for_each(|((out, x), g)| {
-            arch().dispatch(All(channels, Backward { normal: self, x, g, offset, slope, out }));
+            arch().dispatch(Backward { normal: self, x, g, offset, slope, out });
         });
     }
 
-    /// Mean, scale and shift of some channels.
+    /// Mean, scale and shift of a vector's channels.
     #[inline(always)]
-    fn some<S: Simd, const V: usize>(&self, simd: S, c: usize, len: usize) -> [[S::f32s; V]; 3] {
-        [some(simd, &self.mean[c..], len), some(simd, &self.scale[c..], len), some(simd, &self.shift[c..], len)]
+    fn some<S: Simd>(&self, simd: S, some: Lanes) -> [S::f32s; 3] {
+        [some.of_channels(simd, &self.mean), some.of_channels(simd, &self.scale), some.of_channels(simd, &self.shift)]
+    }
+
+    /// `x - mean`, and the gradient that passes the ReLU, if there is one.
+    #[inline(always)]
+    fn passed<S: Simd>(&self, simd: S, some: Lanes, x: &[f32], g: &[f32]) -> (S::f32s, S::f32s) {
+        let [mean, scale, shift] = self.some(simd, some);
+        let (apart, g) = (simd.sub_f32s(some.of(simd, x), mean), some.of(simd, g));
+        if !self.relu {
+            return (apart, g);
+        }
+        let zero = simd.splat_f32s(0.0);
+        let y = simd.mul_add_f32s(apart, scale, shift);
+        (apart, simd.select_f32s(simd.less_than_f32s(zero, y), g, zero))
     }
 }
 
-/// What is done with V vectors of channels, of all pixels.
+/// At most a vector of a pixel's values.
+#[derive(Clone, Copy)]
+struct Lanes {
+    /// Of the first value, among those of all pixels.
+    at: usize,
+    /// Its channel.
+    channel: usize,
+    len: usize,
+}
+
+impl Lanes {
+    #[inline(always)]
+    fn of_channels<S: Simd>(self, simd: S, numbers: &[f32]) -> S::f32s {
+        load(simd, &numbers[self.channel..][..self.len])
+    }
+
+    #[inline(always)]
+    fn of<S: Simd>(self, simd: S, values: &[f32]) -> S::f32s {
+        load(simd, &values[self.at..][..self.len])
+    }
+
+    #[inline(always)]
+    fn keep<S: Simd>(self, simd: S, to: &mut [f32], vector: S::f32s) {
+        store(simd, &mut to[self.at..][..self.len], vector);
+    }
+
+    /// Adds to the numbers of the channels.
+    #[inline(always)]
+    fn add<S: Simd>(self, simd: S, to: &mut [f32], vector: S::f32s) {
+        let to = &mut to[self.channel..][..self.len];
+        store(simd, to, simd.add_f32s(load(simd, to), vector));
+    }
+}
+
+/// What is done with a vector.
 trait Pass {
-    /// From channel `c` on; the last vector has `len` values.
-    fn run<S: Simd, const V: usize>(&mut self, simd: S, c: usize, len: usize);
+    fn run<S: Simd>(&mut self, simd: S, some: Lanes);
 }
 
-/// A pass over so many channels.
-struct All<P>(usize, P);
-
-impl<P: Pass> WithSimd for All<P> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let mut c = 0;
-        while c + 2 * S::F32_LANES <= self.0 {
-            self.1.run::<S, 2>(simd, c, S::F32_LANES);
-            c += 2 * S::F32_LANES;
-        }
-        if c + S::F32_LANES <= self.0 {
-            self.1.run::<S, 1>(simd, c, S::F32_LANES);
-            c += S::F32_LANES;
-        }
-        if c < self.0 {
-            self.1.run::<S, 1>(simd, c, self.0 - c);
-        }
-    }
-}
-
-/// V vectors, the last of which has `len` values.
+/// Does it with all `values`, in the order in which they lie in memory: taken channel by channel, lines would come
+/// late, for a processor foresees only what is read in a row.
 #[inline(always)]
-fn some<S: Simd, const V: usize>(simd: S, values: &[f32], len: usize) -> [S::f32s; V] {
-    let values = &values[..(V - 1) * S::F32_LANES + len];
-    let mut vectors = [simd.splat_f32s(0.0); V];
-    for v in 0..V {
-        vectors[v] = load(simd, &values[v * S::F32_LANES..][..if v + 1 < V { S::F32_LANES } else { len }]);
-    }
-    vectors
-}
-
-/// Writes V vectors, the last of which has `len` values.
-#[inline(always)]
-fn keep<S: Simd, const V: usize>(simd: S, to: &mut [f32], len: usize, vectors: [S::f32s; V]) {
-    let to = &mut to[..(V - 1) * S::F32_LANES + len];
-    for v in 0..V {
-        store(simd, &mut to[v * S::F32_LANES..][..if v + 1 < V { S::F32_LANES } else { len }], vectors[v]);
+fn all<S: Simd>(simd: S, values: usize, channels: usize, mut pass: impl Pass) {
+    for pixel in (0..values).step_by(channels) {
+        let mut channel = 0;
+        while channel + S::F32_LANES <= channels {
+            pass.run(simd, Lanes { at: pixel + channel, channel, len: S::F32_LANES });
+            channel += S::F32_LANES;
+        }
+        if channel < channels {
+            pass.run(simd, Lanes { at: pixel + channel, channel, len: channels - channel });
+        }
     }
 }
 
@@ -172,39 +210,58 @@ fn relu<S: Simd>(simd: S, y: S::f32s) -> S::f32s {
     simd.select_f32s(simd.less_than_f32s(y, zero), zero, y)
 }
 
-/// Mean and sum of squared distances from it, of some pixels.
+/// The moments of some pixels.
 struct Spread<'a> {
     x: &'a [f32],
     channels: usize,
-    mean: &'a mut [f32],
-    squares: &'a mut [f32],
 }
 
-impl Pass for Spread<'_> {
+impl WithSimd for Spread<'_> {
+    type Output = Sample;
+
     #[inline(always)]
-    fn run<S: Simd, const V: usize>(&mut self, simd: S, c: usize, len: usize) {
-        let share = simd.splat_f32s(self.channels as f32 / self.x.len() as f32);
-        let mut sums = [simd.splat_f32s(0.0); V];
-        for x in self.x.chunks_exact(self.channels) {
-            let x = some::<S, V>(simd, &x[c..], len);
-            for v in 0..V {
-                sums[v] = simd.add_f32s(sums[v], x[v]);
+    fn with_simd<S: Simd>(self, simd: S) -> Sample {
+        let channels = self.channels;
+        let (mut mean, mut squares) = (vec![0f32; channels], vec![0f32; channels]);
+        let mut sample = Sample::new(channels);
+        for x in self.x.chunks(pixels(channels) * channels) {
+            mean.fill(0.0);
+            squares.fill(0.0);
+            all(simd, x.len(), channels, Add { x, to: &mut mean });
+            let count = (x.len() / channels) as f32;
+            for mean in &mut mean {
+                *mean /= count;
             }
+            all(simd, x.len(), channels, AddSquares { x, mean: &mean, to: &mut squares });
+            sample.join(f64::from(count), &mean, &squares);
         }
-        let mut mean = sums;
-        for mean in &mut mean {
-            *mean = simd.mul_f32s(*mean, share);
-        }
-        keep(simd, &mut self.mean[c..], len, mean);
-        let mut squares = [simd.splat_f32s(0.0); V];
-        for x in self.x.chunks_exact(self.channels) {
-            let x = some::<S, V>(simd, &x[c..], len);
-            for v in 0..V {
-                let apart = simd.sub_f32s(x[v], mean[v]);
-                squares[v] = simd.mul_add_f32s(apart, apart, squares[v]);
-            }
-        }
-        keep(simd, &mut self.squares[c..], len, squares);
+        sample
+    }
+}
+
+struct Add<'a> {
+    x: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Pass for Add<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S, some: Lanes) {
+        some.add(simd, self.to, some.of(simd, self.x));
+    }
+}
+
+struct AddSquares<'a> {
+    x: &'a [f32],
+    mean: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Pass for AddSquares<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S, some: Lanes) {
+        let apart = simd.sub_f32s(some.of(simd, self.x), some.of_channels(simd, self.mean));
+        some.add(simd, self.to, simd.mul_f32s(apart, apart));
     }
 }
 
@@ -215,68 +272,75 @@ struct Forward<'a> {
     out: &'a mut [f32],
 }
 
-impl Pass for Forward<'_> {
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn run<S: Simd, const V: usize>(&mut self, simd: S, c: usize, len: usize) {
-        let channels = self.normal.mean.len();
-        let [mean, scale, shift] = self.normal.some::<S, V>(simd, c, len);
-        let positive = self.normal.relu || self.added.is_some();
-        let rows = self.out.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels));
-        // Loops and no closures, which would not be compiled for the vectors' processor.
-        for (nth, (out, x)) in rows.enumerate() {
-            let mut y = some::<S, V>(simd, &x[c..], len);
-            for v in 0..V {
-                y[v] = simd.mul_add_f32s(simd.sub_f32s(y[v], mean[v]), scale[v], shift[v]);
-            }
-            if let Some(added) = self.added {
-                let added = some::<S, V>(simd, &added[nth * channels + c..], len);
-                for v in 0..V {
-                    y[v] = simd.add_f32s(y[v], added[v]);
-                }
-            }
-            if positive {
-                for y in &mut y {
-                    *y = relu(simd, *y);
-                }
-            }
-            keep(simd, &mut out[c..], len, y);
-        }
+    fn with_simd<S: Simd>(self, simd: S) {
+        all(simd, self.x.len(), self.normal.mean.len(), self);
     }
 }
 
+impl Pass for Forward<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(&mut self, simd: S, some: Lanes) {
+        let [mean, scale, shift] = self.normal.some(simd, some);
+        let mut y = simd.mul_add_f32s(simd.sub_f32s(some.of(simd, self.x), mean), scale, shift);
+        if let Some(added) = self.added {
+            y = simd.add_f32s(y, some.of(simd, added));
+        }
+        if self.normal.relu || self.added.is_some() {
+            y = relu(simd, y);
+        }
+        some.keep(simd, self.out, y);
+    }
+}
+
+/// The sums of [`Normal::sums`] over some pixels.
 struct Gather<'a> {
+    normal: &'a Normal,
+    x: &'a [f32],
+    g: &'a [f32],
+}
+
+impl WithSimd for Gather<'_> {
+    type Output = [Vec<f64>; 2];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [Vec<f64>; 2] {
+        let channels = self.normal.mean.len();
+        let mut sums = Sums { gradient: vec![0.0; channels], product: vec![0.0; channels] };
+        let mut total = [vec![0f64; channels], vec![0f64; channels]];
+        let block = pixels(channels) * channels;
+        for (x, g) in self.x.chunks(block).zip(self.g.chunks(block)) {
+            sums.gradient.fill(0.0);
+            sums.product.fill(0.0);
+            all(simd, x.len(), channels, AddBoth { normal: self.normal, x, g, sums: &mut sums });
+            for (total, sum) in total[0].iter_mut().zip(&sums.gradient) {
+                *total += f64::from(*sum);
+            }
+            for (total, sum) in total[1].iter_mut().zip(&sums.product) {
+                *total += f64::from(*sum);
+            }
+        }
+        total
+    }
+}
+
+struct AddBoth<'a> {
     normal: &'a Normal,
     x: &'a [f32],
     g: &'a [f32],
     sums: &'a mut Sums,
 }
 
-impl Pass for Gather<'_> {
+impl Pass for AddBoth<'_> {
     #[inline(always)]
-    fn run<S: Simd, const V: usize>(&mut self, simd: S, c: usize, len: usize) {
-        let channels = self.normal.mean.len();
-        let [mean, scale, shift] = self.normal.some::<S, V>(simd, c, len);
-        let zero = simd.splat_f32s(0.0);
-        let (mut sums, mut products) = ([zero; V], [zero; V]);
-        for (x, g) in self.x.chunks_exact(channels).zip(self.g.chunks_exact(channels)) {
-            let (x, g) = (some::<S, V>(simd, &x[c..], len), some::<S, V>(simd, &g[c..], len));
-            for v in 0..V {
-                let apart = simd.sub_f32s(x[v], mean[v]);
-                let g = passed(simd, self.normal.relu, simd.mul_add_f32s(apart, scale[v], shift[v]), g[v]);
-                sums[v] = simd.add_f32s(sums[v], g);
-                products[v] = simd.mul_add_f32s(apart, g, products[v]);
-            }
-        }
-        keep(simd, &mut self.sums.gradient[c..], len, sums);
-        keep(simd, &mut self.sums.product[c..], len, products);
+    fn run<S: Simd>(&mut self, simd: S, some: Lanes) {
+        let (apart, g) = self.normal.passed(simd, some, self.x, self.g);
+        some.add(simd, &mut self.sums.gradient, g);
+        some.add(simd, &mut self.sums.product, simd.mul_f32s(apart, g));
     }
-}
-
-/// The gradient that passes the ReLU, if there is one, before which `y` stands.
-#[inline(always)]
-fn passed<S: Simd>(simd: S, relu: bool, y: S::f32s, gradient: S::f32s) -> S::f32s {
-    let zero = simd.splat_f32s(0.0);
-    if relu { simd.select_f32s(simd.less_than_f32s(zero, y), gradient, zero) } else { gradient }
 }
 
 struct Backward<'a> {
@@ -288,23 +352,22 @@ struct Backward<'a> {
     out: &'a mut [f32],
 }
 
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        all(simd, self.x.len(), self.normal.mean.len(), self);
+    }
+}
+
 impl Pass for Backward<'_> {
     #[inline(always)]
-    fn run<S: Simd, const V: usize>(&mut self, simd: S, c: usize, len: usize) {
-        let channels = self.normal.mean.len();
-        let [mean, scale, shift] = self.normal.some::<S, V>(simd, c, len);
-        let (offset, slope) = (some::<S, V>(simd, &self.offset[c..], len), some::<S, V>(simd, &self.slope[c..], len));
-        let inputs = self.x.chunks_exact(channels).zip(self.g.chunks_exact(channels));
-        for (out, (x, g)) in self.out.chunks_exact_mut(channels).zip(inputs) {
-            let (x, g) = (some::<S, V>(simd, &x[c..], len), some::<S, V>(simd, &g[c..], len));
-            let mut values = x;
-            for v in 0..V {
-                let apart = simd.sub_f32s(x[v], mean[v]);
-                let g = passed(simd, self.normal.relu, simd.mul_add_f32s(apart, scale[v], shift[v]), g[v]);
-                let taken = simd.mul_add_f32s(slope[v], apart, offset[v]);
-                values[v] = simd.mul_add_f32s(scale[v], g, simd.neg_f32s(taken));
-            }
-            keep(simd, &mut out[c..], len, values);
-        }
+    fn run<S: Simd>(&mut self, simd: S, some: Lanes) {
+        let (apart, g) = self.normal.passed(simd, some, self.x, self.g);
+        let slope = some.of_channels(simd, self.slope);
+        let taken = simd.mul_add_f32s(slope, apart, some.of_channels(simd, self.offset));
+        let scale = some.of_channels(simd, &self.normal.scale);
+        some.keep(simd, self.out, simd.mul_add_f32s(scale, g, simd.neg_f32s(taken)));
     }
 }

@@ -137,11 +137,6 @@ pub fn add_relu(a: &mut [f32], b: &[f32]) {
     });
 }
 
-/// `a + b` in the place of `a`.
-pub fn add(a: &mut [f32], b: &[f32]) {
-    a.par_chunks_mut(PART).zip(b.par_chunks(PART)).for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a += b));
-}
-
 /// The gradient of the input of [`average`] for that of its output.
 pub fn average_gradient(gradient: &[f32], maps: Maps, channels: usize, out: &mut [f32]) {
     let pixels = maps.height * maps.width;

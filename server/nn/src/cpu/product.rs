@@ -13,8 +13,8 @@ use std::ops::Range;
 /// Rows whose sums stay in registers at once: with 4 vectors a row 24 of AVX-512's 32
 /// registers, with 2 vectors 12 of AVX2's 16.
 pub(super) const TILE: usize = 6;
-/// Bytes of a block's rows that should stay in a core's second-level cache.
-const NEAR: usize = 512 << 10;
+/// Bytes of a block's rows that should stay in a core's second-level cache beside weights.
+const NEAR: usize = 256 << 10;
 /// Bytes of a panel's weights that are worked on at once.
 const CHUNK: usize = 384 << 10;
 /// Bytes of weights that do not stay in a core's second-level cache.
@@ -78,13 +78,15 @@ pub struct Finish<'a> {
 pub fn product<'a, R: Rows<'a>>(rows: &R, weights: Weights<'_>, count: usize, finish: Finish<'_>, out: &mut [f32]) {
     assert_eq!(out.len(), count * weights.outputs, "there is room for each output");
     let out = Parts::new(out);
-    share_out(count, weights.panels(), 4 * weights.taps * weights.depth, 4 * weights.values.len(), |range, panels| {
+    // Neighbourhoods have most of their pixels in common.
+    let row_bytes = 4 * weights.taps.min(2) * weights.depth;
+    share_out(count, weights.panels(), row_bytes, 4 * weights.values.len(), |range, panels| {
         // SAFETY: no two tasks have rows and panels in common.
         unsafe { rectangle(rows, weights, range, panels, finish, out) };
     });
 }
 
-/// Runs the product of `count` rows of `row_bytes` and `panels` panels of weights of
+/// Runs the product of `count` rows, each of which brings `row_bytes` into the cache, and `panels` panels of weights of
 /// `weight_bytes` in all in rectangles, on all threads.
 pub(super) fn share_out(
     count: usize,
@@ -95,8 +97,8 @@ pub(super) fn share_out(
 ) {
     let wanted = 4 * rayon::current_num_threads();
     let near = (NEAR / row_bytes / TILE).max(1) * TILE;
-    // Many weights are read once, each by one thread; otherwise the rows are shared out.
-    let large = weight_bytes > LARGE;
+    // Many weights are read once, each by one thread, if all rows stay near meanwhile; otherwise the rows are shared out.
+    let large = weight_bytes > LARGE && count <= near;
     let groups = if large { panels.min(wanted) } else { 1 };
     let fair = count.div_ceil(wanted.div_ceil(groups)).next_multiple_of(TILE).max(4 * TILE);
     let height = if large { fair } else { near.min(fair) };

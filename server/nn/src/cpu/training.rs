@@ -15,6 +15,8 @@ use sums::{Tap, Walk, weight_sums};
 const LARGE: usize = 20;
 /// Channels from which on they do: those of few are moved more than multiplied.
 const MANY: usize = 48;
+/// Channels from which on they do for the gradient of the weights, which has more to transform.
+const MANY_SUMS: usize = 128;
 
 /// How a kernel moves over a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,19 +193,20 @@ pub fn convolve(shape: Shape, x: &[f32], weight: &[f32], bias: &[f32], out: &mut
     }
 }
 
-/// The gradient of the input for that of the output.
-pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], out: &mut [f32]) {
+/// The gradient of the input for that of the output; with `add` on top of what `out` holds.
+pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], add: bool, out: &mut [f32]) {
+    let finish = Finish { add, ..Finish::default() };
     if let Some(scheme) = shape.scheme() {
-        return winograd::input_gradient(scheme, shape.winograd(weight), gradient, shape.from, out);
+        return winograd::input_gradient(scheme, shape.winograd(weight), gradient, shape.from, finish, out);
     }
     if shape.geometry.stride > 1 {
-        return scattered::input_gradient(shape, gradient, weight, out);
+        return scattered::input_gradient(shape, gradient, weight, add, out);
     }
     // A convolution with the kernel turned round and its channels exchanged.
     let packed = Packed::of_turned_kernel(weight, shape.outputs, shape.inputs, shape.taps());
     let (matrix, pixels) = (packed.matrix(0), shape.from.pixels());
     if shape.is_pointwise() {
-        return product(&Plain { values: gradient, depth: shape.outputs }, matrix, pixels, Finish::default(), out);
+        return product(&Plain { values: gradient, depth: shape.outputs }, matrix, pixels, finish, out);
     }
     let Geometry { padding, dilation, .. } = shape.geometry;
     let window = Window {
@@ -217,14 +220,14 @@ pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], out: &mut 
         padding: [dilation * (shape.kernel - 1) - padding; 2],
         dilation,
     };
-    product(&window, matrix, pixels, Finish::default(), out);
+    product(&window, matrix, pixels, finish, out);
 }
 
 /// The gradient of the weights for that of the output.
 pub fn weight_gradient(shape: Shape, x: &[f32], gradient: &[f32], out: &mut [f32]) {
     let (inputs, outputs, taps) = (shape.inputs, shape.outputs, shape.taps());
     assert_eq!(out.len(), outputs * inputs * taps, "there is room for each weight's gradient");
-    if let Some(scheme) = shape.scheme() {
+    if let Some(scheme) = shape.scheme().filter(|_| inputs.min(outputs) >= MANY_SUMS) {
         return winograd::weight_gradient(scheme, x, gradient, shape.from, out, inputs);
     }
     if shape.is_strips() {
@@ -244,5 +247,35 @@ pub fn weight_gradient(shape: Shape, x: &[f32], gradient: &[f32], out: &mut [f32
     } else {
         let walk = shape.walk();
         weight_sums(&walk, x, gradient, [outputs, inputs], out, |o, tap, k| (o * inputs + k) * taps + tap);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Random, assert_within};
+
+    #[test]
+    fn a_gradient_is_added_to_what_is_there() {
+        let random = Random::new("added gradients");
+        let values = |len: usize| crate::testing::values(&random.normal(1.0, &[len]));
+        // A window, tiles, single pixels, skipped pixels and such as no output is made of.
+        for (kernel, stride, side, channels) in [(3, 1, 7, 5), (3, 1, 20, 48), (1, 1, 6, 9), (3, 2, 9, 5), (1, 2, 7, 5)]
+        {
+            let maps = Maps { images: 2, height: side, width: side };
+            let geometry = Geometry::strided(kernel, stride);
+            let shape = Shape::new(maps, channels, channels + 1, kernel, geometry).expect("it fits");
+            let shape = if channels == 48 { Shape { outputs: 48, ..shape } } else { shape };
+            let weight = values(shape.outputs * shape.inputs * shape.taps());
+            let gradient = values(shape.to.pixels() * shape.outputs);
+            let held = values(maps.pixels() * channels);
+            let mut alone = vec![f32::NAN; held.len()];
+            input_gradient(shape, &gradient, &weight, false, &mut alone);
+            let wanted: Vec<f32> = alone.iter().zip(&held).map(|(a, b)| a + b).collect();
+            let mut added = held;
+            input_gradient(shape, &gradient, &weight, true, &mut added);
+            assert!(alone.iter().any(|v| *v != 0.0));
+            assert_within(format!("kernel {kernel}, stride {stride}"), &added, &wanted, 2e-5);
+        }
     }
 }

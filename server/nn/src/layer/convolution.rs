@@ -201,7 +201,7 @@ impl CustomOp3 for Backward {
         Ok(match self.what {
             Of::Input => {
                 let mut out = vec![0f32; x.len()];
-                training::input_gradient(shape, gradient, weight, &mut out);
+                training::input_gradient(shape, gradient, weight, false, &mut out);
                 (CpuStorage::F32(out), of_x.shape().clone())
             }
             Of::Weight => {

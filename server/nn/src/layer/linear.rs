@@ -64,7 +64,7 @@ impl CustomOp3 for Fused {
         let mut of_weight = vec![0f32; outputs * inputs];
         let of_bias = read(gradient, |g| -> Result<Vec<f32>> {
             if let Some(of_x) = &mut of_x {
-                read(weight, |weight| training::input_gradient(shape, g, weight, of_x))?;
+                read(weight, |weight| training::input_gradient(shape, g, weight, false, of_x))?;
             }
             read(x, |x| training::weight_gradient(shape, x, g, &mut of_weight))?;
             Ok(column_sums(g, outputs))

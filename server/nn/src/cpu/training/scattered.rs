@@ -30,9 +30,9 @@ struct Phase<'a> {
 }
 
 /// See [`super::input_gradient`].
-pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], out: &mut [f32]) {
+pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], add: bool, out: &mut [f32]) {
     let (stride, inputs) = (shape.geometry.stride, shape.inputs);
-    if shape.kernel < stride {
+    if shape.kernel < stride && !add {
         // No output is made of the pixels between.
         out.par_chunks_mut(shape.from.width * inputs).for_each(|line| line.fill(0.0));
     }
@@ -58,7 +58,13 @@ pub fn input_gradient(shape: Shape, gradient: &[f32], weight: &[f32], out: &mut 
             let (image, y) = (line / shape.from.height, line % shape.from.height / stride);
             let sums = &sums[(image * height + y) * width * inputs..][..width * inputs];
             let pixels = out.chunks_exact_mut(inputs).skip(column).step_by(stride);
-            pixels.zip(sums.chunks_exact(inputs)).for_each(|(out, sums)| out.copy_from_slice(sums));
+            for (out, sums) in pixels.zip(sums.chunks_exact(inputs)) {
+                if add {
+                    out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
+                } else {
+                    out.copy_from_slice(sums);
+                }
+            }
         });
     }
 }

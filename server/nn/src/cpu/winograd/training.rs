@@ -39,10 +39,17 @@ pub fn convolve(scheme: Scheme, kernel: Kernel<'_>, x: &[f32], maps: Maps, finis
 }
 
 /// The gradient of the input for that of the output.
-pub fn input_gradient(scheme: Scheme, kernel: Kernel<'_>, gradient: &[f32], maps: Maps, out: &mut [f32]) {
+pub fn input_gradient(
+    scheme: Scheme,
+    kernel: Kernel<'_>,
+    gradient: &[f32],
+    maps: Maps,
+    finish: Finish<'_>,
+    out: &mut [f32],
+) {
     let Kernel { outputs, inputs, .. } = kernel;
     let weights = transformed(scheme, kernel, inputs, outputs, true);
-    in_groups(&weights, gradient, maps, Finish::default(), out);
+    in_groups(&weights, gradient, maps, finish, out);
 }
 
 fn in_groups(weights: &Winograd, x: &[f32], maps: Maps, finish: Finish<'_>, out: &mut [f32]) {

@@ -205,9 +205,29 @@ impl Whole {
     fn back(&self, kept: &Kept, x: &[f32], row: &[f32], gradient: &[f32], of_row: &mut [f32]) -> Vec<f32> {
         let inner = self.weights(kept, x, row, gradient, of_row);
         let mut out = self.free.take(x.len());
-        training::input_gradient(kept.shape, &inner, &row[kept.weights.clone()], &mut out);
+        training::input_gradient(kept.shape, &inner, &row[kept.weights.clone()], false, &mut out);
         self.free.give(inner);
         out
+    }
+
+    /// The gradient of a block's input for `g`, that of its sum, in whose place it comes.
+    fn block(&self, block: &KeptBlock, x: &[f32], row: &[f32], g: &mut Vec<f32>, of_row: &mut [f32]) {
+        let mut inner = self.back(&block.last, block.inside.last().map_or(x, Vec::as_slice), row, g, of_row);
+        if let Some(kept) = &block.downsample {
+            let before = self.back(kept, x, row, g, of_row);
+            self.free.give(std::mem::replace(g, before));
+        }
+        for (nth, kept) in block.convs.iter().enumerate().rev() {
+            let Some(before) = nth.checked_sub(1) else {
+                let behind = self.weights(kept, x, row, &inner, of_row);
+                training::input_gradient(kept.shape, &behind, &row[kept.weights.clone()], true, g);
+                self.free.give(behind);
+                break;
+            };
+            let before = self.back(kept, &block.inside[before], row, &inner, of_row);
+            self.free.give(std::mem::replace(&mut inner, before));
+        }
+        self.free.give(inner);
     }
 
     fn backward(&self, pass: &Pass, x: &[f32], row: &[f32], gradient: &[f32], of_row: &mut [f32]) {
@@ -217,21 +237,7 @@ impl Whole {
         for (nth, block) in pass.blocks.iter().enumerate().rev() {
             let x = nth.checked_sub(1).map_or(&pass.pooled, |before| &pass.blocks[before].out);
             cpu::pass_where_positive(&mut g, &block.out);
-            let inputs = [x].into_iter().chain(&block.inside);
-            let convs: Vec<(&Kept, &Vec<f32>)> = block.convs.iter().chain([&block.last]).zip(inputs).collect();
-            let mut inner: Option<Vec<f32>> = None;
-            for (kept, input) in convs.into_iter().rev() {
-                let before = self.back(kept, input, row, inner.as_ref().unwrap_or(&g), of_row);
-                inner.replace(before).into_iter().for_each(|behind| self.free.give(behind));
-            }
-            if let Some(kept) = &block.downsample {
-                let before = self.back(kept, x, row, &g, of_row);
-                self.free.give(std::mem::replace(&mut g, before));
-            }
-            if let Some(inner) = inner {
-                cpu::add(&mut g, &inner);
-                self.free.give(inner);
-            }
+            self.block(block, x, row, &mut g, of_row);
         }
         let (maps, channels) = (pass.stem.shape.to, pass.stem.shape.outputs);
         let mut first = self.free.take(pass.first.len());

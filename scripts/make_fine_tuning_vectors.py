@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.numpy import save_file
 
-from make_pretraining_vectors import encoder, keep
+from make_pretraining_vectors import keep
 from make_training_vectors import Decoder, classes, seeded
+from pretraining_methods import encoder
 from seeded import seeded_input
 
 STEPS, N, SIDE, CLASSES = 3, 4, 48, 3
@@ -46,7 +47,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=pathlib.Path, default="server/lab/tests/vectors")
     out = parser.parse_args().out
-    net, head = encoder(), Decoder([8, 8, 16, 32, 64], None, CLASSES)
+    net, head = encoder(8), Decoder([8, 8, 16, 32, 64], None, CLASSES)
     seeded(head, {f"up.{i}": f"up.{i}" for i in range(5)})
     x = torch.from_numpy(seeded_input("fine-tuning", (N, SIDE, SIDE, 3))).double().permute(0, 3, 1, 2)
     y = classes("fine-tuned", N * SIDE * SIDE, CLASSES).reshape(N, SIDE, SIDE)

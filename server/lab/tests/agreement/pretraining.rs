@@ -1,5 +1,6 @@
 //! Methods of pre-training against their authors' programs: 20 steps of each, of a ResNet of four
-//! narrow basic blocks. The vectors were made by `scripts/make_pretraining_vectors.py`.
+//! narrow basic blocks, on views with which a run does not blow up what rounding does. The vectors
+//! were made by `scripts/make_pretraining_vectors.py`, which says what these views are.
 
 use super::{largest, row, seeded, vectors};
 use candle_core::{Device, Tensor};
@@ -14,23 +15,32 @@ use virboard_lab::pretrain::method::supervised::SupervisedForm;
 use virboard_lab::pretrain::method::swav::{QueueForm, SwavForm};
 use virboard_lab::pretrain::method::{Batch, MethodForm, Start};
 use virboard_nn::checkpoint::weights::Weights;
+use virboard_nn::optimiser::{Kind, Optimiser};
+use virboard_nn::schedule::Setting;
 use virboard_nn::seeded::weight;
 use virboard_nn::testing::values;
 use virboard_nn::trainable::{Form, Trainable};
 
 /// Steps of an epoch, pictures of a batch, pictures in all, and classes.
 const EPOCH: usize = 5;
-const BATCH: usize = 16;
-const PICTURES: usize = 40;
+const BATCH: usize = 24;
+const PICTURES: usize = 60;
 const CLASSES: usize = 5;
 /// Pixels of a view and of a small one.
-const SIDE: usize = 48;
-const SMALL: usize = 24;
+const SIDE: usize = 12;
+const SMALL: usize = 6;
+/// Patches of a jigsaw.
+const PATCHES: usize = 4;
+/// Channels of the first stage, between the layers of a projection of two, and behind it.
+const WIDTH: usize = 2;
+const HIDDEN: usize = 32;
+const OUT: usize = 64;
 /// Smaller gradients are noise: what shifts the input of a batch normalisation has no effect.
 const EFFECT: f32 = 1e-6;
 
-pub fn encoder() -> Result<Box<dyn Trainable>> {
-    let form = Form { width: Some(8), blocks: Some([1, 1, 1, 1]), ..Form::of("resnet18") };
+/// A ResNet of one basic block a stage, with `width` channels in the first.
+pub fn encoder(width: usize) -> Result<Box<dyn Trainable>> {
+    let form = Form { width: Some(width), blocks: Some([1, 1, 1, 1]), ..Form::of("resnet18") };
     let tensors = form.random(0)?.below("").into_iter().map(|(name, tensor)| {
         let values = Tensor::from_vec(weight(&name, tensor.dims()), tensor.shape(), &Device::Cpu)?;
         Ok((name, values))
@@ -40,6 +50,7 @@ pub fn encoder() -> Result<Box<dyn Trainable>> {
     Ok(form.build(&mut weights, &Device::Cpu)?)
 }
 
+/// The views of a step; `name` is METHOD/SEED.
 fn batch(name: &str, step: usize, sizes: &[(usize, usize)]) -> Batch {
     // Noise over a pattern that all views of a picture share.
     let pattern = (seeded(&format!("{name}/{step}"), &[BATCH, 1, 3, 1, 3, 1, 3]) * 2.0).expect("a pattern");
@@ -57,19 +68,24 @@ fn batch(name: &str, step: usize, sizes: &[(usize, usize)]) -> Batch {
     }
 }
 
-/// Trains 20 steps of `torch.optim.SGD` with momentum 0.9 and weight decay 0.0001, and compares everything on the way; `sizes` are the
-/// pixels of each view and how often a picture has it.
+/// Trains 20 steps of SGD with momentum 0.9 and weight decay 0.0001, and compares the gradients of
+/// the first, and losses and weights of all; `sizes` are the pixels of each view and how often a
+/// picture has it.
 fn check(form: &MethodForm, sizes: &[(usize, usize)]) {
     let (name, title, v) = (form.key(), form.name(), vectors("pretraining.safetensors"));
-    let start = Start { encoder: &encoder, pictures: PICTURES, classes: CLASSES, seed: 0, device: &Device::Cpu };
+    let start =
+        Start { encoder: &|| encoder(WIDTH), pictures: PICTURES, classes: CLASSES, seed: 0, device: &Device::Cpu };
     let mut method = form.build(&start).expect("built");
     let wanted: Vec<f64> = v[&format!("{name}.losses")].to_vec1().expect("f64");
     assert_eq!(wanted.len(), 20);
-    let rate = v[&format!("{name}.rate")].to_vec1::<f64>().expect("f64")[0];
+    let seed = v[&format!("{name}.seed")].to_vec1::<i64>().expect("i64")[0];
+    let learning_rate = v["rate"].to_vec1::<f64>().expect("f64")[0];
+    let setting = Setting { learning_rate, momentum: None };
+    let mut optimiser = Optimiser::new(Kind::Sgd { momentum: 0.9, weight_decay: 1e-4 }, method.trainable());
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
-    let mut moments: BTreeMap<String, Tensor> = BTreeMap::new();
+    let mut history: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
     for (step, wanted) in wanted.iter().enumerate() {
-        let loss = method.loss(&batch(name, step, sizes)).expect("a loss");
+        let loss = method.loss(&batch(&format!("{name}/{seed}"), step, sizes)).expect("a loss");
         losses.push((f64::from(values(&loss)[0]) - wanted) / wanted);
         println!("{name}: the loss of step {step} differs by {:.1e}", losses[step]);
         let store = loss.backward().expect("gradients");
@@ -82,39 +98,29 @@ fn check(form: &MethodForm, sizes: &[(usize, usize)]) {
                 println!("{name}: the gradient of {part} differs by {:.1e}", gradients[gradients.len() - 1]);
             }
         }
-        for (part, var) in method.trainable() {
-            // As in PyTorch, what has no gradient stays, without decay and momentum too.
-            let Some(gradient) = store.get(&var).map(Tensor::detach) else { continue };
-            let gradient = (gradient + (var.as_tensor().detach() * 1e-4).expect("decay")).expect("decayed");
-            let moment = match moments.get(&part) {
-                Some(old) => ((old * 0.9).expect("momentum") + gradient).expect("moved"),
-                None => gradient,
-            };
-            var.set(&(var.as_tensor().detach() - (&moment * rate).expect("scaled")).expect("moved")).expect("set");
-            moments.insert(part, moment);
-        }
+        optimiser.step(&store, &setting).expect("stepped");
         method.stepped().expect("stepped");
+        for (part, var) in method.trainable() {
+            history.entry(part).or_default().push(var.as_tensor().copy().expect("copied"));
+        }
     }
-    let trained = method.trainable();
     let prefix = format!("{name}.weights.");
     let mut weights = Vec::new();
     for part in v.names(&prefix) {
-        weights.push(v.relative_error(trained[part].as_tensor(), &format!("{prefix}{part}")));
+        let steps = Tensor::stack(&history[part], 0).expect("all steps");
+        weights.push(v.relative_error(&steps, &format!("{prefix}{part}")));
         println!("{name}: {part} differs by {:.1e}", weights[weights.len() - 1]);
     }
-    assert_eq!(weights.len(), trained.len(), "every tensor of {title} is compared");
+    assert_eq!(weights.len(), history.len(), "every tensor of {title} is compared");
     assert!(gradients.len() > 30, "{title} has {} gradients", gradients.len());
-    assert!(losses[0].abs() < 1e-4, "{title}: the loss of the first step differs by {:.1e}", losses[0]);
     row(&format!("{title}: gradients of the first step"), "PyTorch", largest(&gradients), 1e-4);
-    // One ReLU that rounding flips parts two runs: PyTorch's own f32 parts from its f64 by up to a
-    // third at these rates, and where depends on how it is computed. So these bounds find only mistakes.
-    row(&format!("{title}: losses over 20 steps"), "PyTorch", largest(&losses), 1.0);
-    row(&format!("{title}: weights after 20 steps"), "PyTorch", largest(&weights), 1.0);
+    row(&format!("{title}: losses over 20 steps"), "PyTorch", largest(&losses), 1e-4);
+    row(&format!("{title}: weights over 20 steps"), "PyTorch", largest(&weights), 1e-4);
 }
 
-const LINEAR: ProjectionForm = ProjectionForm::linear(8);
-const DEEP: ProjectionForm = ProjectionForm { hidden: Some(32), out: 8, batch_norm: true };
-const MOCO: MocoForm = MocoForm { projection: LINEAR, temperature: 0.07, queue: 64, momentum: 0.9, groups: 2 };
+const LINEAR: ProjectionForm = ProjectionForm::linear(OUT);
+const DEEP: ProjectionForm = ProjectionForm { hidden: Some(HIDDEN), out: OUT, batch_norm: true };
+const MOCO: MocoForm = MocoForm { projection: LINEAR, temperature: 0.07, queue: 4 * BATCH, momentum: 0.9, groups: 2 };
 
 #[test]
 fn moco_v1_trains_as_its_authors_program() {
@@ -136,15 +142,16 @@ fn swav_trains_as_its_authors_program() {
         iterations: 3,
         assigned: 2,
         frozen_epochs: 1,
-        queue: Some(QueueForm { length: 32, from_epoch: 1 }),
+        queue: Some(QueueForm { length: 2 * BATCH, from_epoch: 1 }),
     };
     check(&MethodForm::Swav(form), &[(SIDE, 1), (SIDE, 1), (SMALL, 1), (SMALL, 1)]);
 }
 
 #[test]
 fn pirl_trains_as_its_authors_program() {
-    let form = PirlForm { out: 8, patches: 9, temperature: 0.07, negatives: 24, momentum: 0.5, jigsaw_weight: 0.5 };
-    check(&MethodForm::Pirl(form), &[(SIDE, 1), (SMALL, 9)]);
+    let form =
+        PirlForm { out: OUT, patches: PATCHES, temperature: 0.3, negatives: 24, momentum: 0.5, jigsaw_weight: 0.5 };
+    check(&MethodForm::Pirl(form), &[(SIDE, 1), (SMALL, PATCHES)]);
 }
 
 #[test]

@@ -20,7 +20,9 @@ pub fn draw(panel: &Panel, bars: &[Bar]) -> Drawing {
     };
     let left = 16.0 + longest(|b| &b.label, LABEL);
     let right = left + BARS;
-    let width = right + 16.0 + longest(|b| &b.text, TEXT);
+    let below = LETTER * panel.x.chars().count() as f64;
+    // What the axis means may be longer than all that stands above it.
+    let width = (right + 16.0 + longest(|b| &b.text, TEXT)).max(below + 16.0);
     let bottom = 6.0 + STEP * bars.len() as f64;
     let ends = bars.iter().flat_map(|b| {
         let i = b.interval;
@@ -52,9 +54,15 @@ pub fn draw(panel: &Panel, bars: &[Bar]) -> Drawing {
             }
         }
         line.zero x1=(at(zero)) x2=(at(zero)) y1="2" y2=(at(bottom)) {}
-        text.soft x=(at(left.midpoint(right))) y=(at(bottom + 32.0)) text-anchor="middle" { (panel.x) }
+        text.soft x=(at(inside(left.midpoint(right), below, width))) y=(at(bottom + 32.0)) text-anchor="middle" { (panel.x) }
     };
     Drawing { width, height: bottom + 38.0, marks }
+}
+
+/// The middle of a text that is `length` wide: `wanted`, or as near to it as leaves all of the text inside a picture.
+fn inside(wanted: f64, length: f64, width: f64) -> f64 {
+    let half = length / 2.0 + 8.0;
+    wanted.min(width - half).max(half)
 }
 
 /// The text, cut after so many characters.
@@ -63,4 +71,38 @@ fn short(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(most - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use virboard_core::analysis::Marks;
+
+    /// Where the label below the axis ends to both sides, and the width of the picture.
+    fn label(x: &str, text: &str) -> (f64, f64, f64) {
+        let colour = 0;
+        let bar =
+            Bar { key: String::new(), label: "Pets".into(), value: 1.0, interval: None, text: text.into(), colour };
+        let panel = Panel::new("Title", x, "", Marks::Bars(vec![bar.clone()]));
+        let drawing = draw(&panel, &[bar]);
+        let drawn = drawing.marks.into_string();
+        let end = drawn.find(&format!(">{x}<")).expect("the label is drawn");
+        let start = drawn[..end].rfind("<text").expect("a text");
+        let (_, rest) = drawn[start..end].split_once(" x=\"").expect("a place");
+        let middle: f64 = rest.split('"').next().and_then(|n| n.parse().ok()).expect("a number");
+        let half = LETTER * x.chars().count() as f64 / 2.0;
+        (middle - half, middle + half, drawing.width)
+    }
+
+    #[test]
+    fn the_label_of_the_axis_is_inside_the_picture() {
+        let long = "standard deviations of the task; 0 is the average encoder, right is better";
+        for (x, text) in [("score", "+1.00"), (long, "+1.00"), (long, "+1.00, better on 12 of 20 tasks"), (long, "")] {
+            let (left, right, width) = label(x, text);
+            assert!(left >= 0.0 && right <= width, "{x:?} from {left} to {right} in {width}");
+        }
+        let (left, right, _) = label("score", "");
+        let middle = 16.0 + LETTER * 4.0 + BARS / 2.0;
+        assert!((left.midpoint(right) - middle).abs() < 0.1, "a short one is in the middle of the bars");
+    }
 }

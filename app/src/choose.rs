@@ -5,6 +5,7 @@ use crate::form::{choice, each, offered};
 use maud::{Markup, html};
 use virboard_core::catalogue::task::Category;
 use virboard_core::leaderboard::{FEWEST, MOST, Sheet, Wish, Withheld};
+use virboard_core::words::counted;
 
 /// The page's title.
 pub const TITLE: &str = "Which one should I use?";
@@ -122,7 +123,7 @@ pub fn answer(sheet: &Sheet, wish: &Wish) -> Markup {
             }
             },
             Err(Withheld::Few) => p.caveat {
-                "Nothing is recommended: " (advice.compared) @if advice.compared == 1 { " encoder has" } @else { " encoders have" }
+                "Nothing is recommended: " (counted(advice.compared, "encoder")) (if advice.compared == 1 { " has" } else { " have" })
                 " a score on every task that counts, and the best of fewer than " (FEWEST) " says little of what is good. This is their order so far."
             },
             Err(Withheld::Baseline) => p.caveat {

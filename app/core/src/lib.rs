@@ -14,3 +14,4 @@ pub mod protocol;
 pub mod run;
 pub mod statistics;
 pub mod unread;
+pub mod words;

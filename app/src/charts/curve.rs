@@ -4,6 +4,7 @@ use super::at;
 use maud::{Markup, html};
 use virboard_core::catalogue::task::Metric;
 use virboard_core::run::Epoch;
+use virboard_core::words::counted;
 
 const WIDTH: f64 = 220.0;
 const HEIGHT: f64 = 56.0;
@@ -16,7 +17,7 @@ pub fn curve(points: &[Epoch], metric: Metric) -> Markup {
     let (Some(first), Some(last)) = (loss.first(), loss.last()) else {
         return html! { span.note { "no curve" } };
     };
-    let summary = format!("{} epochs, loss {first:.3} to {last:.3}", points.len());
+    let summary = format!("{}, loss {first:.3} to {last:.3}", counted(points.len(), "epoch"));
     html! {
         svg.curve viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } width=(WIDTH) height=(HEIGHT) role="img" aria-label=(summary) {
             title { (summary) ": training loss (thin) and test " (metric.name()) " (thick)" }

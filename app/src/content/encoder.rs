@@ -12,6 +12,7 @@ use virboard_core::catalogue::Suite;
 use virboard_core::catalogue::encoder::{Encoder, EncoderRole, Licence, Method};
 use virboard_core::catalogue::task::{Category, Task, TaskRole};
 use virboard_core::run::{Probe, Score};
+use virboard_core::words::counted;
 
 /// The page.
 pub fn page(key: &str, facts: &Facts) -> Option<Page> {
@@ -118,7 +119,7 @@ fn standing(e: &Encoder, suite: &Suite, board: &Board) -> Markup {
                     strong { "Place " (s.place) " of " (standings.places.len()) }
                     " by mean rank, " (format!("{:.1}", s.mean_rank))
                     @if let Some(i) = s.places { "; with tasks " @if standings.sampled { "and test samples " } "drawn anew, between place " (format!("{:.0}", i.low)) " and " (format!("{:.0}", i.high)) " in 95 % of draws" }
-                    ", over the " (standings.tasks.len()) " tasks that all compared encoders have."
+                    ", over the " (counted(standings.tasks.len(), "task")) " that all compared encoders have."
                 }
             }
             ul.findings { @for words in profile.words() { li { (words) } } }
@@ -127,7 +128,7 @@ fn standing(e: &Encoder, suite: &Suite, board: &Board) -> Markup {
                 h3 { "Encoders with the most similar scores" }
                 ol.cards.small {
                     @for (other, distance, tasks) in &profile.nearest {
-                        li { a href={ "/encoders/" (other.key) } { (other.name) } p { "differs by " (format!("{distance:.2}")) " standard deviations, over " (tasks) " tasks" } }
+                        li { a href={ "/encoders/" (other.key) } { (other.name) } p { "differs by " (format!("{distance:.2}")) " standard deviations, over " (counted(*tasks, "task")) } }
                     }
                 }
                 p { a href={ "/compare?e=" (e.key) "," (profile.nearest[0].0.key) } { "Compare it with " (profile.nearest[0].0.name) } }

@@ -13,6 +13,7 @@ use virboard_core::catalogue::task::{Task, TaskRole};
 use virboard_core::leaderboard::Column;
 use virboard_core::protocol::Protocol;
 use virboard_core::run::Score;
+use virboard_core::words::counted;
 
 /// The page.
 pub fn page(key: &str, facts: &Facts) -> Option<Page> {
@@ -57,7 +58,7 @@ fn facts_of(t: &Task) -> Markup {
             (fact("Head", &t.head_label()))
             (fact("Loss", &t.loss_label()))
             (fact("Input", &t.input_label()))
-            (fact("Training", &or_unknown(training.map(|((e, lr), b)| format!("{e} epochs, Adam {lr}, batch {b}")))))
+            (fact("Training", &or_unknown(training.map(|((e, lr), b)| format!("{}, Adam {lr}, batch {b}", counted(e, "epoch"))))))
         }
         p.note { (t.metric.help()) }
     }

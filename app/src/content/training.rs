@@ -9,6 +9,7 @@ use virboard_core::analysis::course::{Course, courses};
 use virboard_core::analysis::{Dot, Marks, Matrix, Panel, Table, Trace};
 use virboard_core::catalogue::Suite;
 use virboard_core::catalogue::encoder::Encoder;
+use virboard_core::words::counted;
 
 /// Loss and neighbours of the run that it was kept of; nothing for an encoder that was not made here.
 pub fn record(e: &Encoder, facts: &Facts) -> Markup {
@@ -39,8 +40,7 @@ fn told(e: &Encoder, training: &Training) -> String {
         e.epochs.filter(|n| *n as usize != all).map_or_else(String::new, |n| format!(", kept after {n} of them"));
     let minutes = training.seconds / 60.0;
     let time = if minutes < 1.0 { format!("{:.0} seconds", training.seconds) } else { format!("{minutes:.0} minutes") };
-    let epochs = if all == 1 { "epoch" } else { "epochs" };
-    format!("A run of {all} {epochs}{kept}, {time} on {}.", training.device)
+    format!("A run of {}{kept}, {time} on {}.", counted(all, "epoch"), training.device)
 }
 
 /// The other encoders that were kept of the run.
@@ -58,7 +58,7 @@ fn siblings(e: &Encoder, facts: &Facts) -> Markup {
         @if !others.is_empty() {
             p { "Also kept of this run: " @for (i, o) in others.iter().enumerate() {
                 @if i > 0 { ", " }
-                a href={ "/encoders/" (o.key) } { (o.name) } @if let Some(n) = o.epochs { " (" (n) " epochs)" }
+                a href={ "/encoders/" (o.key) } { (o.name) } @if let Some(n) = o.epochs { " (" (counted(n, "epoch")) ")" }
             } "." }
         }
     }

@@ -5,6 +5,7 @@ use super::controls::group;
 use maud::{Markup, html};
 use virboard_core::catalogue::task::Category;
 use virboard_core::leaderboard::{Column, Page, Sheet, View};
+use virboard_core::words::counted;
 
 /// What stands in a column beside the encoder.
 enum Shown<'a> {
@@ -101,7 +102,7 @@ impl<'a> Parts<'a> {
                         a.key href={ "/encoders/" (r.key) } { (r.name) }
                         span.about {
                             (r.method.name()) " · " (r.pretraining.name())
-                            @if let Some(e) = r.epochs { " · " (e) " epochs" }
+                            @if let Some(e) = r.epochs { " · " (counted(e, "epoch")) }
                             @if r.ready { span.here title="Its weights are here" { " · ready" } }
                         }
                     }

@@ -9,6 +9,7 @@ use crate::service::own_data::{Addition, Checked, OwnDataError, add, added, chec
 use clap::{Args, Subcommand};
 use list::List;
 use std::path::PathBuf;
+use virboard_core::words::counted;
 use virboard_lab::data::declared::check::Findings;
 use virboard_lab::data::sets::set_of;
 
@@ -123,8 +124,7 @@ impl Check {
         }
         match checked.findings.problems.len() {
             0 => Ok(()),
-            1 => Err(format!("1 problem with {}, listed above", self.name).into()),
-            n => Err(format!("{n} problems with {}, listed above", self.name).into()),
+            n => Err(format!("{} with {}, listed above", counted(n, "problem"), self.name).into()),
         }
     }
 }

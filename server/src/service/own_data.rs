@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use virboard_core::words::counted;
 use virboard_lab::data::Places;
 use virboard_lab::data::declared::check::{Findings, check};
 use virboard_lab::data::declared::{DESCRIPTION, Declared, INDEX, description, description_file, sets};
@@ -49,7 +50,7 @@ pub enum OwnDataError {
         file: PathBuf,
     },
     /// The data set is not as it should be.
-    #[error("{} with {folder}, listed above; nothing was added", problems(.findings.problems.len()))]
+    #[error("{} with {folder}, listed above; nothing was added", counted(.findings.problems.len(), "problem"))]
     Problems {
         /// The folder.
         folder: PathBuf,
@@ -81,10 +82,6 @@ pub enum OwnDataError {
     /// The description or the data cannot be read.
     #[error(transparent)]
     Lab(#[from] virboard_lab::Error),
-}
-
-fn problems(n: usize) -> String {
-    if n == 1 { "1 problem".to_owned() } else { format!("{n} problems") }
 }
 
 fn known_sentence(known: &[String]) -> String {

@@ -4,6 +4,7 @@ use super::report::{Analysis, Marks, Panel, Table, probability};
 use super::{Matrix, contrast};
 use crate::catalogue::task::Category;
 use crate::statistics::sign_test;
+use crate::words::counted;
 
 /// Most encoders that can be told apart in a picture.
 pub const MOST: usize = 5;
@@ -60,7 +61,7 @@ pub fn compare(matrix: &Matrix, keys: &[&str]) -> Analysis {
             .map(|c| format!("{} of {} {}", wins[i][c as usize], full[c as usize], c.name().to_lowercase()))
             .collect();
         let total: usize = wins[i].iter().sum();
-        findings.push(format!("{} is best on {total} of {common} tasks: {}.", name(*e), parts.join(", ")));
+        findings.push(format!("{} is best on {total} of {}: {}.", name(*e), counted(common, "task"), parts.join(", ")));
     }
     if let [a, b] = rows[..] {
         let both = |t: &usize| Some(matrix.good(b, *t)? - matrix.good(a, *t)?);
@@ -69,10 +70,10 @@ pub fn compare(matrix: &Matrix, keys: &[&str]) -> Analysis {
             let firm =
                 if s.two_sided < 0.05 { "more than chance would give" } else { "no more than chance would give" };
             findings.push(format!(
-                "{} is better on {} and worse on {} tasks (sign test {}): {firm}.",
+                "{} is better on {} and worse on {} (sign test {}): {firm}.",
                 name(b),
                 s.wins,
-                s.losses,
+                counted(s.losses, "task"),
                 probability(s.two_sided)
             ));
         }

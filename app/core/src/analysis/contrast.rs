@@ -5,6 +5,7 @@ use super::report::{Analysis, Bar, Marks, Panel, Table, exactly, percent, probab
 use crate::catalogue::encoder::{Encoder, Method, Pretraining};
 use crate::catalogue::task::Category;
 use crate::statistics::{Interval, Resampler, SignTest, mean, sign_test};
+use crate::words::counted;
 use std::sync::Arc;
 
 /// What a pair differs in.
@@ -177,7 +178,7 @@ pub fn analysis(matrix: &Matrix) -> Analysis {
             interval: c.interval,
             text: c.signs.map_or_else(
                 || format!("{:+.2}", c.change),
-                |s| format!("{:+.2}, {} of {} tasks", c.change, s.wins, c.tasks),
+                |s| format!("{:+.2}, {} of {}", c.change, s.wins, counted(c.tasks, "task")),
             ),
             colour: usize::from(!c.interval.is_some_and(|i| i.excludes_zero())) * 7,
         });

@@ -7,6 +7,7 @@ use super::report::{Analysis, Dot, Marks, Panel, Table, Trace};
 use crate::catalogue::architecture::Architecture;
 use crate::catalogue::encoder::{Encoder, Method, Pretraining};
 use crate::catalogue::task::{Category, Metric, Task};
+use crate::words::counted;
 
 /// Encoders that differ in their epochs alone, as far as is known: those kept of one run of pre-training, or runs of
 /// their own by the same method with the same data and architecture.
@@ -49,7 +50,7 @@ impl Point {
             [row] => (matrix.encoders[row].key.clone(), matrix.encoders[row].name.clone()),
             _ => (String::new(), format!("mean of {} encoders", self.rows.len())),
         };
-        Dot { key, label: format!("{name}, {} epochs", self.epochs), x: f64::from(self.epochs), y }
+        Dot { key, label: format!("{name}, {}", counted(self.epochs, "epoch")), x: f64::from(self.epochs), y }
     }
 }
 
@@ -158,14 +159,13 @@ impl Course {
                 format!("; beyond the spread of test samples {up} and {down} of {known}")
             }
         };
-        let tasks = if changes.len() == 1 { "task" } else { "tasks" };
         format!(
-            "From {} to {} epochs scores rise on {} and fall on {} of {} {tasks}{firm}.",
+            "From {} to {} scores rise on {} and fall on {} of {}{firm}.",
             epochs(fewest),
-            epochs(most),
+            counted(epochs(most), "epoch"),
             count(|c| c.by > 0.0),
             count(|c| c.by < 0.0),
-            changes.len()
+            counted(changes.len(), "task")
         )
     }
 
@@ -204,7 +204,7 @@ impl Course {
     /// A row a task, a column a number of epochs.
     fn table(&self, matrix: &Matrix, tasks: &[usize]) -> Table {
         let mut heads = vec!["task".to_owned()];
-        heads.extend(self.points.iter().map(|p| format!("{} epochs", p.epochs)));
+        heads.extend(self.points.iter().map(|p| counted(p.epochs, "epoch")));
         heads.extend(["change", "low", "high"].map(str::to_owned));
         let mut table = Table::new(&heads.iter().map(String::as_str).collect::<Vec<_>>());
         for t in tasks {

@@ -4,6 +4,7 @@ use super::Matrix;
 use crate::catalogue::encoder::Encoder;
 use crate::catalogue::task::{Category, Task};
 use crate::statistics::mean;
+use crate::words::counted;
 use std::sync::Arc;
 
 /// Mean deviations from which a category counts as a strength or a weakness.
@@ -87,12 +88,11 @@ impl Profile {
                 _ => "Average",
             };
             let (place, of) = s.place;
-            let tasks = if s.tasks == 1 { "task" } else { "tasks" };
             out.push(format!(
-                "{verdict} on {}: {:+.2} standard deviations over {} {tasks}, place {place} of {of}.",
+                "{verdict} on {}: {:+.2} standard deviations over {}, place {place} of {of}.",
                 s.category.name().to_lowercase(),
                 s.mean,
-                s.tasks
+                counted(s.tasks, "task")
             ));
         }
         let extreme =

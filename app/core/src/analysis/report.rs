@@ -1,6 +1,7 @@
 //! What an analysis gives: panels to draw, sentences and a table.
 
 use crate::statistics::{Interval, Line};
+use crate::words::counted;
 
 /// What the scores say of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,8 +197,7 @@ impl Marks {
             Self::Violins(samples) => format!("{} groups of values.", samples.len()),
             Self::Lines { traces, .. } => {
                 let dots: usize = traces.iter().map(|t| t.dots.len()).sum();
-                let lines = if traces.len() == 1 { "1 line".to_owned() } else { format!("{} lines", traces.len()) };
-                format!("{lines} through {dots} points.")
+                format!("{} through {}.", counted(traces.len(), "line"), counted(dots, "point"))
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::Matrix;
 use crate::catalogue::task::Category;
 use crate::statistics::{Interval, Resampler, mean_ranks};
+use crate::words::counted;
 use serde::{Deserialize, Serialize};
 
 /// Resampled sets of tasks and test samples.
@@ -65,9 +66,9 @@ impl Standings {
             n => format!(" {n} encoders with scores on fewer tasks are left out."),
         };
         format!(
-            "Mean ranks of {} encoders over the {} tasks that all of them have.{out}",
+            "Mean ranks of {} encoders over the {} that all of them have.{out}",
             self.places.len(),
-            self.tasks.len()
+            counted(self.tasks.len(), "task")
         )
     }
 }

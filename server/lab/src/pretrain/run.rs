@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use virboard_core::run::Epoch;
+use virboard_core::words::counted;
 use virboard_nn::optimiser::{Group, Optimiser};
 use virboard_nn::schedule::{Position, Schedule, WarmUp};
 use virboard_nn::seeded::Stream;
@@ -101,7 +102,11 @@ impl<'a> Run<'a> {
             && let Some((at, tensors)) = state::load(keep.path, keep.identity)?
         {
             self.restore(at, &tensors)?;
-            progress.say(&format!("going on after {} epochs and {} steps", self.at.epoch, self.at.step));
+            progress.say(&format!(
+                "going on after {} and {}",
+                counted(self.at.epoch, "epoch"),
+                counted(self.at.step, "step")
+            ));
         }
         let left_out = self.pictures.len() as u64 - self.steps() * self.step_pictures() as u64;
         if left_out > 0 {

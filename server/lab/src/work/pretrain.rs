@@ -18,6 +18,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::rows;
+use virboard_core::words::counted;
 use virboard_nn::checkpoint::weights::Weights;
 use virboard_nn::encoder::Form;
 use virboard_nn::files::{sha256, try_lock, write_atomically};
@@ -260,8 +261,8 @@ impl Pretrain {
         let from = self.from.as_ref().map_or_else(String::new, |from| format!(" from the weights of {from}"));
         let row = |epoch: u32| {
             let note = format!(
-                "Pre-trained here{from} for {epoch} of {} epochs, seed {}, pictures {:.12}, Virboard {}.",
-                settings.epochs,
+                "Pre-trained here{from} for {epoch} of {}, seed {}, pictures {:.12}, Virboard {}.",
+                counted(settings.epochs, "epoch"),
                 settings.seed,
                 pictures.sha256(),
                 lab.version

@@ -8,6 +8,7 @@ use crate::analysis::report::{percent, probability};
 use crate::catalogue::encoder::{Encoder, EncoderRole, Method, Pretraining};
 use crate::catalogue::task::Category;
 use crate::statistics::{mean, sign_test};
+use crate::words::counted;
 
 /// Whether a claim holds, and why.
 pub type Outcome = Option<(bool, String)>;
@@ -133,9 +134,9 @@ pub fn similar(m: &Matrix) -> Outcome {
         (
             won.len() == sides.len(),
             format!(
-                "True of {} of {} tasks: {}.",
+                "True of {} of {}: {}.",
                 won.len(),
-                sides.len(),
+                counted(sides.len(), "task"),
                 if won.is_empty() { "none".to_owned() } else { won.join(", ") }
             ),
         )

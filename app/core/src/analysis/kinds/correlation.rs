@@ -7,6 +7,7 @@ use crate::analysis::report::{Analysis, Dot, Marks, Panel, Series, Table, exactl
 use crate::catalogue::published::published;
 use crate::catalogue::task::{Category, Task};
 use crate::statistics::{Correlation, mean, pearson};
+use crate::words::counted;
 
 /// Encoders below this top-1 score on ImageNet are left out of ViRB's figure.
 const LEAST_IMAGENET: f64 = 0.4;
@@ -103,7 +104,7 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
         .into_iter()
         .filter_map(|c| {
             let r: Vec<f64> = strong.iter().filter(|s| s.0 == c).map(|s| s.2.r).collect();
-            Some(format!("{}: mean r = {:.2} over {} tasks.", c.name(), mean(&r)?, r.len()))
+            Some(format!("{}: mean r = {:.2} over {}.", c.name(), mean(&r)?, counted(r.len(), "task")))
         })
         .collect();
     let negative: Vec<&str> = strong.iter().filter(|s| s.2.r < 0.0 && s.2.p < 0.05).map(|s| s.1).collect();

@@ -5,6 +5,7 @@ use crate::analysis::change::{Change, Turns};
 use crate::analysis::course::{Course, Point, courses};
 use crate::analysis::report::{Analysis, Marks, Panel, Table, Trace};
 use crate::statistics::mean;
+use crate::words::counted;
 
 /// A line a method and data set, a panel a task.
 pub fn more(matrix: &Matrix) -> Analysis {
@@ -61,7 +62,7 @@ fn overall(matrix: &Matrix, all: &[Course]) -> Option<Panel> {
     };
     let y = "sd above the average encoder";
     Some(panel(
-        format!("Mean of the {} tasks that all have", tasks.len()),
+        format!("Mean of the {} that all have", counted(tasks.len(), "task")),
         y,
         all.iter().enumerate().map(line).collect(),
     ))
@@ -112,15 +113,15 @@ impl<'a> Rivals<'a> {
 
     fn words(&self) -> String {
         let ((a, b), (fewest, most)) = (self.pair, self.epochs);
-        let tasks = if self.tasks == 1 { "task" } else { "tasks" };
         format!(
-            "{} and {} on {}: {} is ahead on {} of {} {tasks} after {fewest} epochs and on {} after {most}; the order turns on {}{}.",
+            "{} and {} on {}: {} is ahead on {} of {} after {} and on {} after {most}; the order turns on {}{}.",
             a.label,
             b.label,
             a.data.name(),
             a.label,
             self.ahead.0,
-            self.tasks,
+            counted(self.tasks, "task"),
+            counted(fewest, "epoch"),
             self.ahead.1,
             self.turns.turned,
             self.turns.beyond()

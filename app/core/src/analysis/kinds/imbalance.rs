@@ -8,6 +8,7 @@ use crate::analysis::options::Options;
 use crate::analysis::report::{Analysis, Bar, Marks, Panel, Table, percent, probability};
 use crate::catalogue::encoder::Pretraining;
 use crate::statistics::mean;
+use crate::words::counted;
 
 /// Same or similar data sets.
 pub fn similar(matrix: &Matrix, _: &Options) -> Analysis {
@@ -110,9 +111,9 @@ pub fn balance(matrix: &Matrix, _: &Options) -> Analysis {
             format!(" ANOVA {}, Kruskal-Wallis {}.", probability(a.p), probability(k.p))
         });
         findings.push(format!(
-            "A {name} imbalance changes scores by {} on average over {} tasks.{tests}",
+            "A {name} imbalance changes scores by {} on average over {}.{tests}",
             percent(average),
-            all.len()
+            counted(all.len(), "task")
         ));
     }
     if panels.is_empty() {

@@ -8,6 +8,7 @@ use crate::catalogue::encoder::Pretraining;
 use crate::catalogue::published::published;
 use crate::catalogue::task::{Category, Task};
 use crate::statistics::mean;
+use crate::words::counted;
 
 /// Number of a data set's colour.
 pub(super) const fn colour(p: &Pretraining) -> usize {
@@ -72,8 +73,8 @@ pub fn against_supervised(matrix: &Matrix, options: &Options) -> Analysis {
         let lost: Vec<&str> = found.iter().filter(|f| f.2 <= 0.0).map(|f| &*matrix.tasks[f.0].name).collect();
         let lost = if lost.is_empty() { String::new() } else { format!(" Not on {}.", lost.join(", ")) };
         findings.push(format!(
-            "The best self-supervised encoder beats Supervised on {better} of {} tasks.{lost}",
-            found.len()
+            "The best self-supervised encoder beats Supervised on {better} of {}.{lost}",
+            counted(found.len(), "task")
         ));
     }
     let mut panel =
@@ -150,7 +151,7 @@ pub fn methods(matrix: &Matrix, _: &Options) -> Analysis {
         Panel::new("MoCo v2 over SwAV", "% of SwAV’s score; right: MoCo v2 is better", "", Marks::Bars(bars.collect()));
     panel.legend = Category::ALL.iter().map(|c| c.name().to_owned()).collect();
     let wins = changes.iter().filter(|c| c.1 > 0.0).count();
-    let mut findings = vec![format!("MoCo v2 is better on {wins} of {} tasks.", changes.len())];
+    let mut findings = vec![format!("MoCo v2 is better on {wins} of {}.", counted(changes.len(), "task"))];
     for category in Category::ALL {
         let own: Vec<f64> = changes.iter().filter(|c| matrix.tasks[c.0].category == category).map(|c| c.1).collect();
         if let Some(m) = mean(&own) {
@@ -206,10 +207,10 @@ pub fn first(matrix: &Matrix, _: &Options) -> Analysis {
     let mut findings = Vec::new();
     if let Some(e) = winners.first() {
         findings.push(format!(
-            "{} comes first on {} of {} tasks.",
+            "{} comes first on {} of {}.",
             matrix.encoders[*e].name,
             counts[*e].len(),
-            contested.len()
+            counted(contested.len(), "task")
         ));
     }
     if let (Some(places), Some(supervised)) = (matrix.encoder("SWAVPlaces"), matrix.encoder("Supervised")) {
@@ -217,9 +218,9 @@ pub fn first(matrix: &Matrix, _: &Options) -> Analysis {
             contested.iter().filter_map(|t| Some(matrix.good(places, *t)? > matrix.good(supervised, *t)?)).collect();
         if !both.is_empty() {
             findings.push(format!(
-                "SwAV Places beats Supervised on {} of {} tasks.",
+                "SwAV Places beats Supervised on {} of {}.",
                 both.iter().filter(|b| **b).count(),
-                both.len()
+                counted(both.len(), "task")
             ));
         }
     }

@@ -8,6 +8,7 @@ use crate::catalogue::encoder::{Encoder, Method, Pretraining};
 use crate::catalogue::published::{Published, published};
 use crate::catalogue::task::Category;
 use crate::statistics::{Correlation, mean, pearson};
+use crate::words::counted;
 
 fn method(e: &Encoder) -> bool {
     matches!(e.method, Method::SwAv | Method::MoCoV2)
@@ -65,10 +66,10 @@ pub fn training(matrix: &Matrix, options: &Options) -> Analysis {
         ));
         let clear = |sign: f64| all.iter().filter(|(_, c)| c.p < 0.05 && c.r * sign > 0.0).count();
         findings.push(format!(
-            "{name}: scores rise on {} and fall on {} of {} tasks (p < 0.05, each by itself).",
+            "{name}: scores rise on {} and fall on {} of {} (p < 0.05, each by itself).",
             clear(1.0),
             clear(-1.0),
-            all.len()
+            counted(all.len(), "task")
         ));
     }
     if panels.is_empty() {

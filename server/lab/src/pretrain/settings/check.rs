@@ -3,6 +3,7 @@
 use super::{MethodForm, Settings};
 use crate::pretrain::method::form::Takes;
 use crate::pretrain::views::ViewForm;
+use virboard_core::words::counted;
 
 impl Settings {
     /// What is wrong with them, a sentence each.
@@ -49,7 +50,10 @@ impl Settings {
                 ));
             }
             if warm_up.epochs >= epochs && epochs > 0 {
-                said.push(format!("`warm_up` takes {} epochs, and the run ends after {epochs}", warm_up.epochs));
+                said.push(format!(
+                    "`warm_up` takes {}, and the run ends after {epochs}",
+                    counted(warm_up.epochs, "epoch")
+                ));
             }
             if warm_up.epochs == 0 && warm_up.steps == 0 {
                 said.push("`warm_up` takes no time; give `epochs` or `steps`, or leave it out".to_owned());

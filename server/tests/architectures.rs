@@ -7,16 +7,14 @@ use candle_core::{Device, Tensor};
 use common::program::{config, fails, miniatures, works};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use virboard_nn::checkpoint::entry;
 use virboard_nn::seeded::Stream;
 
 /// Writes a checkpoint with the names and shapes that the engine's test vectors of `stem` list.
 fn write(stem: &str, path: &Path) {
     let vectors = common::root().join(format!("server/nn/tests/vectors/{stem}.safetensors"));
-    let bytes = std::fs::read(vectors).expect("the vectors are in the repository");
-    let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
-    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).expect("a header");
-    let names = header["__metadata__"]["names"].as_str().expect("names and shapes");
-    let names: BTreeMap<String, Vec<usize>> = serde_json::from_str(names).expect("JSON");
+    let names = entry(&vectors, "names").expect("the vectors are in the repository").expect("names and shapes");
+    let names: BTreeMap<String, Vec<usize>> = serde_json::from_str(&names).expect("JSON");
     let tensors: HashMap<String, Tensor> = names
         .into_iter()
         .map(|(name, shape)| {

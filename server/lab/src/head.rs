@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 use virboard_core::catalogue::task::OutputKind;
+use virboard_nn::checkpoint::entry_of;
 use virboard_nn::encoder::Features;
 use virboard_nn::files::write_atomically;
 use virboard_nn::load::LoadedEncoder;
@@ -277,12 +278,6 @@ impl Head {
         write_atomically(path, |file| file.write_all(&bytes).map_err(Error::io(path)))
     }
 
-    /// Reads the description of a head without its weights.
-    pub fn read_spec(path: &Path) -> Result<HeadSpec> {
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        spec_of(&bytes, path)
-    }
-
     /// Reads a head.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         let fail = |e: &dyn std::fmt::Display| Error::Head { path: path.to_path_buf(), reason: e.to_string() };
@@ -313,8 +308,7 @@ pub const OWN_TASK: &str = "Imagenet";
 
 fn spec_of(bytes: &[u8], path: &Path) -> Result<HeadSpec> {
     let fail = |reason: String| Error::Head { path: path.to_path_buf(), reason };
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes).map_err(|e| fail(e.to_string()))?;
-    let spec = metadata.metadata().as_ref().and_then(|m| m.get(METADATA));
+    let spec = entry_of(bytes, METADATA).map_err(|e| fail(e.to_string()))?;
     let spec = spec.ok_or_else(|| fail("it does not say which head it is".to_owned()))?;
-    serde_json::from_str(spec).map_err(|e| fail(format!("its description cannot be read: {e}")))
+    serde_json::from_str(&spec).map_err(|e| fail(format!("its description cannot be read: {e}")))
 }

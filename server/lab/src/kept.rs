@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
+use virboard_nn::checkpoint::entry_of;
 use virboard_nn::files::{sha256, write_through};
 
 /// Tensors by name, on the CPU.
@@ -56,10 +57,9 @@ impl Kind {
     /// [`Error::Unusable`] for a file that is damaged or belongs to something else.
     pub fn load<D: DeserializeOwned>(self, path: &Path, identity: &str) -> Result<(D, Tensors)> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| self.bad(path, e))?;
-        let text = metadata.metadata().as_ref().and_then(|m| m.get(self.entry));
+        let text = entry_of(&bytes, self.entry).map_err(|e| self.bad(path, e))?;
         let text = text.ok_or_else(|| self.bad(path, "it has no description"))?;
-        let description: Description<D> = serde_json::from_str(text).map_err(|e| self.bad(path, e))?;
+        let description: Description<D> = serde_json::from_str(&text).map_err(|e| self.bad(path, e))?;
         if description.identity != identity {
             return Err(self.bad(path, self.other));
         }
@@ -72,23 +72,6 @@ impl Kind {
         }
         Ok((description.rest, tensors))
     }
-}
-
-/// An entry of the metadata of a file of tensors; nothing where the file is not there or has no such entry.
-///
-/// # Errors
-/// [`Error::Unusable`] for another kind of file.
-pub fn entry(path: &Path, entry: &str) -> Result<Option<String>> {
-    if !path.try_exists().map_err(Error::io(path))? {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| Error::Unusable {
-        path: path.to_path_buf(),
-        what: "file of tensors",
-        reason: e.to_string(),
-    })?;
-    Ok(metadata.metadata().as_ref().and_then(|m| m.get(entry)).cloned())
 }
 
 /// Writes tensors with an entry of metadata, through a temporary file.

@@ -35,6 +35,20 @@ pub fn has_classifier(path: &Path, wanted: Option<&Wanted>, layouts: &[Layout]) 
     Ok(read(path, wanted, layouts, false, Choice::classifier_names)?.take_classifier().is_some())
 }
 
+/// An entry of the metadata of a file of tensors (safetensors); `None` where it has no such entry. No tensor is read.
+///
+/// # Errors
+/// [`Error::Checkpoint`] for another kind of file, and one that is cut off.
+pub fn entry(path: &Path, name: &str) -> Result<Option<String>> {
+    entry_of(&map(path)?, name).map_err(|e| bad(path, e))
+}
+
+/// The same of the bytes of such a file.
+pub fn entry_of(bytes: &[u8], name: &str) -> std::result::Result<Option<String>, safetensors::SafeTensorError> {
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes)?;
+    Ok(metadata.metadata().as_ref().and_then(|m| m.get(name)).cloned())
+}
+
 /// Reads those tensors of a checkpoint that `pick` names; a `thorough` reading compares checksums of the whole file.
 fn read(
     path: &Path,
@@ -153,5 +167,28 @@ fn sound(path: &Path, name: &str, tensor: &Tensor) -> Result<()> {
             Err(Error::UnsoundTensor { path: path.to_path_buf(), name: name.to_owned(), found })
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn entries_are_read_and_other_files_are_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kept.safetensors");
+        let tensors = BTreeMap::from([("weight", Tensor::zeros((3, 4), DType::F32, &Device::Cpu).expect("zeros"))]);
+        let metadata = HashMap::from([("made_by".to_owned(), "a run".to_owned())]);
+        let bytes = safetensors::serialize(&tensors, Some(metadata)).expect("serialized");
+        std::fs::write(&path, &bytes).expect("written");
+        assert_eq!(entry(&path, "made_by").expect("read"), Some("a run".to_owned()));
+        assert_eq!(entry(&path, "other").expect("read"), None);
+        for wrong in [&bytes[..bytes.len() - 1], b"no tensors in here", b""] {
+            std::fs::write(&path, wrong).expect("written");
+            let error = entry(&path, "made_by").expect_err("refused");
+            assert!(matches!(&error, Error::Checkpoint { path: named, .. } if *named == path), "{error}");
+        }
     }
 }

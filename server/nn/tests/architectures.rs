@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use virboard_core::catalogue::architecture::Architecture;
+use virboard_nn::checkpoint::entry_of;
 use virboard_nn::encoder::Precision;
 use virboard_nn::load::{LoadedEncoder, load, load_any};
 use virboard_nn::seeded::{Stream, weight};
@@ -29,9 +30,8 @@ struct Vectors {
 impl Vectors {
     fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).expect("the vectors are in the repository");
-        let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).expect("safetensors");
-        let names = metadata.metadata().as_ref().and_then(|m| m.get("names")).expect("names and shapes");
-        let names = serde_json::from_str(names).expect("JSON");
+        let names = entry_of(&bytes, "names").expect("safetensors").expect("names and shapes");
+        let names = serde_json::from_str(&names).expect("JSON");
         Self { names, tensors: candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).expect("tensors") }
     }
 

@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use virboard_core::catalogue::architecture::Architecture;
+use virboard_nn::checkpoint::entry;
 use virboard_nn::checkpoint::weights::Weights;
 use virboard_nn::encoder::Precision;
 use virboard_nn::load::{describe, load_any};
@@ -68,10 +69,8 @@ fn features_are_those_of_the_frozen_network() {
 #[test]
 fn a_checkpoint_in_hugging_faces_names_is_taken_up() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/dino_b16.safetensors");
-    let bytes = std::fs::read(path).expect("the vectors are in the repository");
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).expect("safetensors");
-    let names = metadata.metadata().as_ref().and_then(|m| m.get("names")).expect("names and shapes");
-    let names: BTreeMap<String, Vec<usize>> = serde_json::from_str(names).expect("JSON");
+    let names = entry(&path, "names").expect("the vectors are in the repository").expect("names and shapes");
+    let names: BTreeMap<String, Vec<usize>> = serde_json::from_str(&names).expect("JSON");
     assert!(names.contains_key("encoder.layer.0.attention.attention.query.weight"));
     compare("dino_b16", &lively(names), &[[32, 64]]);
 }

@@ -5,6 +5,7 @@ use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use virboard_nn::checkpoint::entry;
 use virboard_nn::encoder::{Encoder, Precision};
 use virboard_nn::load::{self, LoadedEncoder, load_any};
 use virboard_nn::seeded::{Stream, weight};
@@ -88,11 +89,9 @@ pub fn with_weights(vectors: &Path, key: &str, work: &mut dyn FnMut(&Load<'_>) -
 /// Names and shapes of a checkpoint's tensors, kept beside the vectors of its outputs.
 fn names(path: &Path) -> Result<BTreeMap<String, Vec<usize>>> {
     let bad = |reason: String| Error::Unusable { path: path.to_path_buf(), what: "file of vectors", reason };
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
-    let names = metadata.metadata().as_ref().and_then(|m| m.get("names"));
+    let names = entry(path, "names")?;
     let names = names.ok_or_else(|| bad("it has no entry `names`".to_owned()))?;
-    serde_json::from_str(names).map_err(|e| bad(e.to_string()))
+    serde_json::from_str(&names).map_err(|e| bad(e.to_string()))
 }
 
 /// All maps and the embedding of two seeded pictures.

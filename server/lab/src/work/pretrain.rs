@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::rows;
 use virboard_core::words::counted;
+use virboard_nn::checkpoint::entry;
 use virboard_nn::checkpoint::weights::Weights;
 use virboard_nn::encoder::Form;
 use virboard_nn::files::{sha256, try_lock, write_atomically};
@@ -223,7 +224,10 @@ impl Pretrain {
 
     /// Whether a checkpoint came of this pre-training.
     fn made(&self, checkpoint: &Path) -> Result<bool> {
-        Ok(kept::entry(checkpoint, MADE_BY)?.is_some_and(|made| key::text(self).is_ok_and(|text| text == made)))
+        if !checkpoint.try_exists().map_err(Error::io(checkpoint))? {
+            return Ok(false);
+        }
+        Ok(entry(checkpoint, MADE_BY)?.is_some_and(|made| key::text(self).is_ok_and(|text| text == made)))
     }
 
     /// The weights with which it begins, and what they are.

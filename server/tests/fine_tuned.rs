@@ -4,15 +4,13 @@ mod common;
 
 use axum::http::StatusCode;
 use common::program::{copy, fails, run, virboard, works};
-use common::server;
-use image::{Rgb, RgbImage};
+use common::{server, two_classes};
 use std::path::Path;
 use std::time::Duration;
 use virboard::store::Store;
 use virboard_core::catalogue::Catalogue;
 use virboard_core::run::{Evidence, Origin, Probe, Run, Score};
 use virboard_lab::work::key;
-use virboard_nn::seeded::Stream;
 
 /// A score that is better and newer than every other of its cell.
 fn fine_tuned(encoder: &str, task: &str) -> Run {
@@ -92,16 +90,7 @@ async fn ranks_analyses_and_choices_are_the_same_with_and_without_fine_tuned_sco
 
 /// Pictures of two classes, and a small encoder that was trained on them for a moment.
 fn small_encoder(data: &Path) {
-    let folder = data.join("pictures");
-    for (class, tint) in [("dark", 60u8), ("light", 180)] {
-        std::fs::create_dir_all(folder.join(class)).expect("made");
-        for i in 0..8 {
-            let mut random = Stream::new(i, class);
-            let mut noise = |by: usize| tint.saturating_add(random.below(by) as u8);
-            let picture = RgbImage::from_fn(40, 36, |_, _| Rgb([noise(70), noise(40), noise(20)]));
-            picture.save(folder.join(class).join(format!("{i}.png"))).expect("written");
-        }
-    }
+    let folder = two_classes(data, 8);
     let settings = format!(
         "method: {{supervised: {{}}}}\nviews: [{{count: 1, side: 32, scale: [0.3, 1.0]}}]\n\
          network: {{architecture: resnet18, width: 8, blocks: [1, 1, 1, 1]}}\ndata: {{sources: [\"{}\"]}}\n\

@@ -3,26 +3,11 @@
 mod common;
 
 use common::program::{fails, run, virboard, works};
-use image::{Rgb, RgbImage};
+use common::two_classes;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 use virboard_nn::seeded::Stream;
-
-/// A folder of two classes of noisy pictures.
-fn pictures(data: &Path) -> String {
-    let folder = data.join("pictures");
-    for (class, tint) in [("dark", 60u8), ("light", 180)] {
-        std::fs::create_dir_all(folder.join(class)).expect("made");
-        for i in 0..12 {
-            let mut random = Stream::new(i, class);
-            let mut noise = |by: usize| tint.saturating_add(random.below(by) as u8);
-            let picture = RgbImage::from_fn(40, 36, |_, _| Rgb([noise(70), noise(40), noise(20)]));
-            picture.save(folder.join(class).join(format!("{i}.png"))).expect("written");
-        }
-    }
-    folder.display().to_string()
-}
 
 const NETWORK: &str = "network: {architecture: resnet18, width: 8, blocks: [1, 1, 1, 1]}\n";
 const SUPERVISED: &str = "method: {supervised: {}}\nviews: [{count: 1, side: 32, scale: [0.3, 1.0]}]\n";
@@ -32,7 +17,7 @@ const MOCO: &str = "method: {moco_v2: {projection: {hidden: 16, out: 8, batch_no
 fn settings(data: &Path, name: &str, method: &str, rest: &str) -> String {
     let text = format!(
         "{method}{NETWORK}data: {{sources: [\"{}\"]}}\noptimiser: {{sgd: {{momentum: 0.9}}}}\nlearning_rate: 0.05\nschedule: {{cosine: {{}}}}\nweight_decay: 0.0001\nbatch: 8\n{rest}",
-        pictures(data)
+        two_classes(data, 12).display()
     );
     let path = data.join(format!("{name}.yaml"));
     std::fs::write(&path, text).expect("written");

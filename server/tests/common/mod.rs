@@ -7,11 +7,13 @@ pub mod wire;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response, StatusCode, header};
+use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
 use tower::ServiceExt;
 use virboard::service::precision::Choice;
 use virboard::service::{Settings, Virboard};
 use virboard_nn::encoder::Precision;
+use virboard_nn::seeded::Stream;
 
 /// A running application and its data folder.
 pub struct Server {
@@ -104,6 +106,21 @@ pub fn multipart(image: &[u8], fields: &[(&str, &str)]) -> Vec<u8> {
     body.extend(image);
     body.extend(format!("\r\n--{BOUNDARY}--\r\n").bytes());
     body
+}
+
+/// Writes noisy pictures of the classes `dark` and `light`, a folder each with so many of them; gives the folder of both.
+pub fn two_classes(data: &Path, each: u64) -> PathBuf {
+    let folder = data.join("pictures");
+    for (class, tint) in [("dark", 60u8), ("light", 180)] {
+        std::fs::create_dir_all(folder.join(class)).expect("made");
+        for i in 0..each {
+            let mut random = Stream::new(i, class);
+            let mut noise = |by: usize| tint.saturating_add(random.below(by) as u8);
+            let picture = RgbImage::from_fn(40, 36, |_, _| Rgb([noise(70), noise(40), noise(20)]));
+            picture.save(folder.join(class).join(format!("{i}.png"))).expect("written");
+        }
+    }
+    folder
 }
 
 pub fn sample(file: &str) -> Vec<u8> {

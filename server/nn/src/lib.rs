@@ -17,6 +17,7 @@ pub mod load;
 pub mod network;
 pub mod optimiser;
 pub mod parameters;
+pub mod path;
 pub mod preprocess;
 pub mod schedule;
 pub mod seeded;

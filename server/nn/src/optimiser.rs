@@ -12,6 +12,7 @@ pub use groups::Group;
 pub use kind::{Kind, moments, rule};
 
 use crate::cpu::Moments;
+use crate::path::Path;
 use crate::schedule::Setting;
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
@@ -26,7 +27,7 @@ pub struct Optimiser {
     vars: BTreeMap<String, Var>,
     /// How tensors are treated that are not treated by default.
     groups: BTreeMap<String, Group>,
-    /// What is remembered of tensors that are not on the CPU.
+    /// What is remembered of tensors that the CPU's own loops do not step.
     held: BTreeMap<String, Held>,
     /// What is remembered of those that are.
     moments: BTreeMap<String, Moments>,
@@ -64,7 +65,7 @@ impl Optimiser {
             let step = self.steps - self.missed.get(name).copied().unwrap_or_default();
             let factor = self.kind.norm_factor(group);
             let measured = self.kind.is_adaptive() && group.adapted;
-            if var.device().is_cpu() {
+            if Path::of(var) == Path::Own {
                 let norms = measured.then(|| fused::norms(var, &gradient, factor)).transpose()?;
                 let rule = self.kind.update(setting, step, group, norms).into();
                 let new = || moments(self.kind, var.elem_count());
@@ -160,7 +161,7 @@ impl Optimiser {
             }
             // Looked up above.
             let Some(var) = self.vars.get(&name) else { continue };
-            if var.device().is_cpu() {
+            if Path::of(var) == Path::Own {
                 let values = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
                 let second = second.as_ref().map(values).transpose()?.unwrap_or_default();
                 self.moments.insert(name, Moments { first: values(&first)?, second });

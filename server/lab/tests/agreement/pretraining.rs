@@ -3,6 +3,7 @@
 //! were made by `scripts/make_pretraining_vectors.py`, which says what these views are.
 
 use super::{largest, row, seeded, vectors};
+use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,12 +14,13 @@ use virboard_lab::pretrain::method::projection::ProjectionForm;
 use virboard_lab::pretrain::method::simclr::SimClrForm;
 use virboard_lab::pretrain::method::supervised::SupervisedForm;
 use virboard_lab::pretrain::method::swav::{QueueForm, SwavForm};
-use virboard_lab::pretrain::method::{Batch, MethodForm, Start};
+use virboard_lab::pretrain::method::{Batch, Method, MethodForm, Start};
 use virboard_nn::checkpoint::weights::Weights;
 use virboard_nn::optimiser::{Kind, Optimiser};
+use virboard_nn::path::plainly;
 use virboard_nn::schedule::Setting;
 use virboard_nn::seeded::weight;
-use virboard_nn::testing::values;
+use virboard_nn::testing::{Vectors, values};
 use virboard_nn::trainable::{Form, Trainable};
 
 /// Steps of an epoch, pictures of a batch, pictures in all, and classes.
@@ -68,14 +70,18 @@ fn batch(name: &str, step: usize, sizes: &[(usize, usize)]) -> Batch {
     }
 }
 
+fn begun(form: &MethodForm) -> Box<dyn Method> {
+    let encoder = || encoder(WIDTH);
+    let start = Start { encoder: &encoder, pictures: PICTURES, classes: CLASSES, seed: 0, device: &Device::Cpu };
+    form.build(&start).expect("built")
+}
+
 /// Trains 20 steps of SGD with momentum 0.9 and weight decay 0.0001, and compares the gradients of
 /// the first, and losses and weights of all; `sizes` are the pixels of each view and how often a
 /// picture has it.
 fn check(form: &MethodForm, sizes: &[(usize, usize)]) {
     let (name, title, v) = (form.key(), form.name(), vectors("pretraining.safetensors"));
-    let start =
-        Start { encoder: &|| encoder(WIDTH), pictures: PICTURES, classes: CLASSES, seed: 0, device: &Device::Cpu };
-    let mut method = form.build(&start).expect("built");
+    let mut method = begun(form);
     let wanted: Vec<f64> = v[&format!("{name}.losses")].to_vec1().expect("f64");
     assert_eq!(wanted.len(), 20);
     let seed = v[&format!("{name}.seed")].to_vec1::<i64>().expect("i64")[0];
@@ -84,19 +90,14 @@ fn check(form: &MethodForm, sizes: &[(usize, usize)]) {
     let mut optimiser = Optimiser::new(Kind::Sgd { momentum: 0.9, weight_decay: 1e-4 }, method.trainable());
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
     let mut history: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
+    let everywhere = plainly(|| first_step(form, &batch(&format!("{name}/{seed}"), 0, sizes), &v));
     for (step, wanted) in wanted.iter().enumerate() {
         let loss = method.loss(&batch(&format!("{name}/{seed}"), step, sizes)).expect("a loss");
         losses.push((f64::from(values(&loss)[0]) - wanted) / wanted);
         println!("{name}: the loss of step {step} differs by {:.1e}", losses[step]);
         let store = loss.backward().expect("gradients");
         if step == 0 {
-            let trained = method.trainable();
-            let prefix = format!("{name}.gradient.");
-            for part in v.names(&prefix).filter(|part| v.scale(&format!("{prefix}{part}")) > EFFECT) {
-                let gradient = store.get(&trained[part]).unwrap_or_else(|| panic!("{part} has a gradient"));
-                gradients.push(v.relative_error(gradient, &format!("{prefix}{part}")));
-                println!("{name}: the gradient of {part} differs by {:.1e}", gradients[gradients.len() - 1]);
-            }
+            gradients = compare(&*method, name, &store, &v);
         }
         optimiser.step(&store, &setting).expect("stepped");
         method.stepped().expect("stepped");
@@ -114,8 +115,32 @@ fn check(form: &MethodForm, sizes: &[(usize, usize)]) {
     assert_eq!(weights.len(), history.len(), "every tensor of {title} is compared");
     assert!(gradients.len() > 30, "{title} has {} gradients", gradients.len());
     row(&format!("{title}: gradients of the first step"), "PyTorch", largest(&gradients), 1e-4);
+    assert_eq!(everywhere.len(), gradients.len() + 1);
+    row(&format!("{title}: the first step on any device's operations"), "PyTorch", largest(&everywhere), 1e-4);
     row(&format!("{title}: losses over 20 steps"), "PyTorch", largest(&losses), 1e-4);
     row(&format!("{title}: weights over 20 steps"), "PyTorch", largest(&weights), 1e-4);
+}
+
+/// How much the gradients of the first step differ, as shares of a tensor's largest.
+fn compare(method: &dyn Method, name: &str, store: &GradStore, v: &Vectors) -> Vec<f64> {
+    let (trained, prefix) = (method.trainable(), format!("{name}.gradient."));
+    let parts = v.names(&prefix).filter(|part| v.scale(&format!("{prefix}{part}")) > EFFECT);
+    let error = |part: &str| {
+        let gradient = store.get(&trained[part]).unwrap_or_else(|| panic!("{part} has a gradient"));
+        let error = v.relative_error(gradient, &format!("{prefix}{part}"));
+        println!("{name}: the gradient of {part} differs by {error:.1e}");
+        error
+    };
+    parts.map(error).collect()
+}
+
+/// The same of the first loss and of its gradients.
+fn first_step(form: &MethodForm, batch: &Batch, v: &Vectors) -> Vec<f64> {
+    let (mut method, name) = (begun(form), form.key());
+    let loss = method.loss(batch).expect("a loss");
+    let wanted = v[&format!("{name}.losses")].to_vec1::<f64>().expect("f64")[0];
+    let gradients = compare(&*method, name, &loss.backward().expect("gradients"), v);
+    [(f64::from(values(&loss)[0]) - wanted) / wanted].into_iter().chain(gradients).collect()
 }
 
 const LINEAR: ProjectionForm = ProjectionForm::linear(OUT);

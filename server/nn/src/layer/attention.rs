@@ -3,12 +3,13 @@
 use crate::Result;
 use crate::cpu::attention::Shape;
 use crate::cpu::{read, values};
+use crate::path::Path;
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape as Dims, Tensor};
 
 /// What each token gathers from all of its picture: `N x T x 3C`, queries, keys and values side by
 /// side and in each the heads, to `N x T x C`. `C` must be a multiple of `heads`.
 pub fn attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
-    if qkv.device().is_cpu() {
+    if Path::of(qkv) == Path::Own {
         return Ok(qkv.contiguous()?.apply_op1(Fused { heads })?);
     }
     plain(qkv, heads)

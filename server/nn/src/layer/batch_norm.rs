@@ -1,8 +1,12 @@
 //! Batch normalisation with PyTorch's statistics and momentum (`torch.nn.BatchNorm2d`).
 
+#[cfg(feature = "cudnn")]
+mod cudnn;
+
 use crate::cpu::normalise::{self, Normal};
 use crate::cpu::{read, values};
 use crate::parameters::Parameters;
+use crate::path::Path;
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor, Var};
 
@@ -59,13 +63,16 @@ impl BatchNorm {
             return Err(Error::Unsupported(format!("a batch of {n} has no {groups} equal parts to be normalised")));
         }
         let flat = x.reshape((n * h * w, c))?.contiguous()?;
-        let y = if x.device().is_cpu() {
-            self.fused(&flat, statistics, relu, groups)?
-        } else {
-            let y = self.plain(&flat, statistics, groups)?;
-            if relu { y.relu()? } else { y }
+        let y = match Path::of(x) {
+            Path::Own => return Ok(self.fused(&flat, statistics, relu, groups)?.reshape((n, h, w, c))?),
+            // Of one pixel there is no unbiased variance.
+            #[cfg(feature = "cudnn")]
+            Path::Cudnn if statistics != Statistics::Running && n / groups * h * w > 1 => {
+                self.by_cudnn(x, statistics, groups)?
+            }
+            _ => self.plain(&flat, statistics, groups)?.reshape((n, h, w, c))?,
         };
-        Ok(y.reshape((n, h, w, c))?)
+        Ok(if relu { y.relu()? } else { y })
     }
 
     /// In tensor operations, on any device: `pixels x C`.
@@ -85,7 +92,24 @@ impl BatchNorm {
             vars.push(var.detach());
         }
         if statistics == Statistics::Batch {
-            self.follow(&Tensor::stack(&means, 0)?.mean(0)?, &Tensor::stack(&vars, 0)?.mean(0)?, x.dim(0)? / groups)?;
+            let var = unbiased(&Tensor::stack(&vars, 0)?.mean(0)?, x.dim(0)? / groups)?;
+            self.follow(&Tensor::stack(&means, 0)?.mean(0)?, &var)?;
+        }
+        Ok(Tensor::cat(&parts, 0)?)
+    }
+
+    /// In one operation a part, by cuDNN: `N x H x W x C`.
+    #[cfg(feature = "cudnn")]
+    fn by_cudnn(&self, x: &Tensor, statistics: Statistics, groups: usize) -> Result<Tensor> {
+        let (mut parts, mut means, mut vars) = (Vec::with_capacity(groups), Vec::new(), Vec::new());
+        for part in x.chunk(groups, 0)? {
+            let (y, moments) = cudnn::normalised(&part, &self.weight, &self.bias, self.eps)?;
+            parts.push(y);
+            means.push(moments.mean);
+            vars.push(moments.unbiased);
+        }
+        if statistics == Statistics::Batch {
+            self.follow(&Tensor::stack(&means, 0)?.mean(0)?, &Tensor::stack(&vars, 0)?.mean(0)?)?;
         }
         Ok(Tensor::cat(&parts, 0)?)
     }
@@ -125,7 +149,7 @@ impl BatchNorm {
                 let mean = |c: usize| moments.iter().map(|m| of(m)[c]).sum::<f32>() / groups as f32;
                 Tensor::from_vec((0..channels).map(mean).collect::<Vec<f32>>(), channels, self.mean.device())
             };
-            self.follow(&mean(|m| &m.0)?, &mean(|m| &m.1)?, part / channels)?;
+            self.follow(&mean(|m| &m.0)?, &unbiased(&mean(|m| &m.1)?, part / channels)?)?;
         }
         let inverse = |var: Vec<f32>| var.iter().map(|v| (1.0 / (f64::from(*v) + self.eps).sqrt()) as f32).collect();
         let parts = moments.into_iter().map(|(mean, var)| Part { mean, inverse: inverse(var) }).collect();
@@ -137,14 +161,18 @@ impl BatchNorm {
         [&self.weight, &self.bias]
     }
 
-    /// Moves the running statistics towards those of a batch.
-    fn follow(&self, mean: &Tensor, var: &Tensor, pixels: usize) -> Result<()> {
-        let count = pixels as f64;
-        let unbiased = (var * (count / (count - 1.0).max(1.0)))?;
+    /// Moves the running statistics towards mean and unbiased variance of a batch.
+    fn follow(&self, mean: &Tensor, unbiased: &Tensor) -> Result<()> {
         let moved = |old: &Var, new: &Tensor| (old.as_tensor() * (1.0 - self.momentum))? + (new * self.momentum)?;
         self.mean.set(&moved(&self.mean, mean)?)?;
-        Ok(self.var.set(&moved(&self.var, &unbiased)?)?)
+        Ok(self.var.set(&moved(&self.var, unbiased)?)?)
     }
+}
+
+/// The unbiased variance, as far as there is one, of the biased one of so many pixels.
+fn unbiased(var: &Tensor, pixels: usize) -> Result<Tensor> {
+    let count = pixels as f64;
+    Ok((var * (count / (count - 1.0).max(1.0)))?)
 }
 
 /// The normalisation of `pixels x C` by weight and bias, whose gradient takes into account

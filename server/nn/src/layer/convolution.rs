@@ -1,9 +1,14 @@
 //! Convolutions with gradients.
 
+#[cfg(feature = "cudnn")]
+mod cudnn;
+mod operation;
+
 use crate::Result;
-use crate::cpu::training::{self, Geometry};
-use crate::cpu::{Maps, values};
-use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
+use crate::cpu::training::Geometry;
+use crate::path::{Path, is_rounding, rounded};
+use candle_core::Tensor;
+use operation::{Biased, Convolve};
 
 /// Most values of the matrix of neighbourhoods that are made at once (512 MB); larger maps
 /// are convolved in bands of rows.
@@ -15,38 +20,36 @@ pub fn conv_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dilation: u
     convolve_nhwc(x, weight, bias, Geometry::same(weight.dim(2)?, dilation))
 }
 
-/// A convolution. On the CPU it has forward and backward passes of its own; elsewhere it is
-/// written with plain tensor operations, so that its gradient is two matrix products on every
-/// device. (The gradient of candle's own fails for maps that are not square.)
+/// A convolution. On the CPU and by cuDNN it is one operation with forward and backward passes of its
+/// own; elsewhere it is written with plain tensor operations, so that its gradient is two matrix
+/// products on every device. (The gradient of candle's own fails for maps that are not square.)
 ///
 /// `x` is `N x H x W x I`, `weight` is `O x I x K x K` (PyTorch's layout), `bias` is `O`;
 /// the output is `N x H' x W' x O`.
 pub fn convolve_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, geometry: Geometry) -> Result<Tensor> {
+    if let (Path::Own, Some(bias), false) = (Path::of(x), bias, is_rounding()) {
+        return Ok(x.contiguous()?.apply_op3(weight, bias, Biased(Convolve { geometry }))?);
+    }
+    let y = rounded([x, weight], |x, weight| match Path::of(x) {
+        Path::Own | Path::Cudnn => Ok(x.contiguous()?.apply_op2(weight, Convolve { geometry })?),
+        Path::Plain => plain(x, weight, geometry),
+    })?;
+    Ok(match bias {
+        Some(bias) => y.broadcast_add(bias)?,
+        None => y,
+    })
+}
+
+/// In tensor operations, on any device.
+fn plain(x: &Tensor, weight: &Tensor, geometry: Geometry) -> Result<Tensor> {
     let (n, h, w, c) = x.dims4()?;
     let (o, _, k, _) = weight.dims4()?;
-    if x.device().is_cpu() {
-        let bias = match bias {
-            Some(bias) => bias.clone(),
-            None => Tensor::zeros(o, x.dtype(), x.device())?,
-        };
-        return Ok(x.contiguous()?.apply_op3(weight, &bias, Convolve { geometry })?);
-    }
     let matrix = weight.permute((2, 3, 1, 0))?.reshape((k * k * c, o))?;
-    let product = |patches: &Tensor, rows: usize| -> Result<Tensor> {
-        let y = patches.matmul(&matrix)?;
-        let y = match bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        };
-        Ok(y.reshape((n, rows, w, o))?)
-    };
+    let product =
+        |patches: &Tensor, rows: usize| -> Result<Tensor> { Ok(patches.matmul(&matrix)?.reshape((n, rows, w, o))?) };
     if geometry != Geometry::same(k, geometry.dilation) {
         let (patches, rows, columns) = strided_patches(x, k, geometry)?;
-        let y = patches.matmul(&matrix)?.reshape((n, rows, columns, o))?;
-        return Ok(match bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        });
+        return Ok(patches.matmul(&matrix)?.reshape((n, rows, columns, o))?);
     }
     let dilation = geometry.dilation;
     if k == 1 {
@@ -112,105 +115,6 @@ fn patches(x: &Tensor, k: usize, dilation: usize) -> Result<Tensor> {
         }
     }
     Ok(Tensor::cat(&taps, 3)?.reshape((n * h * w, k * k * c))?)
-}
-
-/// The convolution on the CPU, which never makes the matrix of neighbourhoods: input, weight
-/// and bias to output.
-struct Convolve {
-    geometry: Geometry,
-}
-
-impl Convolve {
-    fn shape(&self, x: &Shape, weight: &Shape) -> candle_core::Result<training::Shape> {
-        let ((images, height, width, inputs), (outputs, _, kernel, _)) = (x.dims4()?, weight.dims4()?);
-        let maps = Maps { images, height, width };
-        training::Shape::new(maps, inputs, outputs, kernel, self.geometry).ok_or_else(|| no_room(kernel, height, width))
-    }
-}
-
-impl CustomOp3 for Convolve {
-    fn name(&self) -> &'static str {
-        "convolve"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        of_x: &Layout,
-        weight: &CpuStorage,
-        of_weight: &Layout,
-        bias: &CpuStorage,
-        of_bias: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let shape = self.shape(of_x.shape(), of_weight.shape())?;
-        let mut out = vec![0f32; shape.to.pixels() * shape.outputs];
-        let (x, weight, bias) = (values(x, of_x)?, values(weight, of_weight)?, values(bias, of_bias)?);
-        training::convolve(shape, x, weight, bias, &mut out);
-        let Maps { images, height, width } = shape.to;
-        Ok((CpuStorage::F32(out), (images, height, width, shape.outputs).into()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        _result: &Tensor,
-        gradient: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let gradient = gradient.contiguous()?;
-        let backward = |what| Backward { geometry: self.geometry, what };
-        // What nobody asks for is not computed: the first map comes from a frozen network.
-        let input = x.track_op().then(|| gradient.apply_op3_no_bwd(x, weight, &backward(Of::Input))).transpose()?;
-        let weights =
-            weight.track_op().then(|| gradient.apply_op3_no_bwd(x, weight, &backward(Of::Weight))).transpose()?;
-        let bias = bias.track_op().then(|| gradient.flatten_to(2)?.sum(0)).transpose()?;
-        Ok((input, weights, bias))
-    }
-}
-
-/// Which gradient.
-enum Of {
-    Input,
-    Weight,
-}
-
-/// A gradient of [`Convolve`]: that of its output, its input and its weight to that of one of
-/// the latter.
-struct Backward {
-    geometry: Geometry,
-    what: Of,
-}
-
-impl CustomOp3 for Backward {
-    fn name(&self) -> &'static str {
-        "convolve-backward"
-    }
-
-    fn cpu_fwd(
-        &self,
-        gradient: &CpuStorage,
-        of_gradient: &Layout,
-        x: &CpuStorage,
-        of_x: &Layout,
-        weight: &CpuStorage,
-        of_weight: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let shape = Convolve { geometry: self.geometry }.shape(of_x.shape(), of_weight.shape())?;
-        let (gradient, x, weight) = (values(gradient, of_gradient)?, values(x, of_x)?, values(weight, of_weight)?);
-        Ok(match self.what {
-            Of::Input => {
-                let mut out = vec![0f32; x.len()];
-                training::input_gradient(shape, gradient, weight, false, &mut out);
-                (CpuStorage::F32(out), of_x.shape().clone())
-            }
-            Of::Weight => {
-                let mut out = vec![0f32; weight.len()];
-                training::weight_gradient(shape, x, gradient, &mut out);
-                (CpuStorage::F32(out), of_weight.shape().clone())
-            }
-        })
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::cpu::training::{self, Geometry, Shape};
 use crate::cpu::{Maps, column_sums, read, values};
+use crate::path::{Path, is_rounding, rounded};
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape as Dims, Tensor};
 
 /// `x W^T + b` of each row of `x`, `... x I`, by a weight `O x I` and a bias `O`: `... x O`.
@@ -13,10 +14,9 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
         *last = outputs;
     }
     let rows = x.reshape(((), inputs))?;
-    let y = if x.device().is_cpu() {
-        rows.contiguous()?.apply_op3(&weight.contiguous()?, bias, Fused)?
-    } else {
-        rows.matmul(&weight.t()?)?.broadcast_add(bias)?
+    let y = match (Path::of(x), is_rounding()) {
+        (Path::Own, false) => rows.contiguous()?.apply_op3(&weight.contiguous()?, bias, Fused)?,
+        _ => rounded([&rows, weight], |rows, weight| Ok(rows.matmul(&weight.t()?)?))?.broadcast_add(bias)?,
     };
     Ok(y.reshape(dims)?)
 }

@@ -3,6 +3,7 @@
 use super::plain;
 use crate::Result;
 use crate::cpu;
+use crate::path::Path;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ const EPS: f64 = 1e-6;
 pub fn clip_norm(gradients: &mut GradStore, vars: &BTreeMap<String, Var>, most: f64) -> Result<f64> {
     let mut squares = 0.0;
     for gradient in vars.values().filter_map(|var| gradients.get(var)) {
-        let length = if gradient.device().is_cpu() {
+        let length = if Path::of(gradient) == Path::Own {
             cpu::read(gradient, |g| cpu::norm(g, 0.0, g))?
         } else {
             plain::length(gradient)?

@@ -8,6 +8,7 @@ use crate::checkpoint::weights::Weights;
 use crate::encoder::{Description, Features, Normalising, Trainable};
 use crate::layer::{add_relu, max_pool_nhwc};
 use crate::parameters::Parameters;
+use crate::path::{Path, is_rounding};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
@@ -86,7 +87,8 @@ impl Trainable for TrainableResNet {
     fn embedding(&self, x: &Tensor, normalising: Normalising) -> Result<Tensor> {
         let (n, groups) = (x.dim(0)?, normalising.groups);
         // A picture that is learned itself needs the graph of small operations.
-        if x.device().is_cpu() && !x.track_op() && groups > 0 && n.is_multiple_of(groups) {
+        let own = Path::of(x) == Path::Own && !is_rounding();
+        if own && !x.track_op() && groups > 0 && n.is_multiple_of(groups) {
             let whole = Whole::new(&self.layers, !self.config.pool_bottom_right, normalising, &self.free);
             return Ok(x.contiguous()?.apply_op2(&whole::row(&self.layers)?, whole)?);
         }

@@ -18,7 +18,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use virboard_core::run::Epoch;
 use virboard_core::words::counted;
+use virboard_nn::encoder::Precision;
 use virboard_nn::optimiser::{Group, Optimiser};
+use virboard_nn::path::in_bf16;
 use virboard_nn::schedule::{Position, Schedule, WarmUp};
 use virboard_nn::seeded::Stream;
 
@@ -191,7 +193,7 @@ impl<'a> Run<'a> {
 
     /// Adds the gradients of a batch.
     fn add(&mut self, batch: &Batch, sum: &mut Sum) -> Result<()> {
-        let loss = self.method.loss(batch)?;
+        let loss = in_bf16(self.settings.precision == Precision::Bf16, || self.method.loss(batch))?;
         let value = f64::from(loss.to_scalar::<f32>()?);
         if !value.is_finite() {
             return Err(self.diverged(value));

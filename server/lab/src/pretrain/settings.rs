@@ -12,7 +12,7 @@ use super::views::ViewForm;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use virboard_nn::encoder::Form;
+use virboard_nn::encoder::{Form, Precision};
 use virboard_nn::optimiser::Kind;
 use virboard_nn::schedule::WarmUp;
 
@@ -49,6 +49,9 @@ pub struct Settings {
     /// Batches whose gradients are added before a step.
     #[serde(default = "one")]
     pub accumulate: usize,
+    /// How exactly the networks compute: `f32`, or `bf16` with everything that is trained in `f32`.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
     /// Passes over the pictures.
     pub epochs: u32,
     /// Epochs, from 1, after which the encoder is kept on its own, beside the last one's.

@@ -5,6 +5,7 @@ use virboard_lab::Error;
 use virboard_lab::pretrain::method::MethodForm;
 use virboard_lab::pretrain::method::projection::ProjectionForm;
 use virboard_lab::pretrain::settings::{OptimiserForm, ScheduleForm, Settings};
+use virboard_nn::encoder::Precision;
 use virboard_nn::schedule::WarmUp;
 
 fn folder() -> PathBuf {
@@ -189,6 +190,7 @@ fn mistakes_of_sense_are_a_sentence_each() {
         ("moco_v2", "epochs: 200", "epochs: 200\nwarm_up: {epochs: 200}", "`warm_up` takes 200 epochs"),
         ("moco_v2", "epochs: 200", "epochs: 200\nneighbours: {task: X, every: 0}", "`every` of `neighbours`"),
         ("moco_v2", "epochs: 200", "epochs: 200\naccumulate: 0", "`accumulate` is 0"),
+        ("moco_v2", "epochs: 200", "epochs: 200\nprecision: f16", "`precision` is f16"),
         ("moco_v2", "momentum: 0.9}", "momentum: 9}", "`momentum` of `optimiser` is 9"),
         ("moco_v1", "at: [120, 160]", "at: [120, 260]", "a step at epoch 260"),
         ("moco_v1", "out: 128", "out: 128, batch_norm: true", "give `hidden`"),
@@ -212,4 +214,15 @@ fn mistakes_of_sense_are_a_sentence_each() {
     assert!(several.contains("`queue` is 1,") && several.contains("; method.moco_v2: `momentum` is 2;"), "{several}");
     let twice = said("moco_v2", "groups: 8", "groups: 8\n    momentum: 0.9");
     assert!(twice.contains("momentum") && twice.contains(", line "), "{twice}");
+}
+
+#[test]
+fn a_precision_is_read_and_the_usual_one_said_nowhere() {
+    let text = std::fs::read_to_string(folder().join("moco_v2.yaml")).expect("a file");
+    let short = Settings::from_text(Path::new("short.yaml"), &format!("{text}\nprecision: bf16\n")).expect("read");
+    assert_eq!(short.precision, Precision::Bf16);
+    let usual = shipped("moco_v2");
+    assert_eq!(usual.precision, Precision::F32);
+    let said = serde_json::to_string(&usual).expect("text");
+    assert!(!said.contains("\"precision\"") && serde_json::to_string(&short).expect("text").contains("bf16"), "{said}");
 }

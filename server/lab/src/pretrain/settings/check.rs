@@ -4,6 +4,7 @@ use super::{MethodForm, Settings};
 use crate::pretrain::method::form::Takes;
 use crate::pretrain::views::ViewForm;
 use virboard_core::words::counted;
+use virboard_nn::encoder::Precision;
 
 impl Settings {
     /// What is wrong with them, a sentence each.
@@ -25,6 +26,10 @@ impl Settings {
         when(
             !(decay.is_finite() && decay >= 0.0),
             format!("`weight_decay` is {decay}; give 0 or a small number, such as 0.0001"),
+        );
+        when(
+            self.precision == Precision::F16,
+            "`precision` is f16, in which small gradients vanish; take bf16 or f32".to_owned(),
         );
         when(self.batch < 2, format!("`batch` is {}; take at least 2 pictures", self.batch));
         when(self.accumulate == 0, "`accumulate` is 0; a step takes the gradients of at least 1 batch".to_owned());

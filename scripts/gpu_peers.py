@@ -1,5 +1,6 @@
 """Measures PyTorch on the networks that `virboard doctor throughput` measures, for gpu_check.sh:
-eager, channels last with autocast, compiled, and as a CUDA graph. Prints rows as JSON.
+training, eager; embeddings eager, channels last with autocast, compiled, and as a CUDA graph.
+Prints rows as JSON.
 
 gpu_peers.py DEVICE [SECONDS]    DEVICE as Virboard has it; most seconds, 80 by default
 Needs torch and torchvision; without them it prints an empty list and says so.
@@ -40,6 +41,46 @@ def vit_s16():
     )
     network.heads = torch.nn.Identity()
     return network
+
+
+def narrow_resnet18(width=24):
+    network = torchvision.models.resnet18()
+    network.inplanes = width
+    network.conv1 = torch.nn.Conv2d(3, width, 7, 2, 3, bias=False)
+    network.bn1 = torch.nn.BatchNorm2d(width)
+    for i in range(4):
+        layer = network._make_layer(torchvision.models.resnet.BasicBlock, width << i, 2, stride=1 if i == 0 else 2)
+        setattr(network, f"layer{i + 1}", layer)
+    network.fc = torch.nn.Linear(width << 3, 1000)
+    return network
+
+
+def training(make, side, batch, dtype):
+    """Pictures a second of steps of SGD with momentum; each loss is read, as Virboard does."""
+    where = "cuda" if cuda else "cpu"
+    network = make().train().to(where, memory_format=torch.channels_last)
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
+    x = torch.randn(batch, 3, side, side, device=where).to(memory_format=torch.channels_last)
+    classes = torch.arange(batch, device=where) % 1000
+
+    def step():
+        with torch.autocast(where, dtype=dtype, enabled=dtype != torch.float32):
+            loss = torch.nn.functional.cross_entropy(network(x), classes)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        loss.item()
+
+    step()
+    steps = 10 if cuda else 2
+    if cuda:
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    for _ in range(steps):
+        step()
+    if cuda:
+        torch.cuda.synchronize()
+    return steps * batch / (time.perf_counter() - began)
 
 
 def rate(run, batch):
@@ -87,6 +128,31 @@ else:
     WAYS += [("PyTorch eager, channels last", "f32", torch.float32, True, False, "eager")]
 
 rows = []
+for setting, dtype, tf32 in [("f32", torch.float32, False)] + (
+    [("tf32", torch.float32, True), ("bf16", torch.bfloat16, True)] if cuda else []
+):
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    for name, make, side, batch in [
+        ("resnet50", torchvision.models.resnet50, 224, 64 if cuda else 8),
+        ("resnet18", narrow_resnet18, 64, 256 if cuda else 64),
+    ]:
+        value, failure = None, None
+        try:
+            value = training(make, side, batch, dtype)
+        except Exception as error:  # one way that fails costs no other
+            failure = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        rows.append(
+            {
+                "who": "PyTorch eager, channels last",
+                "network": name,
+                "work": "training",
+                "setting": setting,
+                "batch": batch,
+                "pictures_per_second": value,
+                "failure": failure,
+            }
+        )
+
 with torch.inference_mode():
     for who, setting, dtype, last, tf32, form in WAYS:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32

@@ -1,12 +1,16 @@
-//! Whether a device computes what the CPU does: every architecture's maps and embedding, and
-//! every head's losses, gradients and weights after some steps. For machines that have a device
-//! that nobody tried before: see docs/gpu.md.
+//! Whether a device computes what the CPU does: every architecture's maps and embedding, and the
+//! losses, gradients and weights after some steps of every head, of every kind of network that is
+//! trained whole and of every method of pre-training. For machines that have a device that nobody
+//! tried before: see docs/gpu.md.
 
 mod architectures;
 mod heads;
+mod steps;
+mod training;
 
 pub use architectures::{architectures, with_weights};
 pub use heads::heads;
+pub use training::training;
 
 use crate::Result;
 use candle_core::{Device, Tensor};

@@ -1,4 +1,7 @@
-//! How many pictures a second a device encodes: by batch and precision, and from JPEG files.
+//! How many pictures a second a device encodes, by batch and precision and from JPEG files, and
+//! trains on.
+
+mod training;
 
 use crate::agreement::{Setting, with_weights};
 use crate::pipeline::ahead;
@@ -28,7 +31,7 @@ const CPU_FILES: usize = 32;
 pub struct Row {
     /// The network.
     pub network: String,
-    /// What went in: `embeddings`, or `JPEG files`.
+    /// What went in: `embeddings`, or `JPEG files`; or `training`.
     pub work: &'static str,
     /// [`Setting::name`].
     pub setting: &'static str,
@@ -72,6 +75,7 @@ pub fn throughput(device: &Device, vectors: &Path, jpeg: &[u8], done: &mut dyn F
             Ok(())
         })?;
     }
+    training::training(device, done);
     Ok(())
 }
 

@@ -19,7 +19,7 @@ pub struct Doctor {
 
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// Compare every architecture and every kind of head on the device with the CPU (minutes)
+    /// Compare every architecture, every kind of head and training on the device with the CPU (minutes)
     Agreement(Vectors),
     /// Measure pictures a second by network, batch and precision (minutes)
     Throughput(Vectors),
@@ -66,11 +66,11 @@ fn agreement_of(device: &Device, vectors: &std::path::Path, json: bool) -> Resul
         let error = row.error.map_or_else(|| "-".to_owned(), |e| format!("{e:.1e}"));
         let outcome = if row.passed() { "agrees" } else { "DIFFERS" };
         let why = row.failure.as_deref().unwrap_or_default();
-        eprintln!("{:<44} {:<5} {error:>8} of {:.0e} {outcome} {why}", row.what, row.setting, row.bound);
+        eprintln!("{:<62} {:<5} {error:>8} of {:.0e} {outcome} {why}", row.what, row.setting, row.bound);
         rows.push(row);
     };
     agreement::architectures(device, vectors, &mut keep)?;
-    agreement::heads(device).into_iter().for_each(&mut keep);
+    agreement::heads(device).into_iter().chain(agreement::training(device)).for_each(&mut keep);
     let failed = rows.iter().filter(|r| !r.passed()).count();
     if json {
         println!("{}", serde_json::to_string_pretty(&rows)?);

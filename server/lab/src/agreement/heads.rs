@@ -1,14 +1,13 @@
-//! Every kind of head, trained some steps on a device and on the CPU. Heads compute in `f32`
-//! whatever their encoder does.
+//! Every kind of head, trained some steps on a device and on the CPU.
 
-use super::{Pair, Row, Setting, values};
+use super::steps::{self, Optimising, Titles, Trained};
+use super::{Row, values};
 use crate::Result;
 use crate::head::{Architecture, Head, HeadSpec};
 use crate::train::loss::Loss;
 use crate::train::truth::Truth;
 use candle_core::{Device, Tensor};
 use virboard_core::catalogue::task::OutputKind;
-use virboard_nn::encoder::Precision;
 use virboard_nn::network::deeplab::Shape;
 use virboard_nn::optimiser::{Kind, Optimiser};
 use virboard_nn::schedule;
@@ -16,9 +15,6 @@ use virboard_nn::seeded::Stream;
 
 /// Steps of each optimiser.
 const STEPS: usize = 10;
-/// Gradients below this share of a head's largest are noise: a bias before a batch normalisation
-/// has no effect on the loss, and Adam makes much of nothing.
-const EFFECT: f32 = 1e-4;
 /// Samples of a batch, and height and width of the outputs about pixels.
 const BATCH: usize = 4;
 const SIZE: (usize, usize) = (56, 48);
@@ -34,115 +30,47 @@ struct Lesson {
     truth: Truth,
 }
 
+/// What is compared.
+const TITLES: Titles = ["losses of ten steps", "first gradients", "weights after ten steps"];
+
+const OPTIMISERS: [Optimising; 2] = [
+    Optimising { name: "Adam", kind: Kind::Adam, rate: 1e-3 },
+    Optimising { name: "SGD", kind: Kind::Sgd { momentum: 0.9, weight_decay: 0.0 }, rate: 1e-2 },
+];
+
 /// Compares losses, first gradients and weights of every kind of head and both optimisers with
 /// the CPU's, in full precision and, on a GPU, with TF32.
 #[must_use]
 pub fn heads(device: &Device) -> Vec<Row> {
-    let settings: Vec<Setting> = Setting::of(device).into_iter().filter(|s| s.precision == Precision::F32).collect();
-    let optimisers = [("Adam", Kind::Adam, 1e-3), ("SGD", Kind::Sgd { momentum: 0.9, weight_decay: 0.0 }, 1e-2)];
-    let mut rows = Vec::new();
     let lessons = match lessons() {
         Ok(lessons) => lessons,
-        Err(error) => return vec![Row::of("heads".to_owned(), settings[0], 0.0, || Err(error))],
+        Err(error) => return vec![Row::of("heads".to_owned(), steps::full(device)[0], 0.0, || Err(error))],
     };
-    for lesson in &lessons {
-        for (name, kind, rate) in optimisers {
-            let wanted = trained(lesson, kind, rate, &Device::Cpu).map_err(|e| e.to_string());
-            for setting in &settings {
-                let got = setting.run(|| trained(lesson, kind, rate, device)).map_err(|e| e.to_string());
-                for part in [Part::Losses, Part::Gradients, Part::Weights] {
-                    let what = format!("{}, {name}: {}", lesson.name, part.name());
-                    rows.push(Row::of(what, *setting, part.bound(setting.tf32), || {
-                        let failed = |reason: &String| crate::Error::Unfit(reason.clone());
-                        let (got, wanted) = (got.as_ref().map_err(failed)?, wanted.as_ref().map_err(failed)?);
-                        Ok(part.pairs(got, wanted))
-                    }));
-                }
-            }
-        }
-    }
-    rows
+    let rows = lessons.iter().map(|lesson| {
+        let on = |device: Device| move |optimising, _| trained(lesson, optimising, &device);
+        steps::rows(lesson.name, TITLES, &steps::full(device), &OPTIMISERS, [&on(device.clone()), &on(Device::Cpu)])
+    });
+    rows.flatten().collect()
 }
 
-/// What is compared of a training.
-#[derive(Clone, Copy)]
-enum Part {
-    Losses,
-    Gradients,
-    Weights,
-}
-
-impl Part {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Losses => "losses of ten steps",
-            Self::Gradients => "first gradients",
-            Self::Weights => "weights after ten steps",
-        }
-    }
-
-    /// Adam divides small gradients by their size, so that rounding moves weights by whole steps.
-    const fn bound(self, tf32: bool) -> f64 {
-        match (self, tf32) {
-            (Self::Weights, false) => 1e-2,
-            (Self::Weights, true) => 1e-1,
-            (_, false) => 1e-3,
-            (_, true) => 3e-2,
-        }
-    }
-
-    fn pairs(self, got: &Trained, wanted: &Trained) -> Vec<Pair> {
-        let all = |got: &[Named], wanted: &[Named]| -> Vec<Pair> {
-            got.iter().zip(wanted).map(|(got, wanted)| (got.0.clone(), got.1.clone(), wanted.1.clone())).collect()
-        };
-        match self {
-            Self::Losses => vec![("losses".to_owned(), got.losses.clone(), wanted.losses.clone())],
-            Self::Weights => all(&got.weights, &wanted.weights),
-            Self::Gradients => {
-                // What is no number counts as the largest, so that it is compared and fails.
-                let largest = |values: &mut dyn Iterator<Item = f32>| values.max_by(f32::total_cmp).unwrap_or(0.0);
-                let size = |values: &[f32]| largest(&mut values.iter().map(|v| v.abs()));
-                let most = largest(&mut wanted.gradients.iter().map(|(_, g)| size(g)));
-                let is_noise = |(_, _, wanted): &Pair| size(wanted) <= EFFECT * most;
-                let mut pairs = all(&got.gradients, &wanted.gradients);
-                pairs.retain(|pair| !is_noise(pair));
-                pairs
-            }
-        }
-    }
-}
-
-/// The values of a tensor with its name.
-type Named = (String, Vec<f32>);
-
-/// What came of some steps.
-struct Trained {
-    losses: Vec<f32>,
-    gradients: Vec<Named>,
-    weights: Vec<Named>,
-}
-
-fn trained(lesson: &Lesson, kind: Kind, learning_rate: f64, device: &Device) -> Result<Trained> {
+fn trained(lesson: &Lesson, Optimising { kind, rate, .. }: Optimising, device: &Device) -> Result<Trained> {
     let head = Head::new(lesson.spec.clone(), device)?;
     let inputs = lesson.inputs.iter().map(|t| Ok(t.to_device(device)?)).collect::<Result<Vec<_>>>()?;
-    let mut optimiser = Optimiser::new(kind, head.parameters().trainable().clone());
-    let (mut losses, mut gradients) = (Vec::new(), Vec::new());
+    let vars = head.parameters().trainable();
+    let mut optimiser = Optimiser::new(kind, vars.clone());
+    let mut trained = Trained::default();
     for step in 0..STEPS {
         let out = head.run(&inputs, SIZE, true)?;
         let loss = lesson.loss.of(&out, &lesson.truth, 1.0)?;
-        losses.push(loss.to_scalar()?);
-        let grads = loss.backward()?;
+        trained.losses.push(loss.to_scalar()?);
+        let gradients = loss.backward()?;
         if step == 0 {
-            for (name, var) in head.parameters().trainable() {
-                if let Some(gradient) = grads.get(var) {
-                    gradients.push((name.clone(), values(gradient)?));
-                }
-            }
+            trained.keep_gradients(&gradients, vars)?;
         }
-        optimiser.step(&grads, &schedule::Setting { learning_rate, momentum: None })?;
+        optimiser.step(&gradients, &schedule::Setting { learning_rate: rate, momentum: None })?;
     }
-    let weights = head.parameters().trainable().iter().map(|(name, var)| Ok((name.clone(), values(var)?)));
-    Ok(Trained { losses, gradients, weights: weights.collect::<Result<_>>()? })
+    trained.keep_weights(vars)?;
+    Ok(trained)
 }
 
 fn lessons() -> Result<Vec<Lesson>> {

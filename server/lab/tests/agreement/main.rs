@@ -7,6 +7,7 @@ mod heads;
 mod optimisers;
 mod pretraining;
 mod scores;
+mod training;
 mod vit;
 
 use candle_core::Tensor;

@@ -13,6 +13,26 @@ const NETWORK: &str = "network: {architecture: resnet18, width: 8, blocks: [1, 1
 const SUPERVISED: &str = "method: {supervised: {}}\nviews: [{count: 1, side: 32, scale: [0.3, 1.0]}]\n";
 const MOCO: &str = "method: {moco_v2: {projection: {hidden: 16, out: 8, batch_norm: true}, temperature: 0.2, queue: 16, momentum: 0.9, groups: 2}}\nviews: [{count: 2, side: 32, scale: [0.3, 1.0], jitter: {brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1}}]\n";
 
+/// The other methods.
+const OTHERS: [(&str, &str); 4] = [
+    (
+        "moco_v1",
+        "method: {moco_v1: {projection: {out: 8}, temperature: 0.2, queue: 16, momentum: 0.9, groups: 2}}\nviews: [{count: 2, side: 32, scale: [0.3, 1.0]}]\n",
+    ),
+    (
+        "swav",
+        "method: {swav: {projection: {hidden: 16, out: 8, batch_norm: true}, prototypes: 6, temperature: 0.1, epsilon: 0.05, iterations: 3, assigned: 2, frozen_epochs: 1, queue: {length: 16, from_epoch: 1}}}\nviews: [{count: 2, side: 32, scale: [0.3, 1.0]}, {count: 2, side: 16, scale: [0.1, 0.4]}]\n",
+    ),
+    (
+        "pirl",
+        "method: {pirl: {out: 8, patches: 4, temperature: 0.2, negatives: 16, momentum: 0.5, jigsaw_weight: 0.5}}\nviews: [{count: 1, side: 32, scale: [0.3, 1.0]}, {count: 1, side: 36, scale: [0.6, 1.0], jigsaw: {grid: 2, patch: 16}}]\n",
+    ),
+    (
+        "simclr",
+        "method: {simclr: {projection: {hidden: 16, out: 8, batch_norm: true}, temperature: 0.2}}\nviews: [{count: 2, side: 32, scale: [0.3, 1.0]}]\n",
+    ),
+];
+
 /// Settings of a small run.
 fn settings(data: &Path, name: &str, method: &str, rest: &str) -> String {
     let text = format!(
@@ -96,6 +116,19 @@ fn ten_kills_at_random_moments_end_with_the_same_weights() {
         }
         works(killed.path(), &arguments);
         assert_same(whole.path(), killed.path(), "Mine", 20);
+    }
+}
+
+#[test]
+fn every_method_goes_on_after_a_kill() {
+    for (name, method) in OTHERS {
+        let (whole, killed) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let config = settings(whole.path(), name, method, "epochs: 6\nkeep: [2]\n");
+        let arguments = ["pretrain", "--config", &config, "--out", "Mine"];
+        works(whole.path(), &arguments);
+        kill(killed.path(), &arguments, 1, Duration::ZERO);
+        works(killed.path(), &arguments);
+        assert_same(whole.path(), killed.path(), "Mine", 2);
     }
 }
 

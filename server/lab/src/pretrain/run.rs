@@ -12,7 +12,7 @@ use crate::pipeline::ahead;
 use crate::progress::Progress;
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
         for (part, state) in parts {
             for (name, tensor) in state {
                 let tensor = tensor.to_device(&Device::Cpu)?.contiguous()?;
-                if tensor.dtype().is_float() && !tensor.sum_all()?.to_scalar::<f32>()?.is_finite() {
+                if tensor.dtype().is_float() && !finite(&tensor)? {
                     return Err(self.diverged(f64::NAN));
                 }
                 tensors.insert(format!("{part}.{name}"), tensor);
@@ -275,6 +275,11 @@ impl Sum {
 }
 
 /// The epoch as every training tells it.
+/// Whether no number of a tensor, if it is of numbers that can be none, is none.
+fn finite(tensor: &Tensor) -> Result<bool> {
+    Ok(!tensor.dtype().is_float() || tensor.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?.is_finite())
+}
+
 fn shown(record: &EpochRecord) -> Epoch {
     Epoch { epoch: record.epoch, train_loss: record.loss, test_metric: record.neighbours }
 }

@@ -387,9 +387,8 @@ if torch and onnxruntime:
 if Image:
     KINDS["photos", "pillow"] = photos
 
-start = megabytes("VmRSS")
-KINDS["peak", "memory"] = lambda: megabytes("VmHWM") - start
-
+if os.path.exists("/proc/self/status"):
+    KINDS["peak", "memory"] = lambda start=megabytes("VmRSS"): megabytes("VmHWM") - start
 out = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 print(", ".join(versions), file=out, flush=True)

@@ -136,6 +136,9 @@ for setting, dtype, tf32 in [("f32", torch.float32, False)] + (
         ("resnet50", torchvision.models.resnet50, 224, 64 if cuda else 8),
         ("resnet18", narrow_resnet18, 64, 256 if cuda else 64),
     ]:
+        if time.monotonic() - started > limit:
+            print(f"out of time before the training of {name} in {setting}", file=sys.stderr)
+            continue
         value, failure = None, None
         try:
             value = training(make, side, batch, dtype)

@@ -12,7 +12,7 @@ pub use architectures::{architectures, with_weights};
 pub use heads::heads;
 pub use training::training;
 
-use crate::Result;
+use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::Serialize;
 use virboard_nn::encoder::Precision;
@@ -45,10 +45,28 @@ impl Setting {
 
     /// Computes something so. The switch of TF32 is the process's.
     pub fn run<T>(self, work: impl FnOnce() -> T) -> T {
+        /// Sets it back, also after a panic.
+        struct Off;
+        impl Drop for Off {
+            fn drop(&mut self) {
+                candle_core::cuda::set_gemm_reduced_precision_f32(false);
+            }
+        }
+        let _off = Off;
         candle_core::cuda::set_gemm_reduced_precision_f32(self.tf32);
-        let done = work();
-        candle_core::cuda::set_gemm_reduced_precision_f32(false);
-        done
+        work()
+    }
+
+    /// The same; where a library panics, that is an error of this work alone.
+    ///
+    /// # Errors
+    /// What the work says, or what the panic said.
+    pub fn tried<T>(self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(work)));
+        attempt.unwrap_or_else(|panic| {
+            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            Err(Error::Unfit(said.unwrap_or("it panicked").to_owned()))
+        })
     }
 
     /// The largest error that passes, as a share of a tensor's largest value. Eight bits
@@ -91,12 +109,9 @@ impl Row {
     /// The row of an attempt; `attempt` gives tensors and what they should be.
     fn of(what: String, setting: Setting, bound: f64, attempt: impl FnOnce() -> Result<Vec<Pair>>) -> Self {
         let row = Self { what, setting: setting.name(), error: None, bound, compared: 0, failure: None };
-        // A panic in a library is a failure of this row alone.
-        let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| setting.run(attempt)));
-        let pairs = match attempt {
-            Ok(Ok(pairs)) => pairs,
-            Ok(Err(error)) => return Self { failure: Some(error.to_string()), ..row },
-            Err(_) => return Self { failure: Some("a library panicked; the log has its words".to_owned()), ..row },
+        let pairs = match setting.tried(attempt) {
+            Ok(pairs) => pairs,
+            Err(error) => return Self { failure: Some(error.to_string()), ..row },
         };
         let mut worst = 0f64;
         for (name, got, wanted) in &pairs {

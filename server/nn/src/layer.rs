@@ -1,5 +1,5 @@
 //! Layers with gradients, from which heads are built. Tensors are `N x H x W x C`: there a
-//! convolution is one matrix product, on every device and in both directions.
+//! convolution is a product of matrices, in both directions.
 
 pub mod attention;
 pub mod batch_norm;

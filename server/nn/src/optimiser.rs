@@ -29,7 +29,7 @@ pub struct Optimiser {
     groups: BTreeMap<String, Group>,
     /// What is remembered of tensors that the CPU's own loops do not step.
     held: BTreeMap<String, Held>,
-    /// What is remembered of those that are.
+    /// What is remembered of those that they step.
     moments: BTreeMap<String, Moments>,
     /// Steps in which a tensor had no gradient: as PyTorch's, its own begin with its first one.
     missed: BTreeMap<String, u64>,

@@ -30,7 +30,7 @@ impl Path {
         }
         match x.device() {
             Device::Cpu if x.dtype() == DType::F32 => Self::Own,
-            Device::Cuda(_) if cfg!(feature = "cudnn") => Self::Cudnn,
+            Device::Cuda(_) if cfg!(feature = "cudnn") && matches!(x.dtype(), DType::F32 | DType::BF16) => Self::Cudnn,
             _ => Self::Plain,
         }
     }

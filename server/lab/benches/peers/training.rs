@@ -117,6 +117,9 @@ pub fn memory(folder: &Path) -> Result<(), Failure> {
     println!("| peak memory of training, MB | Virboard | PyTorch eager, channels last |\n|---|---|---|");
     for (nth, case) in Case::all().iter().enumerate() {
         let output = Command::new(std::env::current_exe()?).env(STEPS, nth.to_string()).output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+        }
         let own: f64 = String::from_utf8_lossy(&output.stdout).trim().parse()?;
         let mut other = None;
         if let Some(mut alone) = Peers::start(folder)? {

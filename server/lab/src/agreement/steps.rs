@@ -1,5 +1,5 @@
-//! What is compared of a training: losses, first gradients, and weights after some steps of each optimiser. Training
-//! computes in `f32` whatever a frozen encoder does.
+//! What is compared of a training: losses, first gradients, and weights after some steps of each optimiser. It
+//! computes in `f32`, or with products rounded to bfloat16.
 
 use super::{Pair, Row, Setting, values};
 use crate::{Error, Result};
@@ -80,7 +80,7 @@ pub fn rows(
     for optimising in optimisers {
         let wanted = on_cpu(*optimising, Precision::F32).map_err(|e| e.to_string());
         for setting in settings {
-            let got = setting.run(|| on_device(*optimising, setting.precision)).map_err(|e| e.to_string());
+            let got = setting.tried(|| on_device(*optimising, setting.precision)).map_err(|e| e.to_string());
             for (part, title) in Part::of(setting.precision).iter().zip(titles) {
                 let what = format!("{what}, {}: {title}", optimising.name);
                 rows.push(Row::of(what, *setting, part.bound(*setting), || {
@@ -142,7 +142,8 @@ impl Part {
         let largest = |values: &mut dyn Iterator<Item = f32>| values.max_by(f32::total_cmp).unwrap_or(0.0);
         let size = |values: &[f32]| largest(&mut values.iter().map(|v| v.abs()));
         let most = largest(&mut pairs.iter().map(|(_, _, wanted)| size(wanted)));
-        pairs.retain(|(_, _, wanted)| size(wanted).total_cmp(&(EFFECT * most)).is_gt());
+        let least = EFFECT * most;
+        pairs.retain(|(_, _, wanted)| !least.is_finite() || size(wanted) > least);
         pairs
     }
 }

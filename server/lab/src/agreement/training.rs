@@ -118,7 +118,7 @@ fn batch(takes: Takes, step: usize, device: &Device) -> Result<Batch> {
         views: sizes.into_iter().map(&mut view).collect::<candle_core::Result<_>>()?,
         pictures: (0..BATCH).map(|i| (i + BATCH * step) % PICTURES).collect(),
         classes: (0..BATCH).map(|i| (i % CLASSES) as u32).collect(),
-        // SwAV's queue and prototypes begin in the second epoch.
+        // SwAV's prototypes move from the second epoch on.
         epoch: (step / 2) as u32,
         step: step as u64,
     })

@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
         for (part, state) in parts {
             for (name, tensor) in state {
                 let tensor = tensor.to_device(&Device::Cpu)?.contiguous()?;
-                if tensor.dtype().is_float() && !finite(&tensor)? {
+                if !finite(&tensor)? {
                     return Err(self.diverged(f64::NAN));
                 }
                 tensors.insert(format!("{part}.{name}"), tensor);
@@ -274,12 +274,12 @@ impl Sum {
     }
 }
 
-/// The epoch as every training tells it.
 /// Whether no number of a tensor, if it is of numbers that can be none, is none.
 fn finite(tensor: &Tensor) -> Result<bool> {
     Ok(!tensor.dtype().is_float() || tensor.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?.is_finite())
 }
 
+/// The epoch as every training tells it.
 fn shown(record: &EpochRecord) -> Epoch {
     Epoch { epoch: record.epoch, train_loss: record.loss, test_metric: record.neighbours }
 }

@@ -42,7 +42,7 @@ pub fn training(device: &Device, done: &mut dyn FnMut(Row)) {
     for subject in &SUBJECTS {
         for setting in Setting::of(device).into_iter().filter(|s| is_trained_in(s.precision, device)) {
             let batch = subject.batch[usize::from(device.is_cpu())];
-            let rate = setting.run(|| rate(subject, batch, setting.precision, device));
+            let rate = setting.tried(|| rate(subject, batch, setting.precision, device));
             done(row(subject.name, "training", setting, batch, rate));
         }
     }

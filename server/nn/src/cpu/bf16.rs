@@ -165,7 +165,7 @@ fn product<'a, R: Rows<'a, bf16>>(rows: &R, weights: &Pairs, count: usize, finis
     assert_eq!(out.len(), count * weights.outputs, "there is room for each output");
     let out = Parts::new(out);
     let instructions = supported();
-    let (row_bytes, weight_bytes) = (2 * weights.taps * weights.depth, 4 * weights.values.len());
+    let (row_bytes, weight_bytes) = (2 * weights.taps.min(2) * weights.depth, 4 * weights.values.len());
     super::product::share_out(count, weights.panels(), row_bytes, weight_bytes, |range, panels| {
         let rectangle = Rectangle { rows, weights, range, panels, finish, out };
         #[cfg(target_arch = "x86_64")]

@@ -17,7 +17,7 @@ pub(super) const TILE: usize = 6;
 const NEAR: usize = 256 << 10;
 /// Bytes of a panel's weights that are worked on at once.
 const CHUNK: usize = 384 << 10;
-/// Bytes of weights that do not stay in a core's second-level cache.
+/// Bytes of weights, or of all rows, from which on they do not stay in a core's second-level cache.
 const LARGE: usize = 512 << 10;
 
 /// The left matrix.
@@ -98,7 +98,7 @@ pub(super) fn share_out(
     let wanted = 4 * rayon::current_num_threads();
     let near = (NEAR / row_bytes / TILE).max(1) * TILE;
     // Many weights are read once, each by one thread, if all rows stay near meanwhile; otherwise the rows are shared out.
-    let large = weight_bytes > LARGE && count <= near;
+    let large = weight_bytes > LARGE && count * row_bytes <= LARGE;
     let groups = if large { panels.min(wanted) } else { 1 };
     let fair = count.div_ceil(wanted.div_ceil(groups)).next_multiple_of(TILE).max(4 * TILE);
     let height = if large { fair } else { near.min(fair) };

@@ -265,7 +265,6 @@ mod tests {
             let maps = Maps { images: 2, height: side, width: side };
             let geometry = Geometry::strided(kernel, stride);
             let shape = Shape::new(maps, channels, channels + 1, kernel, geometry).expect("it fits");
-            let shape = if channels == 48 { Shape { outputs: 48, ..shape } } else { shape };
             let weight = values(shape.outputs * shape.inputs * shape.taps());
             let gradient = values(shape.to.pixels() * shape.outputs);
             let held = values(maps.pixels() * channels);

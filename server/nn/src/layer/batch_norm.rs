@@ -8,6 +8,8 @@ use crate::cpu::{read, values};
 use crate::parameters::Parameters;
 use crate::path::Path;
 use crate::{Error, Result};
+#[cfg(feature = "cudnn")]
+use candle_core::DType;
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor, Var};
 
 /// Where a batch normalisation takes mean and variance from.
@@ -67,7 +69,7 @@ impl BatchNorm {
             Path::Own => return Ok(self.fused(&flat, statistics, relu, groups)?.reshape((n, h, w, c))?),
             // Of one pixel there is no unbiased variance.
             #[cfg(feature = "cudnn")]
-            Path::Cudnn if statistics != Statistics::Running && n / groups * h * w > 1 => {
+            Path::Cudnn if x.dtype() == DType::F32 && statistics != Statistics::Running && n / groups * h * w > 1 => {
                 self.by_cudnn(x, statistics, groups)?
             }
             _ => self.plain(&flat, statistics, groups)?.reshape((n, h, w, c))?,

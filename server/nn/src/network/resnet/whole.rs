@@ -212,6 +212,7 @@ impl Whole {
 
     /// The gradient of a block's input for `g`, that of its sum, in whose place it comes.
     fn block(&self, block: &KeptBlock, x: &[f32], row: &[f32], g: &mut Vec<f32>, of_row: &mut [f32]) {
+        debug_assert!(!block.convs.is_empty(), "a block has a convolution before its last");
         let mut inner = self.back(&block.last, block.inside.last().map_or(x, Vec::as_slice), row, g, of_row);
         if let Some(kept) = &block.downsample {
             let before = self.back(kept, x, row, g, of_row);

@@ -12,7 +12,7 @@ pub use architectures::{architectures, with_weights};
 pub use heads::heads;
 pub use training::training;
 
-use crate::{Error, Result};
+use crate::Result;
 use candle_core::{Device, Tensor};
 use serde::Serialize;
 use virboard_nn::encoder::Precision;
@@ -65,7 +65,8 @@ impl Setting {
         let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(work)));
         attempt.unwrap_or_else(|panic| {
             let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            Err(Error::Unfit(said.unwrap_or("it panicked").to_owned()))
+            let said = format!("a library panicked: {}", said.unwrap_or("the log has its words"));
+            Err(candle_core::Error::Msg(said).into())
         })
     }
 

@@ -188,7 +188,7 @@ mod tests {
         for wrong in [&bytes[..bytes.len() - 1], b"no tensors in here", b""] {
             std::fs::write(&path, wrong).expect("written");
             let error = entry(&path, "made_by").expect_err("refused");
-            assert!(matches!(&error, Error::Checkpoint { path: named, .. } if *named == path), "{error}");
+            assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
         }
     }
 }

@@ -4,6 +4,8 @@
 pub mod attention;
 pub mod batch_norm;
 pub mod convolution;
+#[cfg(feature = "cudnn")]
+mod cudnn;
 pub mod depthwise;
 pub mod gelu;
 pub mod layer_norm;

@@ -64,15 +64,15 @@ impl BatchNorm {
         if groups == 0 || !n.is_multiple_of(groups) {
             return Err(Error::Unsupported(format!("a batch of {n} has no {groups} equal parts to be normalised")));
         }
-        let flat = x.reshape((n * h * w, c))?.contiguous()?;
+        let flat = || -> Result<Tensor> { Ok(x.reshape((n * h * w, c))?.contiguous()?) };
         let y = match Path::of(x) {
-            Path::Own => return Ok(self.fused(&flat, statistics, relu, groups)?.reshape((n, h, w, c))?),
+            Path::Own => return Ok(self.fused(&flat()?, statistics, relu, groups)?.reshape((n, h, w, c))?),
             // Of one pixel there is no unbiased variance.
             #[cfg(feature = "cudnn")]
             Path::Cudnn if x.dtype() == DType::F32 && statistics != Statistics::Running && n / groups * h * w > 1 => {
                 self.by_cudnn(x, statistics, groups)?
             }
-            _ => self.plain(&flat, statistics, groups)?.reshape((n, h, w, c))?,
+            _ => self.plain(&flat()?, statistics, groups)?.reshape((n, h, w, c))?,
         };
         Ok(if relu { y.relu()? } else { y })
     }

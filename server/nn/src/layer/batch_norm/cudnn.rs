@@ -1,6 +1,7 @@
 //! Batch normalisation by the moments of a batch with its gradients, by cuDNN: `N x H x W x C` in `f32`. Of the graph's
 //! tensors it keeps the input alone, where tensor operations keep four of its size.
 
+use crate::layer::cudnn::view;
 use candle_core::backend::BackendStorage;
 use candle_core::cuda::DeviceId;
 use candle_core::cuda::cudarc::cudnn::sys::{
@@ -8,7 +9,7 @@ use candle_core::cuda::cudarc::cudnn::sys::{
     cudnnTensorFormat_t as Format,
 };
 use candle_core::cuda::cudarc::cudnn::{CudnnError, result};
-use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView, DevicePtr, DevicePtrMut};
+use candle_core::cuda::cudarc::driver::{CudaSlice, DevicePtr, DevicePtrMut};
 use candle_core::op::BackpropOp;
 use candle_core::{CpuStorage, CudaDevice, CudaStorage, CustomOp3, Layout, Shape, Storage, Tensor};
 use std::cell::RefCell;
@@ -91,7 +92,8 @@ impl CustomOp3 for Normalise {
         let device = x.device();
         let all = Descriptors::new(of_x.shape())?;
         let channels = all.channels;
-        let (x, weight, bias) = (view(x, of_x)?, view(weight, of_weight)?, view(bias, of_bias)?);
+        let (x, weight, bias) =
+            (view::<f32>((x, of_x))?, view::<f32>((weight, of_weight))?, view::<f32>((bias, of_bias))?);
         // Zeros, since cuDNN moves what is there, here by the whole way.
         let new = || device.alloc_zeros::<f32>(channels);
         let (mut mean, mut unbiased, mut saved_mean, mut inverse) = (new()?, new()?, new()?, new()?);
@@ -187,7 +189,8 @@ impl CustomOp3 for Backward {
     ) -> candle_core::Result<(CudaStorage, Shape)> {
         let device = x.device();
         let all = Descriptors::new(of_x.shape())?;
-        let (x, weight, gradient) = (view(x, of_x)?, view(weight, of_weight)?, view(gradient, of_gradient)?);
+        let (x, weight, gradient) =
+            (view::<f32>((x, of_x))?, view::<f32>((weight, of_weight))?, view::<f32>((gradient, of_gradient))?);
         let saved = self.kept.saved.lock().unwrap_or_else(PoisonError::into_inner);
         let Some([saved_mean, inverse]) = &*saved else { candle_core::bail!("the normalisation kept no moments") };
         // SAFETY: cuDNN writes all of these.
@@ -238,14 +241,6 @@ impl CustomOp3 for Backward {
 /// A factor as cuDNN takes it.
 fn number(value: &f32) -> *const c_void {
     std::ptr::from_ref(value).cast()
-}
-
-/// The values of a contiguous tensor.
-fn view<'a>(storage: &'a CudaStorage, layout: &Layout) -> candle_core::Result<CudaView<'a, f32>> {
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(storage.as_cuda_slice::<f32>()?.slice(from..to)),
-        None => candle_core::bail!("this takes contiguous tensors"),
-    }
 }
 
 /// What cuDNN is told of the shapes.

@@ -3,6 +3,7 @@
 
 use crate::cpu::Maps;
 use crate::cpu::training::{Geometry, Shape};
+use crate::layer::cudnn::{Operand, view};
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda::cudarc::cudnn::sys::{
     cudnnConvolutionBwdDataAlgo_t as DataAlgorithm, cudnnConvolutionBwdFilterAlgo_t as FilterAlgorithm,
@@ -12,7 +13,7 @@ use candle_core::cuda::cudarc::cudnn::{
     ConvBackwardData, ConvBackwardFilter, ConvDescriptor, ConvForward, Cudnn, CudnnDataType, CudnnError,
     FilterDescriptor, TensorDescriptor,
 };
-use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView, DeviceRepr, ValidAsZeroBits};
+use candle_core::cuda::cudarc::driver::{CudaSlice, DeviceRepr, ValidAsZeroBits};
 use candle_core::cuda::{CudaDType, DeviceId, gemm_reduced_precision_f32};
 use candle_core::{CudaDevice, CudaStorage, DType, Layout, Result, WithDType};
 use half::bf16;
@@ -24,9 +25,6 @@ thread_local! {
     // A handle belongs to its thread.
     static HANDLES: RefCell<HashMap<DeviceId, Arc<Cudnn>>> = RefCell::new(HashMap::new());
 }
-
-/// What an operation takes: values, and where among them its tensor lies.
-pub(super) type Operand<'a> = (&'a CudaStorage, &'a Layout);
 
 /// A number of maps and weights.
 trait Number: WithDType + CudaDType + CudnnDataType + DeviceRepr + ValidAsZeroBits {}
@@ -185,14 +183,6 @@ fn handle(device: &CudaDevice) -> Result<Arc<Cudnn>> {
         handles.insert(device.id(), handle.clone());
         Ok(handle)
     })
-}
-
-/// The values of a contiguous tensor.
-fn view<T: Number>((storage, layout): Operand<'_>) -> Result<CudaView<'_, T>> {
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(storage.as_cuda_slice::<T>()?.slice(from..to)),
-        None => candle_core::bail!("this takes contiguous tensors"),
-    }
 }
 
 /// A weight as `O x K x K x I`, the order that cuDNN asks for beside such maps.

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
-use virboard_nn::device::machine;
+use virboard_nn::device::{self, machine};
 use virboard_nn::encoder::{Encoder, Precision};
 use virboard_nn::speed;
 
@@ -39,7 +39,7 @@ pub struct Row {
     pub batch: usize,
     /// Pictures a second; none where it failed.
     pub pictures_per_second: Option<f64>,
-    /// Bytes of the first GPU's memory in use afterwards, by whomever.
+    /// Bytes of the first GPU's memory in use afterwards, by whomever; this program keeps what it used at most.
     pub gpu_memory: Option<u64>,
     /// Why it failed, if it did.
     pub failure: Option<String>,
@@ -64,7 +64,8 @@ pub fn throughput(device: &Device, vectors: &Path, jpeg: &[u8], done: &mut dyn F
                 let largest = if device.is_cpu() { CPU_BATCH } else { usize::MAX };
                 for batch in BATCHES.into_iter().filter(|b| *b <= largest) {
                     let passes = if device.is_cpu() { 2 } else { 10 };
-                    let rate = setting.run(|| speed::rate(&*encoder.network, batch, passes, device));
+                    let rate = device::give_back(device)
+                        .and_then(|()| setting.run(|| speed::rate(&*encoder.network, batch, passes, device)));
                     done(row(key, "embeddings", setting, batch, rate.map_err(Into::into)));
                 }
                 if setting.precision == Precision::F32 && !setting.tf32 || !device.is_cpu() {

@@ -47,9 +47,9 @@ impl Parameters {
         self.add(name.to_owned(), &tensor)
     }
 
-    /// Adds a trainable tensor with these values.
+    /// Adds a trainable tensor with these values, on the parameters' device.
     pub fn add(&mut self, name: String, tensor: &Tensor) -> Result<Tensor> {
-        let var = Var::from_tensor(tensor)?;
+        let var = Var::from_tensor(&tensor.to_device(&self.device)?)?;
         let tensor = var.as_tensor().clone();
         self.trainable.insert(name, var);
         Ok(tensor)

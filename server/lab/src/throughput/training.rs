@@ -7,6 +7,7 @@ use crate::pretrain::method::supervised::SupervisedForm;
 use crate::pretrain::method::{Batch, MethodForm, Start};
 use candle_core::{Device, Tensor};
 use std::time::Instant;
+use virboard_nn::device;
 use virboard_nn::encoder::Precision;
 use virboard_nn::optimiser::{Kind, Optimiser};
 use virboard_nn::path::in_bf16;
@@ -58,6 +59,7 @@ fn is_trained_in(precision: Precision, device: &Device) -> bool {
 }
 
 fn rate(subject: &Subject, batch: usize, precision: Precision, device: &Device) -> Result<f64> {
+    device::give_back(device)?;
     let form = Form { width: subject.width, ..Form::of(subject.name) };
     let encoder = || -> Result<Box<dyn Trainable>> { Ok(form.build(&mut form.random(0)?, device)?) };
     let start = Start { encoder: &encoder, pictures: batch, classes: CLASSES, seed: 0, device };

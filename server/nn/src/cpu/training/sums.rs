@@ -41,18 +41,19 @@ pub struct Tap {
     pub columns: Range<usize>,
 }
 
-/// A pixel of a block, and where its piece begins.
+/// Pixels of a block that lie side by side: the first one, where its piece begins, and how many they are.
 #[derive(Clone, Copy)]
-struct Pair {
-    pixel: u32,
-    at: u32,
+struct Run {
+    pixel: usize,
+    at: usize,
+    len: usize,
 }
 
 impl Walk {
-    /// The outputs among `pixels` whose pieces lie in the picture.
-    fn pairs(&self, tap: &Tap, pixels: &Range<usize>, pairs: &mut Vec<Pair>) {
-        pairs.clear();
-        let mut first = pixels.start;
+    /// The outputs among `pixels` whose pieces lie in the picture, and where the last of these pieces begins.
+    fn runs(&self, tap: &Tap, pixels: &Range<usize>, runs: &mut Vec<Run>) -> Option<usize> {
+        runs.clear();
+        let (mut first, mut last) = (pixels.start, None);
         while first < pixels.end {
             let (line, column) = (first / self.to.width, first % self.to.width);
             let next = (first - column + self.to.width).min(pixels.end);
@@ -62,15 +63,22 @@ impl Walk {
             let from = tap.columns.start.max(column);
             let to = tap.columns.end.min(column + next - first);
             if row < self.rows && from < to {
-                let start = ((image * self.rows + row) * self.row + from * self.step).wrapping_add_signed(tap.right);
-                let pixel = first - column + from - pixels.start;
-                pairs.extend(
-                    (0..to - from)
-                        .map(|nth| Pair { pixel: (pixel + nth) as u32, at: (start + nth * self.step) as u32 }),
-                );
+                let at = ((image * self.rows + row) * self.row + from * self.step).wrapping_add_signed(tap.right);
+                let run = Run { pixel: first - column + from - pixels.start, at, len: to - from };
+                last = last.max(Some(at + (run.len - 1) * self.step));
+                match runs.last_mut() {
+                    // As where a tap lies in its own pixel.
+                    Some(before)
+                        if before.pixel + before.len == run.pixel && before.at + before.len * self.step == at =>
+                    {
+                        before.len += run.len;
+                    }
+                    _ => runs.push(run),
+                }
             }
             first = next;
         }
+        last
     }
 }
 
@@ -84,7 +92,6 @@ pub fn weight_sums(
     out: &mut [f32],
     place: impl Fn(usize, usize, usize) -> usize + Sync,
 ) {
-    assert!(u32::try_from(x.len()).is_ok(), "places in the input are numbers of 32 bits");
     let (pixels, taps) = (walk.to.pixels(), walk.taps.len());
     let small = 4 * outputs * taps * depth <= SMALL;
     let part = if small { pixels.div_ceil(PARTS).max(1) } else { pixels };
@@ -152,29 +159,32 @@ impl WithSimd for Sums<'_> {
         let size = (NEAR / (4 * (at_once + width.min(COLUMNS)))).clamp(32, 512);
         let mut sums = vec![0f32; self.taps.len() * width * padded];
         let mut right = vec![simd.splat_f32s(0.0); vectors * size];
-        let (mut pairs, mut near, mut inner) = (Vec::with_capacity(size), Vec::new(), Vec::new());
+        let (mut runs, mut near, mut inner) = (Vec::new(), Vec::new(), Vec::new());
         for first in self.pixels.clone().step_by(size) {
             let pixels = first..(first + size).min(self.pixels.end);
             self.pack(simd, &pixels, size, &mut right);
             for (nth, tap) in self.taps.clone().enumerate() {
-                self.walk.pairs(&self.walk.taps[tap], &pixels, &mut pairs);
-                let Some(most) = pairs.iter().map(|pair| pair.at as usize).max() else { continue };
-                assert!(most + self.depth <= self.x.len(), "pieces lie in the input");
+                let Some(last) = self.walk.runs(&self.walk.taps[tap], &pixels, &mut runs) else { continue };
+                assert!(last + self.depth <= self.x.len(), "pieces lie in the input");
                 for k in self.columns.clone().step_by(COLUMNS) {
                     let some = k..(k + COLUMNS).min(self.columns.end);
                     let at = (nth * width + k - self.columns.start) * padded;
                     let out = &mut sums[at..][..some.len() * padded];
                     let mut block = Block { right: &right, size, vectors, count: some.len(), out };
                     if self.depth <= COLUMNS {
-                        block.run(simd, &pairs, &self.x[some.start..]);
+                        block.run(simd, &runs, &self.x[some.start..], self.walk.step);
                     } else {
                         near.clear();
                         inner.clear();
-                        for (nth, pair) in pairs.iter().enumerate() {
-                            near.extend_from_slice(&self.x[pair.at as usize..][some.clone()]);
-                            inner.push(Pair { pixel: pair.pixel, at: (nth * some.len()) as u32 });
+                        for run in &runs {
+                            let at = near.len();
+                            for nth in 0..run.len {
+                                let piece = run.at + nth * self.walk.step;
+                                near.extend_from_slice(&self.x[piece..][some.clone()]);
+                            }
+                            inner.push(Run { at, ..*run });
                         }
-                        block.run(simd, &inner, &near);
+                        block.run(simd, &inner, &near, some.len());
                     }
                 }
             }
@@ -215,21 +225,21 @@ struct Block<'a, V> {
 
 impl<V: Copy> Block<'_, V> {
     #[inline(always)]
-    fn run<S: Simd<f32s = V>>(&mut self, simd: S, pairs: &[Pair], x: &[f32]) {
+    fn run<S: Simd<f32s = V>>(&mut self, simd: S, runs: &[Run], x: &[f32], step: usize) {
         let mut v = 0;
         while v < self.vectors {
             let left = self.vectors - v;
             if left >= 4 && S::REGISTER_COUNT >= 32 {
-                self.columns::<S, 4, TILE>(simd, pairs, x, v);
+                self.columns::<S, 4, TILE>(simd, runs, x, step, v);
                 v += 4;
             } else if left == 3 {
-                self.columns::<S, 3, 4>(simd, pairs, x, v);
+                self.columns::<S, 3, 3>(simd, runs, x, step, v);
                 v += 3;
             } else if left >= 2 {
-                self.columns::<S, 2, TILE>(simd, pairs, x, v);
+                self.columns::<S, 2, TILE>(simd, runs, x, step, v);
                 v += 2;
             } else {
-                self.columns::<S, 1, TILE>(simd, pairs, x, v);
+                self.columns::<S, 1, TILE>(simd, runs, x, step, v);
                 v += 1;
             }
         }
@@ -240,22 +250,23 @@ impl<V: Copy> Block<'_, V> {
     fn columns<S: Simd<f32s = V>, const N: usize, const M: usize>(
         &mut self,
         simd: S,
-        pairs: &[Pair],
+        runs: &[Run],
         x: &[f32],
+        step: usize,
         v: usize,
     ) {
         let mut k = 0;
         while k + M <= self.count {
-            self.tile::<S, N, M>(simd, pairs, x, v, k);
+            self.tile::<S, N, M>(simd, runs, x, step, v, k);
             k += M;
         }
         match self.count - k {
             0 => {}
-            1 => self.tile::<S, N, 1>(simd, pairs, x, v, k),
-            2 => self.tile::<S, N, 2>(simd, pairs, x, v, k),
-            3 => self.tile::<S, N, 3>(simd, pairs, x, v, k),
-            4 => self.tile::<S, N, 4>(simd, pairs, x, v, k),
-            _ => self.tile::<S, N, 5>(simd, pairs, x, v, k),
+            1 => self.tile::<S, N, 1>(simd, runs, x, step, v, k),
+            2 => self.tile::<S, N, 2>(simd, runs, x, step, v, k),
+            3 => self.tile::<S, N, 3>(simd, runs, x, step, v, k),
+            4 => self.tile::<S, N, 4>(simd, runs, x, step, v, k),
+            _ => self.tile::<S, N, 5>(simd, runs, x, step, v, k),
         }
     }
 
@@ -263,25 +274,30 @@ impl<V: Copy> Block<'_, V> {
     fn tile<S: Simd<f32s = V>, const N: usize, const M: usize>(
         &mut self,
         simd: S,
-        pairs: &[Pair],
+        runs: &[Run],
         x: &[f32],
+        step: usize,
         v: usize,
         k: usize,
     ) {
         let mut sums = [[simd.splat_f32s(0.0); N]; M];
         let right = &self.right[v * self.size..][..N * self.size];
-        for pair in pairs {
-            // SAFETY: a piece has more values than `k + M` from its place on, and all of them
-            // lie in `x`; a pixel of a block is less than its size.
+        for run in runs {
+            // SAFETY: a piece has more values than `k + M` from its place on, those of a run lie `step` apart, and all
+            // of them lie in `x`; a pixel of a block is less than its size.
             unsafe {
-                let x = x.get_unchecked(pair.at as usize + k..).as_ptr();
-                let near: [S::f32s; N] =
-                    std::array::from_fn(|n| *right.get_unchecked(n * self.size + pair.pixel as usize));
-                for m in 0..M {
-                    let x = simd.splat_f32s(*x.add(m));
-                    for n in 0..N {
-                        sums[m][n] = simd.mul_add_f32s(x, near[n], sums[m][n]);
+                let mut x = x.as_ptr().add(run.at + k);
+                let mut near = right.as_ptr().add(run.pixel);
+                for _ in 0..run.len {
+                    let gradients: [S::f32s; N] = std::array::from_fn(|n| *near.add(n * self.size));
+                    for m in 0..M {
+                        let x = simd.splat_f32s(*x.add(m));
+                        for n in 0..N {
+                            sums[m][n] = simd.mul_add_f32s(x, gradients[n], sums[m][n]);
+                        }
                     }
+                    x = x.wrapping_add(step);
+                    near = near.wrapping_add(1);
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Convolutions of frozen networks, with bias and BatchNorm folded in.
 
 use crate::Result;
+use crate::taps::{Geometry, depthwise_nhwc};
 use candle_core::{D, DType, Tensor};
 
 /// Activation behind a convolution.
@@ -78,15 +79,26 @@ impl Conv {
         Ok(Self { weight: self.weight.to_dtype(dtype)?, bias: self.bias.to_dtype(dtype)?, ..self })
     }
 
-    /// `N x I x H x W` to `N x O x H' x W'`.
+    /// `N x I x H x W` to `N x O x H' x W'`, by candle's operations.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_by(x, |x, geometry| {
+            Ok(x.conv2d(&self.weight, geometry.padding, geometry.stride, geometry.dilation, 1)?)
+        })
+    }
+
+    /// The same, where it is not depthwise, by what convolves with the weight alone.
+    pub fn forward_by(&self, x: &Tensor, convolve: impl FnOnce(&Tensor, Geometry) -> Result<Tensor>) -> Result<Tensor> {
         let kernel = self.weight.dim(D::Minus1)?;
         let (x, padding) = match self.padding {
             Padding::Symmetric(p) => (x.clone(), p),
             Padding::Same => (pad_same(x, kernel, self.stride)?, 0),
         };
-        let groups = if self.depthwise { self.weight.dim(0)? } else { 1 };
-        let y = x.conv2d(&self.weight, padding, self.stride, 1, groups)?;
+        let geometry = Geometry { stride: self.stride, padding, dilation: 1 };
+        let y = if self.depthwise {
+            depthwise_nhwc(&x.permute((0, 2, 3, 1))?, &self.weight, geometry)?.permute((0, 3, 1, 2))?
+        } else {
+            convolve(&x, geometry)?
+        };
         self.activation.apply(&y.broadcast_add(&self.bias)?)
     }
 }

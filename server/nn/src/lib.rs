@@ -22,6 +22,7 @@ pub mod preprocess;
 pub mod schedule;
 pub mod seeded;
 pub mod speed;
+mod taps;
 #[doc(hidden)]
 pub mod testing;
 pub mod trainable;

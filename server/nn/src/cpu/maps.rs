@@ -3,7 +3,7 @@
 use crate::conv::Padding;
 
 /// Size of a batch of maps, all but their channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Maps {
     /// Images N.
     pub images: usize,

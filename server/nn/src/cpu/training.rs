@@ -9,6 +9,7 @@ use super::convolution::{FEW, Strips, Window, padded};
 use super::packed::{NARROW, Packed};
 use super::product::{Finish, Plain, product};
 use super::winograd::{Scheme, training as winograd};
+use crate::taps::Geometry;
 use sums::{Tap, Walk, weight_sums};
 
 /// Rows and columns from which on tiles of 4 x 4 outputs pay.
@@ -18,42 +19,8 @@ const MANY: usize = 48;
 /// Channels from which on they do for the gradient of the weights, which has more to transform.
 const MANY_SUMS: usize = 128;
 
-/// How a kernel moves over a map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Geometry {
-    /// Pixels from one place to the next.
-    pub stride: usize,
-    /// Zeros on all four sides.
-    pub padding: usize,
-    /// Pixels between its taps; 1 unless the stride is 1.
-    pub dilation: usize,
-}
-
-impl Geometry {
-    /// That of a kernel with an odd side that keeps the size.
-    #[must_use]
-    pub const fn same(kernel: usize, dilation: usize) -> Self {
-        Self { stride: 1, padding: dilation * (kernel / 2), dilation }
-    }
-
-    /// That of a kernel with an odd side that makes one pixel of so many in both directions.
-    #[must_use]
-    pub const fn strided(kernel: usize, stride: usize) -> Self {
-        Self { stride, padding: kernel / 2, dilation: 1 }
-    }
-
-    /// Rows or columns that a kernel makes of `n`; none where it does not fit.
-    #[must_use]
-    pub const fn outputs(self, n: usize, kernel: usize) -> Option<usize> {
-        match (n + 2 * self.padding).checked_sub(self.dilation * (kernel - 1) + 1) {
-            Some(free) => Some(free / self.stride + 1),
-            None => None,
-        }
-    }
-}
-
 /// Size of a convolution.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shape {
     /// Of the input.
     pub from: Maps,

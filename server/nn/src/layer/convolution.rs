@@ -5,10 +5,13 @@ mod cudnn;
 mod operation;
 
 use crate::Result;
-use crate::cpu::training::Geometry;
 use crate::path::{Path, is_rounding, rounded};
-use candle_core::Tensor;
-use operation::{Biased, Convolve};
+use crate::taps::{Geometry, each_tap};
+use candle_core::{Tensor, Var};
+#[cfg(feature = "cudnn")]
+use operation::Frozen;
+use operation::{Biased, Convolve, Of};
+use std::sync::Once;
 
 /// Most values of the matrix of neighbourhoods that are made at once (512 MB); larger maps
 /// are convolved in bands of rows.
@@ -31,13 +34,54 @@ pub fn convolve_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, geometr
         return Ok(x.contiguous()?.apply_op3(weight, bias, Biased(Convolve { geometry }))?);
     }
     let y = rounded([x, weight], |x, weight| match Path::of(x) {
-        Path::Own | Path::Cudnn => Ok(x.contiguous()?.apply_op2(weight, Convolve { geometry })?),
+        Path::Own => Ok(x.contiguous()?.apply_op2(weight, Convolve { geometry })?),
+        Path::Cudnn => match x.contiguous()?.apply_op2(weight, Convolve { geometry }) {
+            Ok(y) => Ok(y),
+            Err(error) => {
+                said(&error);
+                plain(x, weight, geometry)
+            }
+        },
         Path::Plain => plain(x, weight, geometry),
     })?;
     Ok(match bias {
         Some(bias) => y.broadcast_add(bias)?,
         None => y,
     })
+}
+
+/// A convolution by cuDNN without a gradient, or by candle where cuDNN refuses it: `x` is `N x I x H x W`, `weight` is
+/// `O x I x K x K`, and the output is `N x O x H' x W'`, all of one type.
+#[cfg(feature = "cudnn")]
+pub(super) fn frozen_nchw(x: &Tensor, weight: &Tensor, geometry: Geometry) -> Result<Tensor> {
+    let x = x.contiguous()?;
+    x.apply_op2_no_bwd(weight, &Frozen { geometry }).or_else(|error| {
+        said(&error);
+        Ok(x.conv2d(weight, geometry.padding, geometry.stride, geometry.dilation, 1)?)
+    })
+}
+
+/// Says once that cuDNN refuses something, which is then computed in another way.
+fn said(error: &candle_core::Error) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::warn!(%error, "computing this, and what else is refused, by slower operations"));
+}
+
+/// The gradient of one of x and weight by tensor operations, for that of the output.
+fn plain_gradient(
+    [x, weight]: [&Tensor; 2],
+    gradient: &Tensor,
+    geometry: Geometry,
+    of: Of,
+) -> candle_core::Result<Tensor> {
+    let (x, weight) = (Var::from_tensor(&x.detach())?, Var::from_tensor(&weight.detach())?);
+    let y = plain(&x, &weight, geometry).map_err(candle_core::Error::wrap)?;
+    let mut gradients = (y * gradient)?.sum_all()?.backward()?;
+    let found = gradients.remove(match of {
+        Of::Input => &x,
+        Of::Weight => &weight,
+    });
+    found.ok_or_else(|| candle_core::Error::Msg("a convolution has no gradient".to_owned()))
 }
 
 /// In tensor operations, on any device.
@@ -71,36 +115,16 @@ fn plain(x: &Tensor, weight: &Tensor, geometry: Geometry) -> Result<Tensor> {
     Ok(Tensor::cat(&bands, 1)?)
 }
 
-/// `N x H x W x C` to `(N * H' * W') x (K * K * C)`, and H' and W': the pixels that leave the same
-/// rest by the stride lie side by side first, so that every tap is a rectangle of them.
+/// `N x H x W x C` to `(N * H' * W') x (K * K * C)`, and H' and W'.
 fn strided_patches(x: &Tensor, k: usize, geometry: Geometry) -> Result<(Tensor, usize, usize)> {
-    let (n, h, w, c) = x.dims4()?;
-    let Geometry { stride, padding, dilation } = geometry;
-    let (Some(rows), Some(columns)) = (geometry.outputs(h, k), geometry.outputs(w, k)) else {
-        return Err(no_room(k, h, w).into());
-    };
-    let reach = dilation * (k - 1);
-    // As many blocks of `stride` rows and columns as the last tap of the last output reaches.
-    let [high, wide] = [rows, columns].map(|n| n + reach / stride);
-    let fit = |x: &Tensor, dim: usize, blocks: usize| -> Result<Tensor> {
-        let (have, want) = (x.dim(dim)? + padding, blocks * stride);
-        let x = x.pad_with_zeros(dim, padding, want.saturating_sub(have))?;
-        Ok(x.narrow(dim, 0, want)?)
-    };
-    let x = fit(&fit(x, 1, high)?, 2, wide)?.reshape(&[n, high, stride, wide, stride, c][..])?;
     let mut taps = Vec::with_capacity(k * k);
-    for y in (0..k).map(|tap| tap * dilation) {
-        let rows = x.narrow(2, y % stride, 1)?.narrow(1, y / stride, rows)?;
-        for x in (0..k).map(|tap| tap * dilation) {
-            let tap = rows.narrow(4, x % stride, 1)?.narrow(3, x / stride, columns)?;
-            taps.push(tap.contiguous()?.reshape((n, rows.dim(1)?, columns, c))?);
-        }
-    }
-    Ok((Tensor::cat(&taps, 3)?.reshape((n * rows * columns, k * k * c))?, rows, columns))
-}
-
-fn no_room(kernel: usize, height: usize, width: usize) -> candle_core::Error {
-    candle_core::Error::Msg(format!("a kernel of {kernel} x {kernel} does not fit maps of {height} x {width}"))
+    each_tap(x, k, geometry, |tap| {
+        taps.push(tap);
+        Ok(())
+    })?;
+    let patches = Tensor::cat(&taps, 3)?;
+    let (n, rows, columns, width) = patches.dims4()?;
+    Ok((patches.reshape((n * rows * columns, width))?, rows, columns))
 }
 
 /// `N x H x W x C` to `(N * H * W) x (K * K * C)`.
@@ -219,6 +243,10 @@ mod tests {
                 loss.backward().expect("computed")
             };
             let (ours, theirs) = (gradients(&y), gradients(&wanted));
+            for (of, var) in [(Of::Input, &x), (Of::Weight, &weight)] {
+                let plain = plain_gradient([&x, &weight], &factors, geometry, of).expect("computed");
+                assert_near(&what, &values(&plain), &values(ours.get(var).expect("a gradient")), 2e-5);
+            }
             for var in [&x, &weight] {
                 let (ours, wanted) = (ours.get(var).expect("a gradient"), theirs.get(var).expect("a gradient"));
                 assert_eq!(ours.dims(), wanted.dims());

@@ -1,9 +1,10 @@
 //! Linear layers on rows of values, with gradients.
 
 use crate::Result;
-use crate::cpu::training::{self, Geometry, Shape};
+use crate::cpu::training::{self, Shape};
 use crate::cpu::{Maps, column_sums, read, values};
 use crate::path::{Path, is_rounding, rounded};
+use crate::taps::Geometry;
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape as Dims, Tensor};
 
 /// `x W^T + b` of each row of `x`, `... x I`, by a weight `O x I` and a bias `O`: `... x O`.

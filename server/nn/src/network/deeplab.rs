@@ -7,7 +7,7 @@
 
 use crate::encoder::Description;
 use crate::layer::batch_norm::Statistics;
-use crate::layer::{BatchNorm, Corners, conv_nhwc, resize_bilinear_nhwc};
+use crate::layer::{BatchNorm, Corners, add_relu, conv_nhwc, resize_bilinear_nhwc};
 use crate::parameters::Parameters;
 use crate::{Error, Result};
 use candle_core::{D, Device, Tensor};
@@ -109,7 +109,7 @@ impl Bottleneck {
             Some(conv) => conv.forward(x, Statistics::Running)?,
             None => x.clone(),
         };
-        Ok((y + shortcut)?.relu()?)
+        add_relu(&y, &shortcut)
     }
 }
 

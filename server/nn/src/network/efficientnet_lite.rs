@@ -9,6 +9,7 @@ use crate::checkpoint::weights::{ConvSpec, Weights};
 use crate::conv::{Activation, Conv, Padding};
 use crate::cpu::{Convolution, Depthwise, FusedConvolution};
 use crate::encoder::{Description, Encoder, Family, Features, MapSpec, Precision};
+use crate::layer::frozen;
 use crate::preprocess::{Filter, Preprocessing};
 use candle_core::{D, Device, Tensor};
 use fused::Fused;
@@ -95,10 +96,10 @@ enum Network {
 impl Block<Conv, Conv> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let wide = match &self.expand {
-            Some(conv) => conv.forward(x)?,
+            Some(conv) => frozen(conv, x)?,
             None => x.clone(),
         };
-        let y = self.project.forward(&self.depthwise.forward(&wide)?)?;
+        let y = frozen(&self.project, &frozen(&self.depthwise, &wide)?)?;
         Ok(if self.residual { (y + x)? } else { y })
     }
 }
@@ -189,7 +190,7 @@ impl<C, D> Layers<C, D> {
 
 impl Layers<Conv, Conv> {
     fn features(&self, input: &Tensor) -> Result<Features> {
-        let mut x = self.stem.forward(input)?;
+        let mut x = frozen(&self.stem, input)?;
         let mut maps: Vec<Tensor> = Vec::new();
         for block in &self.blocks {
             let y = block.forward(&x)?;
@@ -200,7 +201,7 @@ impl Layers<Conv, Conv> {
             maps.push(y.clone());
             x = y;
         }
-        let top = self.head.forward(&x)?;
+        let top = frozen(&self.head, &x)?;
         Ok(Features { maps, embedding: top.mean(D::Minus1)?.mean(D::Minus1)? })
     }
 }

@@ -3,6 +3,7 @@
 
 use super::linear::fold;
 use crate::Result;
+use crate::layer::relu;
 use crate::parameters::Parameters;
 use candle_core::{Device, Tensor};
 
@@ -28,7 +29,7 @@ impl MultiEmbedding {
 
     /// Logits of a batch of embeddings, the K of a sample side by side.
     pub fn forward(&self, embeddings: &Tensor) -> Result<Tensor> {
-        let hidden = embeddings.matmul(&self.hidden.0.t()?)?.broadcast_add(&self.hidden.1)?.relu()?;
+        let hidden = relu(&embeddings.matmul(&self.hidden.0.t()?)?.broadcast_add(&self.hidden.1)?)?;
         Ok(hidden.matmul(&self.output.0.t()?)?.broadcast_add(&self.output.1)?)
     }
 

@@ -15,6 +15,7 @@ use crate::checkpoint::weights::Weights;
 use crate::conv::Conv;
 use crate::cpu::{Convolution, FusedConvolution, bf16};
 use crate::encoder::{Description, Encoder, Family, Features, Form, LastBlock, MapSpec, Precision, Training};
+use crate::layer::frozen;
 use crate::seeded::Stream;
 use crate::{Error, Result};
 use candle_core::{D, DType, Device, Tensor};
@@ -116,19 +117,19 @@ pub fn describe(config: Config, architecture: Architecture) -> Description {
 
 impl Block<Conv> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.convs.iter().try_fold(x.clone(), |y, conv| conv.forward(&y))?;
+        let y = self.convs.iter().try_fold(x.clone(), |y, conv| frozen(conv, &y))?;
         let shortcut = match &self.downsample {
-            Some(conv) => conv.forward(x)?,
+            Some(conv) => frozen(conv, x)?,
             None => x.clone(),
         };
-        Ok((self.last.forward(&y)? + shortcut)?.relu()?)
+        Ok((frozen(&self.last, &y)? + shortcut)?.relu()?)
     }
 }
 
 impl Layers<Conv> {
     /// Takes and gives `f32`, whatever the type between.
     fn features(&self, config: &Config, input: &Tensor, dtype: DType) -> Result<Features> {
-        let mut maps = vec![self.stem.forward(&input.to_dtype(dtype)?)?];
+        let mut maps = vec![frozen(&self.stem, &input.to_dtype(dtype)?)?];
         let before = usize::from(!config.pool_bottom_right);
         // Padding with zeros equals padding with minus infinity: the input has been through ReLU.
         let padded = maps[0].pad_with_zeros(2, before, 1)?.pad_with_zeros(3, before, 1)?;

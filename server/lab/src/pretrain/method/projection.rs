@@ -7,7 +7,7 @@ use crate::Result;
 use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use virboard_nn::layer::BatchNorm;
+use virboard_nn::layer::{BatchNorm, relu};
 use virboard_nn::parameters::Parameters;
 use virboard_nn::trainable::{Normalising, Trainable};
 
@@ -101,7 +101,7 @@ impl Projection {
                 let Normalising { statistics, groups } = normalising;
                 norm.forward_in_groups(&x, statistics, true, groups)?.reshape((count, width))?
             }
-            None => x.relu()?,
+            None => relu(&x)?,
         };
         self.out.forward(&x)
     }

@@ -9,11 +9,12 @@ use candle_core::cuda::cudarc::cudnn::sys::{
     cudnnTensorFormat_t as Format,
 };
 use candle_core::cuda::cudarc::cudnn::{CudnnError, result};
-use candle_core::cuda::cudarc::driver::{CudaSlice, DevicePtr, DevicePtrMut};
+use candle_core::cuda::cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DevicePtrMut};
 use candle_core::op::BackpropOp;
 use candle_core::{CpuStorage, CudaDevice, CudaStorage, CustomOp3, Layout, Shape, Storage, Tensor};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -280,8 +281,19 @@ impl Drop for Descriptor {
     }
 }
 
-/// A handle, on the device's stream.
-struct Handle(sys::cudnnHandle_t);
+/// A handle, on the device's stream, which must not go before it.
+struct Handle(sys::cudnnHandle_t, Arc<CudaStream>);
+
+impl Handle {
+    fn new(device: &CudaDevice) -> candle_core::Result<Self> {
+        let stream = device.cuda_stream();
+        stream.context().bind_to_thread()?;
+        let handle = Self(result::create_handle()?, stream);
+        // SAFETY: the handle keeps the stream.
+        unsafe { result::set_stream(handle.0, handle.1.cu_stream().cast())? };
+        Ok(handle)
+    }
+}
 
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -301,15 +313,10 @@ fn with_handle(
     call: impl FnOnce(sys::cudnnHandle_t) -> Result<(), CudnnError>,
 ) -> candle_core::Result<()> {
     HANDLES.with_borrow_mut(|handles| {
-        if !handles.contains_key(&device.id()) {
-            let stream = device.cuda_stream();
-            stream.context().bind_to_thread()?;
-            let handle = Handle(result::create_handle()?);
-            // SAFETY: the stream lives as long as the device, which the process keeps.
-            unsafe { result::set_stream(handle.0, stream.cu_stream().cast())? };
-            handles.insert(device.id(), handle);
-        }
-        let Some(handle) = handles.get(&device.id()) else { candle_core::bail!("there is no handle of cuDNN") };
+        let handle = match handles.entry(device.id()) {
+            Entry::Occupied(held) => held.into_mut(),
+            Entry::Vacant(place) => place.insert(Handle::new(device)?),
+        };
         Ok(call(handle.0)?)
     })
 }

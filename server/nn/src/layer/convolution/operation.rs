@@ -2,9 +2,10 @@
 
 #[cfg(feature = "cudnn")]
 use super::cudnn;
-use super::no_room;
-use crate::cpu::training::{self, Geometry};
+use super::{plain_gradient, said};
+use crate::cpu::training;
 use crate::cpu::{Maps, values};
+use crate::taps::{Geometry, no_room};
 #[cfg(feature = "cudnn")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
@@ -29,7 +30,13 @@ impl Convolve {
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
-        let backward = |of| gradient.apply_op3_no_bwd(x, weight, &Backward { geometry: self.geometry, of });
+        let backward = |of| match gradient.apply_op3_no_bwd(x, weight, &Backward { geometry: self.geometry, of }) {
+            Err(error) if !gradient.device().is_cpu() => {
+                said(&error);
+                plain_gradient([x, weight], &gradient, self.geometry, of)
+            }
+            done => done,
+        };
         // What nobody asks for is not computed: the first map comes from a frozen network.
         let of_x = x.track_op().then(|| backward(Of::Input)).transpose()?;
         Ok((of_x, weight.track_op().then(|| backward(Of::Weight)).transpose()?))
@@ -77,7 +84,7 @@ impl CustomOp2 for Convolve {
         of_weight: &Layout,
     ) -> candle_core::Result<(CudaStorage, Shape)> {
         let shape = self.shape(of_x.shape(), of_weight.shape())?;
-        Ok((cudnn::convolve(shape, (x, of_x), (weight, of_weight))?, maps(shape.to, shape.outputs)))
+        Ok((cudnn::convolve(shape, false, (x, of_x), (weight, of_weight))?, maps(shape.to, shape.outputs)))
     }
 
     fn bwd(
@@ -88,6 +95,45 @@ impl CustomOp2 for Convolve {
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         self.gradients(x, weight, gradient)
+    }
+}
+
+/// Input `N x I x H x W` and weight to output `N x O x H' x W'`, without a gradient, by cuDNN.
+#[cfg(feature = "cudnn")]
+pub(super) struct Frozen {
+    pub geometry: Geometry,
+}
+
+#[cfg(feature = "cudnn")]
+impl CustomOp2 for Frozen {
+    fn name(&self) -> &'static str {
+        "convolve-frozen"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        candle_core::bail!("cuDNN computes on GPUs alone")
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        of_x: &Layout,
+        weight: &CudaStorage,
+        of_weight: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        let ((images, inputs, height, width), (outputs, _, kernel, _)) =
+            (of_x.shape().dims4()?, of_weight.shape().dims4()?);
+        let maps = Maps { images, height, width };
+        let shape = training::Shape::new(maps, inputs, outputs, kernel, self.geometry);
+        let shape = shape.ok_or_else(|| no_room(kernel, height, width))?;
+        let y = cudnn::convolve(shape, true, (x, of_x), (weight, of_weight))?;
+        Ok((y, (images, outputs, shape.to.height, shape.to.width).into()))
     }
 }
 
@@ -128,8 +174,10 @@ impl CustomOp3 for Biased {
 
 /// Which gradient.
 #[derive(Clone, Copy)]
-enum Of {
+pub(super) enum Of {
+    /// That of the input.
     Input,
+    /// That of the weight.
     Weight,
 }
 

@@ -2,6 +2,7 @@
 writes the report. Needs Python 3.9 and nothing else.
 
 gpu_check.py scores < JSON...        scores of the device, then perhaps those of the CPU
+gpu_check.py pretrain FILE FILE < JSON...  losses of two runs, and whether their checkpoints are the same
 gpu_check.py photo ADDRESS FILE      a photo through the server, several times
 gpu_check.py report FOLDER DEVICE    report.md and report.json of what the steps left there
 """
@@ -20,16 +21,42 @@ import uuid
 # Two short trainings that differ in rounding end up this near: in points of a share, or as a
 # share of an error.
 SCORES_DIFFER = 0.05
-STEPS = ["doctor", "agreement", "evaluate", "photo", "throughput", "peers"]
+STEPS = ["doctor", "agreement", "throughput", "photo", "pretrain", "evaluate", "peers"]
+
+
+def documents():
+    """All JSON documents of the standard input."""
+    text, found, decoder = sys.stdin.read().strip(), [], json.JSONDecoder()
+    while text:
+        document, end = decoder.raw_decode(text)
+        found.append(document)
+        text = text[end:].strip()
+    return found
+
+
+def pretrain(*checkpoints):
+    """Two runs of one pre-training; fails if a loss is no number or a run is missing."""
+    runs = documents()
+    losses = [[epoch["loss"] for epoch in run["curve"]] for run in runs]
+    same = len({pathlib.Path(file).read_bytes() for file in checkpoints}) == 1
+    last = runs[-1]["curve"][-1]
+    print(
+        json.dumps(
+            {
+                "device": runs[-1]["device"],
+                "losses": losses,
+                "same_checkpoints": same,
+                "neighbours": last.get("neighbours"),
+                "pictures_per_second": runs[-1]["pictures"] / last["seconds"],
+            }
+        )
+    )
+    sys.exit(len(runs) != 2 or not all(losses) or not all(map(math.isfinite, sum(losses, []))))
 
 
 def scores():
     """The scores of both devices side by side; fails if one is missing, no number, or far off."""
-    text, lists, decoder = sys.stdin.read().strip(), [], json.JSONDecoder()
-    while text:
-        found, end = decoder.raw_decode(text)
-        lists.append(found)
-        text = text[end:].strip()
+    lists = documents()
     rows, failed = [], not lists or not lists[0]
     of_cpu = {s["task"]: s["score"] for s in lists[-1]} if len(lists) > 1 else {}
     for score in lists[0] if lists else []:
@@ -164,6 +191,11 @@ def report(folder, device):
     if read["photo"]:
         p = read["photo"]
         lines += [f"A photo through the server: {p['first_ms']:.0f} ms the first time, then {p['then_ms']:.0f} ms.", ""]
+    if read["pretrain"]:
+        p = read["pretrain"]
+        losses = " and ".join(", ".join(f"{loss:.4f}" for loss in of) for of in p["losses"])
+        same = "the same" if p["same_checkpoints"] else "DIFFERENT"
+        lines += [f"Pre-training, two epochs of MoCo v2 on the sample photos, twice, on {p['device']}: losses {losses}; checkpoints {same} to the bit.", ""]
     if doctor.get("speeds"):
         rows = [[s["precision"], f"{s['pictures_per_second']:.1f}", f"{s['error']:.4f}"] for s in doctor["speeds"]]
         lines += ["ResNet-50 as `virboard doctor` measures it:", ""] + table(["precision", "pictures/s", "error to f32"], rows)
@@ -188,4 +220,4 @@ def report(folder, device):
 
 
 if __name__ == "__main__":
-    {"scores": scores, "photo": photo, "report": report}[sys.argv[1]](*sys.argv[2:])
+    {"scores": scores, "pretrain": pretrain, "photo": photo, "report": report}[sys.argv[1]](*sys.argv[2:])

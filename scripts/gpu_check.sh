@@ -50,10 +50,16 @@ export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
 echo "writing to $OUT" >&2
 : >"$OUT/steps.tsv"
 
-# step NAME SECONDS COMMANDS: what they print goes to NAME.json, the rest to NAME.log.
+# Seconds for everything, of which the last steps get what is left.
+TOTAL=300
+# step NAME SECONDS COMMANDS: what they print goes to NAME.json, the rest to NAME.log. They see as LEFT
+# how long they may take.
 step() {
   local started=$SECONDS code=0
-  timeout --kill-after 10 "$2" bash -o pipefail -c "$3" >"$OUT/$1.json" 2>"$OUT/$1.log" || code=$?
+  export LEFT=$((TOTAL - SECONDS - 5))
+  [ "$LEFT" -le "$2" ] || LEFT=$2
+  [ "$LEFT" -gt 1 ] || LEFT=1
+  timeout --kill-after 5 "$LEFT" bash -o pipefail -c "$3" >"$OUT/$1.json" 2>"$OUT/$1.log" || code=$?
   printf '%s\t%s\t%s\n' "$1" "$code" "$((SECONDS - started))" >>"$OUT/steps.tsv"
   echo "$1: exit $code, $((SECONDS - started)) s" >&2
 }
@@ -73,6 +79,27 @@ evaluate() {
   done | "$PYTHON" "$HERE/gpu_check.py" scores
 }
 
+# Two epochs of MoCo v2 on the sample photos, twice; what came of them should be the same.
+pretrain() {
+  local settings=$OUT/pretrain.yaml run
+  cat >"$settings" <<'YAML'
+method: {moco_v2: {projection: {hidden: 64, out: 32, batch_norm: true}, temperature: 0.2, queue: 64, momentum: 0.99, groups: 2}}
+network: {architecture: resnet18, width: 24}
+data: {sources: [server/samples/photos]}
+views: [{count: 2, side: 64, scale: [0.2, 1.0], flip: 0.5, jitter: {brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1}}]
+optimiser: {sgd: {momentum: 0.9}}
+learning_rate: 0.03
+schedule: {cosine: {}}
+weight_decay: 0.0001
+batch: 32
+epochs: 2
+neighbours: {task: SamplePhotos, every: 1}
+YAML
+  for run in first again; do
+    virboard "$run" pretrain --config "$settings" --out Checked --json || return 1
+  done | "$PYTHON" "$HERE/gpu_check.py" pretrain "$OUT"/data/{first,again}/checkpoints/Checked.safetensors
+}
+
 photo() {
   local address=127.0.0.1:${VIRBOARD_CHECK_PORT:-3917} server code
   # The program itself, not a shell around it, so that it can be ended.
@@ -84,19 +111,20 @@ photo() {
   return $code
 }
 
-export -f virboard evaluate photo
+export -f virboard evaluate photo pretrain
 export PROGRAM OUT DEVICE HERE PYTHON VECTORS
 DEVICE=${DEVICE:-auto}
-step doctor 60 'virboard doctor doctor --json'
+step doctor 45 'virboard doctor doctor --json'
 if [ "$DEVICE" = auto ]; then
   DEVICE=cpu
   grep -q '"device": "cuda' "$OUT/doctor.json" && DEVICE=cuda:0
 fi
 echo "checking $DEVICE" >&2
-step agreement 150 'virboard agreement doctor agreement --vectors "$VECTORS" --json'
-step evaluate 180 evaluate
-step photo 60 photo
-step throughput 120 'virboard throughput doctor throughput --vectors "$VECTORS" --json'
-step peers 90 '"$PYTHON" "$HERE/gpu_peers.py" "$DEVICE"'
-rm -rf "$OUT/data" "$OUT/grid.yaml"
+step agreement 130 'virboard agreement doctor agreement --vectors "$VECTORS" --json'
+step throughput 90 'virboard throughput doctor throughput --vectors "$VECTORS" --json'
+step photo 40 photo
+step pretrain 40 pretrain
+step evaluate 90 evaluate
+step peers 90 '"$PYTHON" "$HERE/gpu_peers.py" "$DEVICE" $((LEFT - 15))'
+rm -rf "$OUT/data" "$OUT/grid.yaml" "$OUT/pretrain.yaml"
 exec "$PYTHON" "$HERE/gpu_check.py" report "$OUT" "$DEVICE"

@@ -1,6 +1,6 @@
 //! Every kind of head, trained some steps on a device and on the CPU.
 
-use super::steps::{self, Optimising, Titles, Trained};
+use super::steps::{self, Compared, Optimising, Trained};
 use super::{Row, values};
 use crate::Result;
 use crate::head::{Architecture, Head, HeadSpec};
@@ -31,7 +31,8 @@ struct Lesson {
 }
 
 /// What is compared.
-const TITLES: Titles = ["losses of ten steps", "first gradients", "weights after ten steps"];
+const COMPARED: Compared =
+    Compared { titles: ["losses of ten steps", "first gradients", "weights after ten steps"], deep: false };
 
 const OPTIMISERS: [Optimising; 2] = [
     Optimising { name: "Adam", kind: Kind::Adam, rate: 1e-3 },
@@ -48,7 +49,7 @@ pub fn heads(device: &Device) -> Vec<Row> {
     };
     let rows = lessons.iter().map(|lesson| {
         let on = |device: Device| move |optimising, _| trained(lesson, optimising, &device);
-        steps::rows(lesson.name, TITLES, &steps::full(device), &OPTIMISERS, [&on(device.clone()), &on(Device::Cpu)])
+        steps::rows(lesson.name, COMPARED, &steps::full(device), &OPTIMISERS, [&on(device.clone()), &on(Device::Cpu)])
     });
     rows.flatten().collect()
 }

@@ -24,8 +24,15 @@ pub struct Optimising {
     pub rate: f64,
 }
 
-/// What the comparisons are called: losses, first gradients, weights at the end.
-pub type Titles = [&'static str; 3];
+/// What is trained and compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Compared {
+    /// What the comparisons are called: losses, first gradients, weights at the end.
+    pub titles: [&'static str; 3],
+    /// Whether it has many layers with random weights. Rounding to TF32 or bfloat16 then moves single gradients by up
+    /// to half of their size (so seen on an H200 and on the CPU), and only losses are compared.
+    pub deep: bool,
+}
 
 /// The values of a tensor with its name.
 type Named = (String, Vec<f32>);
@@ -71,7 +78,7 @@ pub type Train<'a> = dyn Fn(Optimising, Precision) -> Result<Trained> + 'a;
 /// comes of it.
 pub fn rows(
     what: &str,
-    titles: Titles,
+    compared: Compared,
     settings: &[Setting],
     optimisers: &[Optimising],
     [on_device, on_cpu]: [&Train<'_>; 2],
@@ -81,9 +88,9 @@ pub fn rows(
         let wanted = on_cpu(*optimising, Precision::F32).map_err(|e| e.to_string());
         for setting in settings {
             let got = setting.tried(|| on_device(*optimising, setting.precision)).map_err(|e| e.to_string());
-            for (part, title) in Part::of(setting.precision).iter().zip(titles) {
+            for (part, title) in Part::of(*setting, compared.deep).iter().zip(compared.titles) {
                 let what = format!("{what}, {}: {title}", optimising.name);
-                rows.push(Row::of(what, *setting, part.bound(*setting), || {
+                rows.push(Row::of(what, *setting, part.bound(*setting, compared.deep), || {
                     let failed = |reason: &String| Error::Unfit(reason.clone());
                     let (got, wanted) = (got.as_ref().map_err(failed)?, wanted.as_ref().map_err(failed)?);
                     Ok(part.pairs(got, wanted))
@@ -102,25 +109,25 @@ enum Part {
     Weights,
 }
 
+/// Whether products are rounded to fewer bits than `f32` has.
+const fn rounds(setting: Setting) -> bool {
+    setting.tf32 || !matches!(setting.precision, Precision::F32)
+}
+
 impl Part {
-    /// Of a training in eight bits its losses alone: of small networks with random weights, rounding moves single
-    /// gradients by half of their size.
-    const fn of(precision: Precision) -> &'static [Self] {
-        match precision {
-            Precision::F32 => &[Self::Losses, Self::Gradients, Self::Weights],
-            Precision::F16 | Precision::Bf16 => &[Self::Losses],
-        }
+    const fn of(setting: Setting, deep: bool) -> &'static [Self] {
+        if rounds(setting) && deep { &[Self::Losses] } else { &[Self::Losses, Self::Gradients, Self::Weights] }
     }
 
     /// Adam divides small gradients by their size, so that rounding moves weights by whole steps; and what begins at
     /// zero, as biases do, is nothing but the sum of steps of a network that rounding has moved already.
-    const fn bound(self, setting: Setting) -> f64 {
-        match (self, setting.precision, setting.tf32) {
-            (Self::Weights, Precision::F32, false) => 5e-2,
-            (_, Precision::F32, false) => 1e-3,
-            (Self::Weights, Precision::F32, true) => 1e-1,
-            (_, Precision::F32, true) => 3e-2,
-            (..) => 3e-1,
+    const fn bound(self, setting: Setting, deep: bool) -> f64 {
+        match (self, rounds(setting)) {
+            (Self::Weights, false) => 5e-2,
+            (_, false) => 1e-3,
+            (_, true) if deep => 3e-1,
+            (Self::Weights, true) => 1e-1,
+            (_, true) => 3e-2,
         }
     }
 

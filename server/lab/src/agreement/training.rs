@@ -1,7 +1,7 @@
 //! Networks that are trained whole and methods of pre-training, some steps on a device and on the CPU. Asked of the CPU
 //! itself, its own operations are compared with those that every device has.
 
-use super::steps::{self, Optimising, Titles, Train, Trained};
+use super::steps::{self, Compared, Optimising, Train, Trained};
 use super::{Row, Setting};
 use crate::Result;
 use crate::pretrain::method::form::Takes;
@@ -21,8 +21,10 @@ use virboard_nn::seeded::Stream;
 use virboard_nn::trainable::{Form, Trainable};
 
 /// What is compared.
-const TITLES: Titles =
-    ["losses of a network's four steps", "a network's first gradients", "a network's weights after four steps"];
+const COMPARED: Compared = Compared {
+    titles: ["losses of a network's four steps", "a network's first gradients", "a network's weights after four steps"],
+    deep: true,
+};
 /// Steps of each training.
 const STEPS: usize = 4;
 /// Pictures of a batch, of the run, and their classes.
@@ -51,7 +53,7 @@ struct Lesson {
 }
 
 /// Compares losses, first gradients and weights of every kind of network and every method with the
-/// CPU's own in `f32`: in `f32`, on a GPU with TF32 too, and the losses in `bf16`.
+/// CPU's own in `f32`: in `f32`, and the losses in `bf16` and, on a GPU, with TF32.
 #[must_use]
 pub fn training(device: &Device) -> Vec<Row> {
     let mut settings = steps::full(device);
@@ -65,7 +67,7 @@ pub fn training(device: &Device) -> Vec<Row> {
         let plain = |optimising, precision| plainly(|| on_cpu(optimising, precision));
         let on_device = |optimising, precision| on(optimising, precision, device);
         let ours: &Train<'_> = if device.is_cpu() { &plain } else { &on_device };
-        steps::rows(lesson.name, TITLES, &settings, lesson.optimisers, [ours, &on_cpu])
+        steps::rows(lesson.name, COMPARED, &settings, lesson.optimisers, [ours, &on_cpu])
     });
     rows.flatten().collect()
 }

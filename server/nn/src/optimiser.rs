@@ -2,12 +2,14 @@
 //! with a state that can be saved and taken up again.
 
 mod clip;
+mod follow;
 mod fused;
 mod groups;
 mod kind;
 mod plain;
 
 pub use clip::clip_norm;
+pub use follow::follow;
 pub use groups::Group;
 pub use kind::{Kind, moments, rule};
 

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use std::sync::Mutex;
 
 /// Numbers that a thread updates at once.
-const PART: usize = 1 << 15;
+pub(super) const PART: usize = 1 << 15;
 
 /// Moves the numbers of `tensor`, contiguous and on the CPU, along `gradient`.
 pub fn step(tensor: &Tensor, moments: &mut Moments, gradient: &Tensor, rule: Rule) -> candle_core::Result<()> {

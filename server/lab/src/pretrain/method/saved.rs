@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
+use virboard_nn::optimiser;
 use virboard_nn::parameters::Parameters;
 
 /// Named tensors of a state.
@@ -36,7 +37,7 @@ pub fn copy(from: &Parameters, to: &Parameters) -> Result<()> {
 pub fn follow(from: &Parameters, to: &Parameters, momentum: f64) -> Result<()> {
     for (name, var) in to.trainable() {
         let Some(newest) = from.trainable().get(name) else { return Err(missing(name)) };
-        var.set(&((var.as_tensor() * momentum)? + (newest.as_tensor() * (1.0 - momentum))?)?.detach())?;
+        optimiser::follow(var, newest, momentum)?;
     }
     Ok(())
 }

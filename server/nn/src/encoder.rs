@@ -5,7 +5,7 @@
 use crate::checkpoint::Layout;
 use crate::checkpoint::weights::Weights;
 use crate::layer::batch_norm::Statistics;
-use crate::parameters::Parameters;
+use crate::parameters::{Gradients, Parameters};
 use crate::preprocess::Preprocessing;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -221,12 +221,12 @@ pub type Build = dyn Fn(&mut Weights, &Device, Precision) -> Result<Box<dyn Enco
 pub struct Training {
     /// Weights to begin with, from a seed.
     pub random: Arc<dyn Fn(u64) -> Result<Weights> + Send + Sync>,
-    /// Builds it from weights, of which it takes its own.
+    /// Builds it.
     pub build: Arc<BuildTrainable>,
 }
 
-/// Builds a network that is trained from weights, of which it takes its own.
-pub type BuildTrainable = dyn Fn(&mut Weights, &Device) -> Result<Box<dyn Trainable>> + Send + Sync;
+/// Builds a network that is trained from weights, of which it takes its own, with or without gradients.
+pub type BuildTrainable = dyn Fn(&mut Weights, &Device, Gradients) -> Result<Box<dyn Trainable>> + Send + Sync;
 
 /// What an encoder is, known before it runs.
 #[derive(Clone)]

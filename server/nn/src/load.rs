@@ -5,6 +5,7 @@ use crate::checkpoint::{Layout, Wanted};
 use crate::encoder::{Description, Encoder, Precision};
 use crate::guard::{self, Placed};
 use crate::network::{FAMILIES, resnet};
+use crate::parameters::Gradients;
 use crate::trainable::{Trainable, training};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -102,7 +103,7 @@ impl LoadedEncoder {
     pub fn trainable(&self, device: &Device) -> Result<Box<dyn Trainable>> {
         let mut weights = self.weights()?;
         weights.take_classifier();
-        (training(self.description())?.build)(&mut weights, device)
+        (training(self.description())?.build)(&mut weights, device, Gradients::Wanted)
     }
 
     /// Its weights as its checkpoint has them.

@@ -1,9 +1,19 @@
-//! The named tensors of a head.
+//! The named tensors of a head or of a network that is trained whole.
 
 use crate::Result;
 use crate::seeded::Stream;
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeMap;
+
+/// Whether what is computed with tensors can be differentiated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gradients {
+    /// It can: what a backward pass needs is kept until there has been one.
+    Wanted,
+    /// It cannot, and nothing is kept: each value is free as soon as the next layers have it. For
+    /// networks that follow another one, or are only looked at.
+    None,
+}
 
 /// Named tensors: those that are trained, and those that only follow the data (the running
 /// statistics of batch normalisations).
@@ -13,13 +23,22 @@ pub struct Parameters {
     buffers: BTreeMap<String, Var>,
     seed: u64,
     device: Device,
+    gradients: Gradients,
 }
 
 impl Parameters {
     /// None yet; random ones will come from `seed`.
     #[must_use]
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { trainable: BTreeMap::new(), buffers: BTreeMap::new(), seed, device: device.clone() }
+        Self::with(Gradients::Wanted, seed, device)
+    }
+
+    /// The same for layers that compute with or without gradients. Without them its tensors can be
+    /// set all the same, and the layers see it.
+    #[must_use]
+    pub fn with(gradients: Gradients, seed: u64, device: &Device) -> Self {
+        let (trainable, buffers) = (BTreeMap::new(), BTreeMap::new());
+        Self { trainable, buffers, seed, device: device.clone(), gradients }
     }
 
     /// Adds `NAME.weight` of `shape` (outputs first), uniform in +-1/sqrt(inputs): PyTorch's
@@ -50,7 +69,10 @@ impl Parameters {
     /// Adds a trainable tensor with these values, on the parameters' device.
     pub fn add(&mut self, name: String, tensor: &Tensor) -> Result<Tensor> {
         let var = Var::from_tensor(&tensor.to_device(&self.device)?)?;
-        let tensor = var.as_tensor().clone();
+        let tensor = match self.gradients {
+            Gradients::Wanted => var.as_tensor().clone(),
+            Gradients::None => var.as_detached_tensor(),
+        };
         self.trainable.insert(name, var);
         Ok(tensor)
     }

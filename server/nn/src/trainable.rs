@@ -4,6 +4,7 @@ use crate::checkpoint::weights::Weights;
 use crate::encoder::{Description, Training};
 pub use crate::encoder::{Form, Normalising, Trainable};
 use crate::network::FAMILIES;
+pub use crate::parameters::Gradients;
 use crate::{Error, Result};
 use candle_core::Device;
 
@@ -35,7 +36,17 @@ impl Form {
     /// # Errors
     /// As [`Self::describe`], and for weights of another network.
     pub fn build(&self, weights: &mut Weights, device: &Device) -> Result<Box<dyn Trainable>> {
-        (training(&self.describe()?)?.build)(weights, device)
+        self.build_with(Gradients::Wanted, weights, device)
+    }
+
+    /// The same, with or without gradients.
+    pub fn build_with(
+        &self,
+        gradients: Gradients,
+        weights: &mut Weights,
+        device: &Device,
+    ) -> Result<Box<dyn Trainable>> {
+        (training(&self.describe()?)?.build)(weights, device, gradients)
     }
 }
 

@@ -12,7 +12,7 @@ use virboard_nn::load::{describe, load_any};
 use virboard_nn::network::vit::trainable::{Plan, Sizes, random_weights, trainable};
 use virboard_nn::seeded::weight;
 use virboard_nn::testing::{Random, assert_near, values};
-use virboard_nn::trainable::{Normalising, Trainable};
+use virboard_nn::trainable::{Gradients, Normalising, Trainable};
 
 const SMALL: Sizes = Sizes { width: 128, depth: 4, patch: 8, grid: 4 };
 
@@ -42,7 +42,8 @@ fn compare(key: &str, weights: &Weights, sizes: &[[usize; 2]]) {
     )
     .expect("built");
     let mut weights = weights.clone();
-    let trained = trainable(Plan::of(key).expect("can be trained"), &mut weights, &Device::Cpu).expect("built");
+    let trained = trainable(Plan::of(key).expect("can be trained"), &mut weights, &Device::Cpu, Gradients::Wanted)
+        .expect("built");
     weights.finish().expect("every tensor is taken");
     for [height, width] in sizes {
         let x = Random::new(key).uniform((2, 3, *height, *width));
@@ -79,7 +80,7 @@ fn a_checkpoint_in_hugging_faces_names_is_taken_up() {
 fn what_was_trained_is_an_encoder_at_once() {
     let plan = Plan::of_sizes(SMALL).expect("sizes that can be");
     let mut weights = random_weights(plan, 3).expect("weights");
-    let trained = trainable(plan, &mut weights, &Device::Cpu).expect("built");
+    let trained = trainable(plan, &mut weights, &Device::Cpu, Gradients::Wanted).expect("built");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("small.safetensors");
     let tensors: HashMap<String, Tensor> =
@@ -103,7 +104,7 @@ fn gradients_are_the_same_bits_on_any_number_of_threads() {
     let gradients = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         pool.install(|| {
-            let network = trainable(plan, &mut weights.clone(), &Device::Cpu).expect("built");
+            let network = trainable(plan, &mut weights.clone(), &Device::Cpu, Gradients::Wanted).expect("built");
             let x = nhwc(&Random::new("threads").uniform((5, 3, 40, 32)));
             let features = network.features(&x, Normalising::TRAIN).expect("computed");
             let loss = features.embedding.sqr().and_then(|e| e.mean_all()).expect("a number");
@@ -152,10 +153,10 @@ fn what_cannot_be_trained_is_said() {
     }
     let plan = Plan::of_sizes(SMALL).expect("sizes that can be");
     let mut deeper = random_weights(Plan::of_sizes(Sizes { depth: 8, ..SMALL }).expect("sizes"), 0).expect("weights");
-    trainable(plan, &mut deeper, &Device::Cpu).expect("built of the first blocks");
+    trainable(plan, &mut deeper, &Device::Cpu, Gradients::Wanted).expect("built of the first blocks");
     let error = deeper.finish().expect_err("blocks are left").to_string();
     assert!(error.contains("blocks.4."), "{error}");
     let mut narrow = random_weights(Plan::of_sizes(Sizes { width: 64, ..SMALL }).expect("sizes"), 0).expect("weights");
-    let error = trainable(plan, &mut narrow, &Device::Cpu).expect_err("another width").to_string();
+    let error = trainable(plan, &mut narrow, &Device::Cpu, Gradients::Wanted).expect_err("another width").to_string();
     assert!(error.contains("patch_embed.proj.weight") && error.contains("[64, 3, 8, 8]"), "{error}");
 }

@@ -55,7 +55,7 @@ impl Case {
     fn build(&self) -> Result<Training, Failure> {
         let (architecture, _, width, side, batch) = self.network;
         let form = Form { width: Some(width), ..Form::of(architecture) };
-        let encoder = || Ok(form.build(&mut form.random(0)?, &Device::Cpu)?);
+        let encoder = |gradients| Ok(form.build_with(gradients, &mut form.random(0)?, &Device::Cpu)?);
         let start = Start { encoder: &encoder, pictures: batch, classes: CLASSES, seed: 0, device: &Device::Cpu };
         let method = self.form.build(&start)?;
         let kind: Kind = serde_json::from_str("{\"optimiser\":\"sgd\",\"momentum\":0.9}")?;

@@ -75,7 +75,8 @@ pub fn training(device: &Device) -> Vec<Row> {
 fn trained(lesson: &Lesson, optimising: Optimising, short: bool, device: &Device) -> Result<Trained> {
     let Optimising { kind, rate, .. } = optimising;
     let form = &lesson.network;
-    let encoder = || -> Result<Box<dyn Trainable>> { Ok(form.build(&mut form.random(0)?, device)?) };
+    let encoder =
+        |gradients| -> Result<Box<dyn Trainable>> { Ok(form.build_with(gradients, &mut form.random(0)?, device)?) };
     let start = Start { encoder: &encoder, pictures: PICTURES, classes: CLASSES, seed: 0, device };
     let mut method = lesson.method.build(&start)?;
     let group = |_: &str, tensor: &Tensor| Group::by_dimensions(tensor.dims());

@@ -20,7 +20,7 @@ use candle_core::{Device, Tensor, Var};
 use projection::Network;
 use saved::State;
 use std::collections::BTreeMap;
-use virboard_nn::trainable::Trainable;
+use virboard_nn::trainable::{Gradients, Trainable};
 
 /// One batch of views.
 #[derive(Debug)]
@@ -51,8 +51,9 @@ impl Batch {
 
 /// What a method begins with.
 pub struct Start<'a> {
-    /// Makes the encoder; each call gives one with the same weights and tensors of its own.
-    pub encoder: &'a dyn Fn() -> Result<Box<dyn Trainable>>,
+    /// Makes the encoder, with or without gradients; each call gives one with the same weights and
+    /// tensors of its own.
+    pub encoder: &'a dyn Fn(Gradients) -> Result<Box<dyn Trainable>>,
     /// Pictures of the run.
     pub pictures: usize,
     /// Classes of the pictures; 0 where they have none.

@@ -61,7 +61,8 @@ fn is_trained_in(precision: Precision, device: &Device) -> bool {
 fn rate(subject: &Subject, batch: usize, precision: Precision, device: &Device) -> Result<f64> {
     device::give_back(device)?;
     let form = Form { width: subject.width, ..Form::of(subject.name) };
-    let encoder = || -> Result<Box<dyn Trainable>> { Ok(form.build(&mut form.random(0)?, device)?) };
+    let encoder =
+        |gradients| -> Result<Box<dyn Trainable>> { Ok(form.build_with(gradients, &mut form.random(0)?, device)?) };
     let start = Start { encoder: &encoder, pictures: batch, classes: CLASSES, seed: 0, device };
     let mut method = MethodForm::Supervised(SupervisedForm {}).build(&start)?;
     let mut optimiser = Optimiser::new(Kind::Sgd { momentum: 0.9, weight_decay: 1e-4 }, method.trainable());

@@ -109,7 +109,9 @@ impl Work for Pretrain {
             .as_ref()
             .map(|n| Ok::<_, Error>((Examiner::open(&n.task, side, &lab.folders.places, progress)?, n.every)));
         let examiner = examiner.transpose()?;
-        let make = || -> Result<Box<dyn trainable::Trainable>> { Ok(form.build(&mut weights.clone(), device)?) };
+        let make = |gradients| -> Result<Box<dyn trainable::Trainable>> {
+            Ok(form.build_with(gradients, &mut weights.clone(), device)?)
+        };
         let method = settings.method.build(&Start {
             encoder: &make,
             pictures: pictures.len(),

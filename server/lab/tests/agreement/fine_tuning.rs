@@ -16,7 +16,7 @@ use virboard_lab::train::source::{Batch, Source};
 use virboard_lab::train::truth::Truth;
 use virboard_lab::train::{Aim, Configuration, Member, Parts, train};
 use virboard_nn::optimiser::Kind;
-use virboard_nn::trainable::Normalising;
+use virboard_nn::trainable::{Gradients, Normalising};
 
 const PICTURES: usize = 4;
 const SIDE: usize = 48;
@@ -64,7 +64,7 @@ fn an_encoder_and_its_head_are_trained_together_as_pytorch_does() {
     };
     let architecture = Architecture::Pixelwise { channels: vec![8, 8, 16, 32, 64], slim: None };
     let head = Head::new(spec(OutputKind::Segmentation, architecture, CLASSES), &Device::Cpu).expect("built");
-    let mut members = [Member::fine_tuned(configuration, &tuning, head, encoder(8).expect("built"))];
+    let mut members = [Member::fine_tuned(configuration, &tuning, head, encoder(8, Gradients::Wanted).expect("built"))];
     let named = |member: &Member| -> Vec<(String, candle_core::Var)> {
         let encoder = member.encoder().expect("it is trained along").parameters().trainable().iter();
         let head = member.head.parameters().trainable().iter();

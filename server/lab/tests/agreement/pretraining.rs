@@ -21,7 +21,7 @@ use virboard_nn::path::plainly;
 use virboard_nn::schedule::Setting;
 use virboard_nn::seeded::weight;
 use virboard_nn::testing::{Vectors, values};
-use virboard_nn::trainable::{Form, Trainable};
+use virboard_nn::trainable::{Form, Gradients, Trainable};
 
 /// Steps of an epoch, pictures of a batch, pictures in all, and classes.
 const EPOCH: usize = 5;
@@ -41,7 +41,7 @@ const OUT: usize = 64;
 const EFFECT: f32 = 1e-6;
 
 /// A ResNet of one basic block a stage, with `width` channels in the first.
-pub fn encoder(width: usize) -> Result<Box<dyn Trainable>> {
+pub fn encoder(width: usize, gradients: Gradients) -> Result<Box<dyn Trainable>> {
     let form = Form { width: Some(width), blocks: Some([1, 1, 1, 1]), ..Form::of("resnet18") };
     let tensors = form.random(0)?.below("").into_iter().map(|(name, tensor)| {
         let values = Tensor::from_vec(weight(&name, tensor.dims()), tensor.shape(), &Device::Cpu)?;
@@ -49,7 +49,7 @@ pub fn encoder(width: usize) -> Result<Box<dyn Trainable>> {
     });
     let tensors: BTreeMap<String, Tensor> = tensors.collect::<Result<_>>()?;
     let mut weights = Weights::new(PathBuf::from("seeded weights"), String::new(), tensors);
-    Ok(form.build(&mut weights, &Device::Cpu)?)
+    Ok(form.build_with(gradients, &mut weights, &Device::Cpu)?)
 }
 
 /// The views of a step; `name` is METHOD/SEED.
@@ -71,7 +71,7 @@ fn batch(name: &str, step: usize, sizes: &[(usize, usize)]) -> Batch {
 }
 
 fn begun(form: &MethodForm) -> Box<dyn Method> {
-    let encoder = || encoder(WIDTH);
+    let encoder = |gradients| encoder(WIDTH, gradients);
     let start = Start { encoder: &encoder, pictures: PICTURES, classes: CLASSES, seed: 0, device: &Device::Cpu };
     form.build(&start).expect("built")
 }

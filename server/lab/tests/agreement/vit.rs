@@ -10,7 +10,7 @@ use virboard_nn::optimiser::{Group, Kind, Optimiser};
 use virboard_nn::schedule::Setting;
 use virboard_nn::seeded::weight;
 use virboard_nn::testing::values;
-use virboard_nn::trainable::{Normalising, Trainable};
+use virboard_nn::trainable::{Gradients, Normalising, Trainable};
 
 const WIDTH: usize = 128;
 const STEPS: usize = 10;
@@ -25,7 +25,7 @@ fn network() -> Vit {
     let tensors: BTreeMap<String, Tensor> =
         random_weights(plan, 0).expect("weights").below("").into_iter().map(tensor).collect();
     let mut weights = Weights::new("the script's".into(), String::new(), tensors);
-    let network = trainable(plan, &mut weights, &Device::Cpu).expect("built");
+    let network = trainable(plan, &mut weights, &Device::Cpu, Gradients::Wanted).expect("built");
     weights.finish().expect("every tensor is taken");
     network
 }

@@ -15,7 +15,7 @@ use virboard_nn::encoder::{Description, Features, Precision};
 use virboard_nn::parameters::Parameters;
 use virboard_nn::preprocess::Preprocessing;
 use virboard_nn::testing::{Random, values};
-use virboard_nn::trainable::{Normalising, Trainable};
+use virboard_nn::trainable::{Gradients, Normalising, Trainable};
 
 /// Pictures, their classes, steps of an epoch, and pictures of a batch.
 pub const PICTURES: usize = 24;
@@ -58,8 +58,8 @@ impl Trainable for Tiny {
     }
 }
 
-fn tiny(seed: u64) -> Box<dyn Trainable> {
-    let mut parameters = Parameters::new(seed, &Device::Cpu);
+fn tiny(seed: u64, gradients: Gradients) -> Box<dyn Trainable> {
+    let mut parameters = Parameters::with(gradients, seed, &Device::Cpu);
     let weight = Random::new(&format!("tiny {seed}")).normal(1.0, (EMBEDDING, 6));
     let weight = parameters.add("weight".to_owned(), &weight).expect("added");
     let bias = parameters.constant("bias", EMBEDDING, 0.1).expect("added");
@@ -78,7 +78,7 @@ fn tiny(seed: u64) -> Box<dyn Trainable> {
 
 /// Calls with what a method of this seed begins with.
 pub fn start_with<T>(seed: u64, classes: usize, run: impl FnOnce(&Start<'_>) -> T) -> T {
-    let encoder = || Ok(tiny(seed));
+    let encoder = |gradients| Ok(tiny(seed, gradients));
     run(&Start { encoder: &encoder, pictures: PICTURES, classes, seed, device: &Device::Cpu })
 }
 

@@ -108,8 +108,8 @@ pub fn describe(config: Config, architecture: Architecture) -> Description {
         }),
         training: (!config.folded).then(|| Training {
             random: std::sync::Arc::new(move |seed| random_weights(&config, seed)),
-            build: std::sync::Arc::new(move |weights, device| {
-                Ok(Box::new(trainable::TrainableResNet::new(config, weights, device)?))
+            build: std::sync::Arc::new(move |weights, device, gradients| {
+                Ok(Box::new(trainable::TrainableResNet::new(config, weights, device, gradients)?))
             }),
         }),
     }

@@ -58,7 +58,8 @@ impl MocoForm {
     }
 }
 
-/// A query encoder, which learns, a key encoder, which follows it slowly, and a queue of keys.
+/// A query encoder, which learns, a key encoder, which follows it slowly and keeps nothing for
+/// gradients, and a queue of keys.
 pub struct Moco {
     form: MocoForm,
     seed: u64,
@@ -73,8 +74,8 @@ const KEY: &str = "momentum.";
 impl Moco {
     /// Begins, with both encoders alike.
     pub fn new(form: &MocoForm, start: &Start<'_>) -> Result<Self> {
-        let (query, key) = (Projected::new(&form.projection, start)?, Projected::new(&form.projection, start)?);
-        key.network.copy(&query.network)?;
+        let query = Projected::new(&form.projection, start)?;
+        let key = query.follower(&form.projection, start)?;
         let queue = Queue::seeded("queue", form.queue, form.projection.out, start.seed, start.device)?;
         Ok(Self { form: *form, seed: start.seed, query, key, queue })
     }
@@ -85,7 +86,7 @@ impl Moco {
     fn keys(&self, views: &Tensor, step: u64) -> Result<Tensor> {
         let order = Order::new(self.seed, step, views.dim(0)?, views.device())?;
         let keys = self.key.unit(&order.shuffled(views)?, self.normalising())?;
-        order.undone(&keys.detach())
+        order.undone(&keys)
     }
 
     fn normalising(&self) -> Normalising {
@@ -157,7 +158,36 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use virboard_nn::testing::values;
+    use virboard_nn::testing::{Random, values};
+    use virboard_nn::trainable::Form;
+
+    #[test]
+    fn keys_leave_nothing_for_gradients_and_move_with_their_encoder() {
+        let network = Form { width: Some(4), blocks: Some([1, 1, 1, 1]), ..Form::of("resnet18") };
+        let encoder = |gradients| Ok(network.build_with(gradients, &mut network.random(3)?, &Device::Cpu)?);
+        let start = Start { encoder: &encoder, pictures: 4, classes: 0, seed: 1, device: &Device::Cpu };
+        let projection = ProjectionForm { hidden: Some(8), out: 4, batch_norm: true };
+        let form = MocoForm { projection, temperature: 0.2, queue: 8, momentum: 0.5, groups: 2 };
+        let mut moco = Moco::new(&form, &start).expect("built");
+        let view = |name: &str| Random::new(name).normal(1.0, (4, 32, 32, 3));
+        let views = vec![view("queries"), view("keys")];
+        let batch = Batch { views, pictures: (0..4).collect(), classes: Vec::new(), epoch: 0, step: 0 };
+        let keys = |moco: &Moco| moco.keys(&batch.views[1], 0).expect("computed");
+        let first = keys(&moco);
+        assert!(!first.track_op(), "no operation on the way was recorded");
+
+        let gradients = moco.loss(&batch).and_then(|loss| Ok(loss.backward()?)).expect("gradients");
+        let (of_query, of_key) = (moco.query.network.trainable(), moco.key.network.trainable());
+        assert!(of_query.len() > 20 && of_query.keys().eq(of_key.keys()));
+        for (name, var) in &of_query {
+            assert!(gradients.get(var).is_some(), "{name}");
+            assert!(gradients.get(&of_key[name]).is_none(), "{name} of the key encoder");
+            var.set(&(var.as_detached_tensor() + 0.1).expect("moved")).expect("set");
+        }
+        assert_eq!(values(&keys(&moco)), values(&first), "queries' tensors are no keys'");
+        moco.stepped().expect("stepped");
+        assert_ne!(values(&keys(&moco)), values(&first), "the layers see how their tensors follow");
+    }
 
     #[test]
     fn shuffling_is_undone_and_differs_from_step_to_step() {

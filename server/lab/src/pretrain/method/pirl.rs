@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use virboard_nn::seeded::Stream;
-use virboard_nn::trainable::Normalising;
+use virboard_nn::trainable::{Gradients, Normalising};
 
 /// Settings of PIRL.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -86,7 +86,7 @@ const CONSTANT: &str = "log_constant";
 impl Pirl {
     /// Begins, with a bank of random rows.
     pub fn new(form: &PirlForm, start: &Start<'_>) -> Result<Self> {
-        let mut network = Network::new(start)?;
+        let mut network = Network::new(start, Gradients::Wanted)?;
         let (embedding, out) = (network.embedding_len(), form.out);
         let of_picture = Linear::new(&mut network.heads, "projection.picture", embedding, out)?;
         let of_patch = Linear::new(&mut network.heads, "projection.patch", embedding, out)?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use virboard_nn::layer::{BatchNorm, relu};
 use virboard_nn::parameters::Parameters;
-use virboard_nn::trainable::{Normalising, Trainable};
+use virboard_nn::trainable::{Gradients, Normalising, Trainable};
 
 /// A projection as settings write it: one linear layer, or two with ReLU between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,9 +120,10 @@ pub struct Network {
 const ENCODER: &str = "encoder.";
 
 impl Network {
-    /// A new encoder without heads.
-    pub fn new(start: &Start<'_>) -> Result<Self> {
-        Ok(Self { encoder: (start.encoder)()?, heads: Parameters::new(start.seed, start.device) })
+    /// A new encoder without heads. It and the heads to come have gradients or none.
+    pub fn new(start: &Start<'_>, gradients: Gradients) -> Result<Self> {
+        let encoder = (start.encoder)(gradients)?;
+        Ok(Self { encoder, heads: Parameters::with(gradients, start.seed, start.device) })
     }
 
     /// Length of the encoder's embedding.
@@ -182,7 +183,18 @@ pub struct Projected {
 impl Projected {
     /// A new one.
     pub fn new(form: &ProjectionForm, start: &Start<'_>) -> Result<Self> {
-        let mut network = Network::new(start)?;
+        Self::with(Gradients::Wanted, form, start)
+    }
+
+    /// One of the same form with the same values, which only follows this one: it has no gradients.
+    pub fn follower(&self, form: &ProjectionForm, start: &Start<'_>) -> Result<Self> {
+        let follower = Self::with(Gradients::None, form, start)?;
+        follower.network.copy(&self.network)?;
+        Ok(follower)
+    }
+
+    fn with(gradients: Gradients, form: &ProjectionForm, start: &Start<'_>) -> Result<Self> {
+        let mut network = Network::new(start, gradients)?;
         let embedding = network.embedding_len();
         let projection = Projection::new(&mut network.heads, form, embedding)?;
         Ok(Self { network, projection })

@@ -7,7 +7,7 @@ use super::{describe, named};
 use crate::checkpoint::weights::Weights;
 use crate::encoder::{Description, Features, Normalising, Trainable};
 use crate::layer::{add_relu, max_pool_nhwc};
-use crate::parameters::Parameters;
+use crate::parameters::{Gradients, Parameters};
 use crate::path::{Path, is_rounding};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -38,12 +38,12 @@ impl TrainableResNet {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for one whose BatchNorms are folded into its convolutions, and what is missing.
-    pub fn new(config: Config, weights: &mut Weights, device: &Device) -> Result<Self> {
+    pub fn new(config: Config, weights: &mut Weights, device: &Device, gradients: Gradients) -> Result<Self> {
         if config.folded {
             let reason = "its BatchNorms are folded into its convolutions, so that it can be run but not trained";
             return Err(Error::Unsupported(format!("{}: {reason}", named(&config))));
         }
-        let mut parameters = Parameters::new(0, device);
+        let mut parameters = Parameters::with(gradients, 0, device);
         let layers = config.layers().map(&mut |part| ConvNorm::new(part, &mut parameters, weights))?;
         let description = describe(config, named(&config));
         Ok(Self { config, description, parameters, layers: Arc::new(layers), free: Arc::default() })
@@ -89,8 +89,10 @@ impl Trainable for TrainableResNet {
         // A picture that is learned itself needs the graph of small operations.
         let own = Path::of(x) == Path::Own && !is_rounding();
         if own && !x.track_op() && groups > 0 && n.is_multiple_of(groups) {
-            let whole = Whole::new(&self.layers, !self.config.pool_bottom_right, normalising, &self.free);
-            return Ok(x.contiguous()?.apply_op2(&whole::row(&self.layers)?, whole)?);
+            let row = whole::row(&self.layers)?;
+            let kept = row.track_op().then_some(&self.free);
+            let whole = Whole::new(&self.layers, !self.config.pool_bottom_right, normalising, kept);
+            return Ok(x.contiguous()?.apply_op2(&row, whole)?);
         }
         self.run(x, normalising, |_| ())
     }
@@ -193,7 +195,7 @@ mod tests {
         let config = Config::basic(8, [1, 1, 1, 1]);
         let network = || {
             let mut weights = random_weights(&config, 1).expect("weights");
-            TrainableResNet::new(config, &mut weights, &Device::Cpu).expect("built")
+            TrainableResNet::new(config, &mut weights, &Device::Cpu, Gradients::Wanted).expect("built")
         };
         let x = Random::new("pictures").normal(1.0, (4, 32, 32, 3));
         let all = network().embedding(&x, Normalising { groups: 2, ..Normalising::TRAIN }).expect("computed");

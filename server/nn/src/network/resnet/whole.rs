@@ -3,14 +3,15 @@
 //! to, fresh memory everywhere) is nearly half of a step of a small network.
 //!
 //! The network's tensors are its argument as one row of numbers, so that gradients come out as
-//! those of any operation. Activations are kept in buffers that go from step to step.
+//! those of any operation. Activations are kept in buffers that go from step to step, and not at
+//! all where no gradients are wanted.
 
 use super::conv_norm::ConvNorm;
 use crate::cpu::training::{self, Shape};
 use crate::cpu::{self, Maps, values};
 use crate::encoder::Normalising;
 use crate::layer::batch_norm::Fused;
-use crate::network::resnet::layers::Layers;
+use crate::network::resnet::layers::{Block, Layers};
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape as Dims, Tensor};
 use std::ops::Range;
@@ -110,13 +111,30 @@ pub struct Whole {
     before: bool,
     normalising: Normalising,
     free: Arc<Free>,
+    /// Whether there will be a backward pass.
+    keeps: bool,
     pass: Mutex<Option<Pass>>,
 }
 
 impl Whole {
-    /// Of these layers; `before` is where the zeros of the pooling lie.
-    pub fn new(layers: &Arc<Layers<ConvNorm>>, before: bool, normalising: Normalising, free: &Arc<Free>) -> Self {
-        Self { layers: layers.clone(), before, normalising, free: free.clone(), pass: Mutex::new(None) }
+    /// Of these layers; `before` is where the zeros of the pooling lie. What a backward pass needs is
+    /// kept in the buffers `kept`. Without them there can be none, and the few buffers end with the
+    /// operation, so that another network's pass may have the room.
+    pub fn new(
+        layers: &Arc<Layers<ConvNorm>>,
+        before: bool,
+        normalising: Normalising,
+        kept: Option<&Arc<Free>>,
+    ) -> Self {
+        let (layers, free) = (layers.clone(), kept.cloned().unwrap_or_default());
+        Self { layers, before, normalising, free, keeps: kept.is_some(), pass: Mutex::new(None) }
+    }
+
+    /// Frees what only a backward pass would read, if there will be none.
+    fn done<'b>(&self, buffers: impl IntoIterator<Item = &'b mut Vec<f32>>) {
+        if !self.keeps {
+            buffers.into_iter().for_each(|buffer| self.free.give(std::mem::take(buffer)));
+        }
     }
 
     /// A convolution, and the moments of its output.
@@ -151,37 +169,57 @@ impl Whole {
         out
     }
 
+    /// A block's output, and what its backward pass needs.
+    fn through(
+        &self,
+        block: &Block<ConvNorm>,
+        (x, maps): (&[f32], Maps),
+        row: &[f32],
+        at: &mut usize,
+    ) -> Result<KeptBlock> {
+        let (mut inside, mut convs): (Vec<Vec<f32>>, Vec<Kept>) = (Vec::new(), Vec::new());
+        let mut size = maps;
+        for conv in &block.convs {
+            let mut kept = self.conv(conv, (inside.last().map_or(x, Vec::as_slice), size), row, at, true)?;
+            size = kept.shape.to;
+            self.done(inside.last_mut());
+            inside.push(self.normalised(&kept, row, None));
+            self.done([&mut kept.between]);
+            convs.push(kept);
+        }
+        let mut last = self.conv(&block.last, (inside.last().map_or(x, Vec::as_slice), size), row, at, false)?;
+        self.done(inside.last_mut());
+        let (out, downsample) = if let Some(conv) = &block.downsample {
+            let mut kept = self.conv(conv, (x, maps), row, at, false)?;
+            let shortcut = self.normalised(&kept, row, None);
+            self.done([&mut kept.between]);
+            let out = self.normalised(&last, row, Some(&shortcut));
+            self.free.give(shortcut);
+            (out, Some(kept))
+        } else {
+            (self.normalised(&last, row, Some(x)), None)
+        };
+        self.done([&mut last.between]);
+        Ok(KeptBlock { inside, out, convs, last, downsample })
+    }
+
     fn forward(&self, x: &[f32], maps: Maps, row: &[f32]) -> Result<(Vec<f32>, Pass)> {
         let mut at = 0;
-        let stem = self.conv(&self.layers.stem, (x, maps), row, &mut at, true)?;
-        let first = self.normalised(&stem, row, None);
+        let mut stem = self.conv(&self.layers.stem, (x, maps), row, &mut at, true)?;
+        let mut first = self.normalised(&stem, row, None);
+        self.done([&mut stem.between]);
         let channels = stem.shape.outputs;
         let mut maps = cpu::pooled(stem.shape.to, self.before);
         let mut pooled = self.free.take(maps.pixels() * channels);
         cpu::max_pool_3x3(&first, stem.shape.to, channels, self.before, &mut pooled);
+        self.done([&mut first]);
         let mut blocks: Vec<KeptBlock> = Vec::new();
         for block in self.layers.stages.iter().flatten() {
-            let x = blocks.last().map_or(&pooled, |block| &block.out);
-            let (mut inside, mut convs): (Vec<Vec<f32>>, Vec<Kept>) = (Vec::new(), Vec::new());
-            let mut size = maps;
-            for conv in &block.convs {
-                let kept = self.conv(conv, (inside.last().unwrap_or(x), size), row, &mut at, true)?;
-                size = kept.shape.to;
-                inside.push(self.normalised(&kept, row, None));
-                convs.push(kept);
-            }
-            let last = self.conv(&block.last, (inside.last().unwrap_or(x), size), row, &mut at, false)?;
-            let (out, downsample) = if let Some(conv) = &block.downsample {
-                let kept = self.conv(conv, (x, maps), row, &mut at, false)?;
-                let shortcut = self.normalised(&kept, row, None);
-                let out = self.normalised(&last, row, Some(&shortcut));
-                self.free.give(shortcut);
-                (out, Some(kept))
-            } else {
-                (self.normalised(&last, row, Some(x)), None)
-            };
-            maps = last.shape.to;
-            blocks.push(KeptBlock { inside, out, convs, last, downsample });
+            let x = blocks.last_mut().map_or(&mut pooled, |block| &mut block.out);
+            let block = self.through(block, (x, maps), row, &mut at)?;
+            self.done([x]);
+            maps = block.last.shape.to;
+            blocks.push(block);
         }
         let out = blocks.last().map_or(&pooled, |block| &block.out);
         let channels = out.len() / maps.pixels();

@@ -9,7 +9,7 @@ use super::pooling::HEAD;
 use super::{BLOCKS, CONFIGS, Config, Names, STRIDES, map};
 use crate::checkpoint::weights::Weights;
 use crate::encoder::{Description, Encoder, Features, Form, MapSpec, Normalising, Trainable, Training};
-use crate::parameters::Parameters;
+use crate::parameters::{Gradients, Parameters};
 use crate::{Error, Result};
 use blocks::Network;
 use candle_core::{Device, Tensor};
@@ -126,7 +126,9 @@ impl Plan {
     fn training(self) -> Training {
         Training {
             random: Arc::new(move |seed| random_weights(self, seed)),
-            build: Arc::new(move |weights, device| Ok(Box::new(trainable(self, weights, device)?))),
+            build: Arc::new(move |weights, device, gradients| {
+                Ok(Box::new(trainable(self, weights, device, gradients)?))
+            }),
         }
     }
 }
@@ -175,9 +177,9 @@ pub struct Vit {
 ///
 /// # Errors
 /// If the weights lack a tensor or have one of another shape.
-pub fn trainable(plan: Plan, weights: &mut Weights, device: &Device) -> Result<Vit> {
+pub fn trainable(plan: Plan, weights: &mut Weights, device: &Device, gradients: Gradients) -> Result<Vit> {
     let mut tensors = tensors::read(plan, weights, device)?;
-    let mut parameters = Parameters::new(0, device);
+    let mut parameters = Parameters::with(gradients, 0, device);
     let network = Network::new(plan, |name| {
         let tensor = tensors::take(&mut tensors, name)?;
         parameters.add(name.to_owned(), &tensor)

@@ -111,8 +111,4 @@ pub trait Method: Send {
     fn encoder(&self) -> Result<State> {
         self.trained().checkpoint()
     }
-    /// The encoder itself, which computes what [`Self::encoder`] holds.
-    fn network(&self) -> &dyn Trainable {
-        &*self.trained().encoder
-    }
 }

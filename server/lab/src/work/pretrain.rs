@@ -23,7 +23,8 @@ use virboard_nn::checkpoint::entry;
 use virboard_nn::checkpoint::weights::Weights;
 use virboard_nn::encoder::Form;
 use virboard_nn::files::{sha256, try_lock, write_atomically};
-use virboard_nn::{load, trainable};
+use virboard_nn::load;
+use virboard_nn::trainable::{self, Gradients};
 
 /// Settings, and what the encoder will be called.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,7 +129,11 @@ impl Work for Pretrain {
             if let Some((examiner, every)) = &examiner
                 && (record.epoch.is_multiple_of(*every) || record.epoch == settings.epochs)
             {
-                record.neighbours = Some(examiner.score(method.network(), device, progress)?);
+                // Without gradients: batches of pictures are larger than those of training may be.
+                let mut weights =
+                    Weights::new(self.checkpoint(&lab.folders, record.epoch), String::new(), method.encoder()?);
+                let encoder = form.build_with(Gradients::None, &mut weights, device)?;
+                record.neighbours = Some(examiner.score(&*encoder, device, progress)?);
             }
             if self.kept().contains(&record.epoch) {
                 let path = self.checkpoint(&lab.folders, record.epoch);

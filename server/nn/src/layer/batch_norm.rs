@@ -80,8 +80,8 @@ impl BatchNorm {
     /// In tensor operations, on any device: `pixels x C`.
     fn plain(&self, x: &Tensor, statistics: Statistics, groups: usize) -> Result<Tensor> {
         if statistics == Statistics::Running {
-            let centred = x.broadcast_sub(self.mean.as_tensor())?;
-            return self.scaled(&centred, self.var.as_tensor());
+            let centred = x.broadcast_sub(&self.mean.as_detached_tensor())?;
+            return self.scaled(&centred, &self.var.as_detached_tensor());
         }
         let mut parts = Vec::with_capacity(groups);
         let (mut means, mut vars) = (Vec::new(), Vec::new());

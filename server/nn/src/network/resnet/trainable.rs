@@ -46,7 +46,7 @@ impl TrainableResNet {
         let mut parameters = Parameters::with(gradients, 0, device);
         let layers = config.layers().map(&mut |part| ConvNorm::new(part, &mut parameters, weights))?;
         let description = describe(config, named(&config));
-        Ok(Self { config, description, parameters, layers: Arc::new(layers), free: Arc::default() })
+        Ok(Self { config, description, parameters, layers: Arc::new(layers), free: Free::shared() })
     }
 
     fn run(&self, x: &Tensor, normalising: Normalising, mut keep: impl FnMut(&Tensor)) -> Result<Tensor> {
@@ -90,8 +90,8 @@ impl Trainable for TrainableResNet {
         let own = Path::of(x) == Path::Own && !is_rounding();
         if own && !x.track_op() && groups > 0 && n.is_multiple_of(groups) {
             let row = whole::row(&self.layers)?;
-            let kept = row.track_op().then_some(&self.free);
-            let whole = Whole::new(&self.layers, !self.config.pool_bottom_right, normalising, kept);
+            let (before, keeps) = (!self.config.pool_bottom_right, row.track_op());
+            let whole = Whole::new(&self.layers, before, normalising, &self.free, keeps);
             return Ok(x.contiguous()?.apply_op2(&row, whole)?);
         }
         self.run(x, normalising, |_| ())

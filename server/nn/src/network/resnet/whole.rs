@@ -15,13 +15,27 @@ use crate::network::resnet::layers::{Block, Layers};
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape as Dims, Tensor};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Buffers that are free.
 #[derive(Debug, Default)]
 pub struct Free(Mutex<Vec<Vec<f32>>>);
 
+/// Those of all networks, as long as there is one.
+static SHARED: Mutex<Weak<Free>> = Mutex::new(Weak::new());
+
 impl Free {
+    /// The buffers that all networks of this process share: one's forward pass fits into what another's backward pass
+    /// has left, as that of MoCo's key encoder does, and fresh memory costs time.
+    pub fn shared() -> Arc<Self> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let free = Arc::default();
+            *shared = Arc::downgrade(&free);
+            free
+        })
+    }
+
     /// A buffer of `len` values, whatever they are.
     fn take(&self, len: usize) -> Vec<f32> {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,8 +52,11 @@ impl Free {
         buffer
     }
 
+    /// Keeps a buffer for whoever takes one; an empty one is what is left of one that was given before.
     fn give(&self, buffer: Vec<f32>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        if buffer.capacity() > 0 {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        }
     }
 }
 
@@ -118,16 +135,16 @@ pub struct Whole {
 
 impl Whole {
     /// Of these layers; `before` is where the zeros of the pooling lie. What a backward pass needs is
-    /// kept in the buffers `kept`. Without them there can be none, and the few buffers end with the
-    /// operation, so that another network's pass may have the room.
+    /// kept in buffers of `free`, if it `keeps` it; otherwise there can be none.
     pub fn new(
         layers: &Arc<Layers<ConvNorm>>,
         before: bool,
         normalising: Normalising,
-        kept: Option<&Arc<Free>>,
+        free: &Arc<Free>,
+        keeps: bool,
     ) -> Self {
-        let (layers, free) = (layers.clone(), kept.cloned().unwrap_or_default());
-        Self { layers, before, normalising, free, keeps: kept.is_some(), pass: Mutex::new(None) }
+        let (layers, free) = (layers.clone(), free.clone());
+        Self { layers, before, normalising, free, keeps, pass: Mutex::new(None) }
     }
 
     /// Frees what only a backward pass would read, if there will be none.

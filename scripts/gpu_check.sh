@@ -26,6 +26,7 @@ done
 [ -d "$VECTORS" ] || VECTORS=$CHECKOUT/server/nn/tests/vectors
 mkdir -p "$OUT"
 OUT=$(cd "$OUT" && pwd)
+rm -rf "$OUT/data"
 # A bundle carries the program compressed.
 if [ ! -e "$PROGRAM" ] && [ -e "$PROGRAM.xz" ]; then
   "${VIRBOARD_CHECK_PYTHON:-python3}" -c 'import lzma, shutil, sys; shutil.copyfileobj(lzma.open(sys.argv[1]), open(sys.argv[2], "wb"))' \

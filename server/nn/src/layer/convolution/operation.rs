@@ -17,9 +17,8 @@ pub(super) struct Convolve {
 
 impl Convolve {
     fn shape(&self, x: &Shape, weight: &Shape) -> candle_core::Result<training::Shape> {
-        let ((images, height, width, inputs), (outputs, _, kernel, _)) = (x.dims4()?, weight.dims4()?);
-        let maps = Maps { images, height, width };
-        training::Shape::new(maps, inputs, outputs, kernel, self.geometry).ok_or_else(|| no_room(kernel, height, width))
+        let (images, height, width, inputs) = x.dims4()?;
+        size(Maps { images, height, width }, inputs, weight, self.geometry)
     }
 
     /// The gradients of input and weight for that of the output.
@@ -41,6 +40,13 @@ impl Convolve {
         let of_x = x.track_op().then(|| backward(Of::Input)).transpose()?;
         Ok((of_x, weight.track_op().then(|| backward(Of::Weight)).transpose()?))
     }
+}
+
+/// The size of a convolution of maps of so many channels.
+fn size(from: Maps, inputs: usize, weight: &Shape, geometry: Geometry) -> candle_core::Result<training::Shape> {
+    let (outputs, _, kernel, _) = weight.dims4()?;
+    let size = training::Shape::new(from, inputs, outputs, kernel, geometry);
+    size.ok_or_else(|| no_room(kernel, from.height, from.width))
 }
 
 /// The shape of maps `N x H x W x O`.
@@ -127,13 +133,10 @@ impl CustomOp2 for Frozen {
         weight: &CudaStorage,
         of_weight: &Layout,
     ) -> candle_core::Result<(CudaStorage, Shape)> {
-        let ((images, inputs, height, width), (outputs, _, kernel, _)) =
-            (of_x.shape().dims4()?, of_weight.shape().dims4()?);
-        let maps = Maps { images, height, width };
-        let shape = training::Shape::new(maps, inputs, outputs, kernel, self.geometry);
-        let shape = shape.ok_or_else(|| no_room(kernel, height, width))?;
+        let (images, inputs, height, width) = of_x.shape().dims4()?;
+        let shape = size(Maps { images, height, width }, inputs, of_weight.shape(), self.geometry)?;
         let y = cudnn::convolve(shape, true, (x, of_x), (weight, of_weight))?;
-        Ok((y, (images, outputs, shape.to.height, shape.to.width).into()))
+        Ok((y, (images, shape.outputs, shape.to.height, shape.to.width).into()))
     }
 }
 

@@ -4,9 +4,10 @@
 mod cudnn;
 mod operation;
 
-use crate::Result;
+use crate::device::Problem;
 use crate::path::{Path, is_rounding, rounded};
 use crate::taps::{Geometry, each_tap};
+use crate::{Error, Result};
 use candle_core::{Tensor, Var};
 #[cfg(feature = "cudnn")]
 use operation::Frozen;
@@ -37,10 +38,7 @@ pub fn convolve_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, geometr
         Path::Own => Ok(x.contiguous()?.apply_op2(weight, Convolve { geometry })?),
         Path::Cudnn => match x.contiguous()?.apply_op2(weight, Convolve { geometry }) {
             Ok(y) => Ok(y),
-            Err(error) => {
-                said(&error);
-                plain(x, weight, geometry)
-            }
+            Err(error) => otherwise(error.into(), || plain(x, weight, geometry)),
         },
         Path::Plain => plain(x, weight, geometry),
     })?;
@@ -56,32 +54,29 @@ pub fn convolve_nhwc(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, geometr
 pub(super) fn frozen_nchw(x: &Tensor, weight: &Tensor, geometry: Geometry) -> Result<Tensor> {
     let x = x.contiguous()?;
     x.apply_op2_no_bwd(weight, &Frozen { geometry }).or_else(|error| {
-        said(&error);
-        Ok(x.conv2d(weight, geometry.padding, geometry.stride, geometry.dilation, 1)?)
+        otherwise(error.into(), || Ok(x.conv2d(weight, geometry.padding, geometry.stride, geometry.dilation, 1)?))
     })
 }
 
-/// Says once that cuDNN refuses something, which is then computed in another way.
-fn said(error: &candle_core::Error) {
+/// Computes what cuDNN refuses in another way, and says so once. A lack of memory is no refusal: the other way needs more.
+fn otherwise(error: Error, way: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
     static ONCE: Once = Once::new();
+    if Problem::is_out_of_memory(&error) {
+        return Err(error);
+    }
     ONCE.call_once(|| tracing::warn!(%error, "computing this, and what else is refused, by slower operations"));
+    way()
 }
 
 /// The gradient of one of x and weight by tensor operations, for that of the output.
-fn plain_gradient(
-    [x, weight]: [&Tensor; 2],
-    gradient: &Tensor,
-    geometry: Geometry,
-    of: Of,
-) -> candle_core::Result<Tensor> {
+fn plain_gradient([x, weight]: [&Tensor; 2], gradient: &Tensor, geometry: Geometry, of: Of) -> Result<Tensor> {
     let (x, weight) = (Var::from_tensor(&x.detach())?, Var::from_tensor(&weight.detach())?);
-    let y = plain(&x, &weight, geometry).map_err(candle_core::Error::wrap)?;
-    let mut gradients = (y * gradient)?.sum_all()?.backward()?;
+    let mut gradients = (plain(&x, &weight, geometry)? * gradient)?.sum_all()?.backward()?;
     let found = gradients.remove(match of {
         Of::Input => &x,
         Of::Weight => &weight,
     });
-    found.ok_or_else(|| candle_core::Error::Msg("a convolution has no gradient".to_owned()))
+    found.ok_or_else(|| candle_core::Error::Msg("a convolution has no gradient".to_owned()).into())
 }
 
 /// In tensor operations, on any device.

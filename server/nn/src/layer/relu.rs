@@ -29,8 +29,8 @@ impl CustomOp1 for Relu {
     }
 
     fn bwd(&self, _x: &Tensor, result: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let passes = result.gt(0f64)?.to_dtype(gradient.dtype())?;
-        Ok(Some((gradient * passes)?))
+        // Not a product: an infinite gradient times 0 is none.
+        Ok(Some(result.gt(0f64)?.where_cond(gradient, &gradient.zeros_like()?)?))
     }
 }
 

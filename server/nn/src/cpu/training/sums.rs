@@ -65,7 +65,7 @@ impl Walk {
             if row < self.rows && from < to {
                 let at = ((image * self.rows + row) * self.row + from * self.step).wrapping_add_signed(tap.right);
                 let run = Run { pixel: first - column + from - pixels.start, at, len: to - from };
-                last = last.max(Some(at + (run.len - 1) * self.step));
+                last = last.max(Some(at.saturating_add((run.len - 1) * self.step)));
                 match runs.last_mut() {
                     // As where a tap lies in its own pixel.
                     Some(before)
@@ -165,7 +165,8 @@ impl WithSimd for Sums<'_> {
             self.pack(simd, &pixels, size, &mut right);
             for (nth, tap) in self.taps.clone().enumerate() {
                 let Some(last) = self.walk.runs(&self.walk.taps[tap], &pixels, &mut runs) else { continue };
-                assert!(last + self.depth <= self.x.len(), "pieces lie in the input");
+                let end = last.checked_add(self.depth);
+                assert!(end.is_some_and(|end| end <= self.x.len()), "pieces lie in the input");
                 for k in self.columns.clone().step_by(COLUMNS) {
                     let some = k..(k + COLUMNS).min(self.columns.end);
                     let at = (nth * width + k - self.columns.start) * padded;
@@ -283,7 +284,7 @@ impl<V: Copy> Block<'_, V> {
         let mut sums = [[simd.splat_f32s(0.0); N]; M];
         let right = &self.right[v * self.size..][..N * self.size];
         for run in runs {
-            // SAFETY: a piece has more values than `k + M` from its place on, those of a run lie `step` apart, and all
+            // SAFETY: a piece has at least `k + M` values from its place on, those of a run lie `step` apart, and all
             // of them lie in `x`; a pixel of a block is less than its size.
             unsafe {
                 let mut x = x.as_ptr().add(run.at + k);

@@ -1,5 +1,6 @@
 //! Convolutions and their gradients by cuDNN: maps `N x H x W x C` (frozen ones also `N x C x H x W`) and weights
-//! `O x I x K x K`, in `f32`, or in `bf16` or `f16` with sums in `f32`. Algorithms that add in whatever order threads arrive are avoided, so that a run repeats.
+//! `O x I x K x K`, in `f32`, or in `bf16` or `f16` with sums in `f32`. Algorithms that add in whatever order threads arrive
+//! are avoided where there is another, so that a run repeats.
 
 use crate::cpu::Maps;
 use crate::cpu::training::Shape;
@@ -30,6 +31,9 @@ thread_local! {
     static HANDLES: RefCell<HashMap<DeviceId, Arc<Cudnn>>> = RefCell::new(HashMap::new());
     static PLANS: RefCell<Plans> = RefCell::default();
 }
+
+/// Plans of a pass that are kept at most: pictures may have any size.
+const MOST_PLANS: usize = 4096;
 
 /// What was chosen for a pass of a convolution: an algorithm, and the bytes that it works in. Asking cuDNN takes longer
 /// than many a convolution.
@@ -209,7 +213,13 @@ impl<'a, T: Number> Convolution<'a, T> {
         };
         let plan = choose().map_err(|error| self.refused(error))?;
         let plan = plan.ok_or_else(|| candle_core::Error::Msg("there is no algorithm to choose".to_owned()))?;
-        PLANS.with_borrow_mut(|plans| of_pass(plans).insert(key, plan));
+        PLANS.with_borrow_mut(|plans| {
+            let plans = of_pass(plans);
+            if plans.len() >= MOST_PLANS {
+                plans.clear();
+            }
+            plans.insert(key, plan);
+        });
         Ok(plan)
     }
 

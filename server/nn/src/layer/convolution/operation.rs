@@ -2,7 +2,7 @@
 
 #[cfg(feature = "cudnn")]
 use super::cudnn;
-use super::{plain_gradient, said};
+use super::{otherwise, plain_gradient};
 use crate::cpu::training;
 use crate::cpu::{Maps, values};
 use crate::taps::{Geometry, no_room};
@@ -31,8 +31,8 @@ impl Convolve {
         let gradient = gradient.contiguous()?;
         let backward = |of| match gradient.apply_op3_no_bwd(x, weight, &Backward { geometry: self.geometry, of }) {
             Err(error) if !gradient.device().is_cpu() => {
-                said(&error);
-                plain_gradient([x, weight], &gradient, self.geometry, of)
+                otherwise(error.into(), || plain_gradient([x, weight], &gradient, self.geometry, of))
+                    .map_err(candle_core::Error::wrap)
             }
             done => done,
         };
@@ -42,11 +42,14 @@ impl Convolve {
     }
 }
 
-/// The size of a convolution of maps of so many channels.
-fn size(from: Maps, inputs: usize, weight: &Shape, geometry: Geometry) -> candle_core::Result<training::Shape> {
-    let (outputs, _, kernel, _) = weight.dims4()?;
-    let size = training::Shape::new(from, inputs, outputs, kernel, geometry);
-    size.ok_or_else(|| no_room(kernel, from.height, from.width))
+/// The size of a convolution of these maps, of so many channels.
+fn size(maps: Maps, inputs: usize, weight: &Shape, geometry: Geometry) -> candle_core::Result<training::Shape> {
+    let (outputs, channels, kernel, width) = weight.dims4()?;
+    if channels != inputs || kernel != width {
+        candle_core::bail!("a weight of {weight:?} does not fit maps of {inputs} channels");
+    }
+    training::Shape::new(maps, inputs, outputs, kernel, geometry)
+        .ok_or_else(|| no_room(kernel, maps.height, maps.width))
 }
 
 /// The shape of maps `N x H x W x O`.

@@ -48,6 +48,10 @@ impl Free {
         let at = (0..free.len()).min_by_key(|at| order(&free[*at]));
         let mut buffer = at.map(|at| free.swap_remove(at)).unwrap_or_default();
         drop(free);
+        if buffer.capacity() < len {
+            // What is in it is not worth a copy.
+            return vec![0.0; len];
+        }
         buffer.resize(len, 0.0);
         buffer
     }

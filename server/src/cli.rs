@@ -68,6 +68,7 @@ impl Common {
         Settings {
             data: self.data_dir.clone(),
             samples: self.samples_dir.clone(),
+            anew: false,
             public: self.public_dir.clone(),
             device: self.device.clone(),
             precision: self.precision.unwrap_or(precision),

@@ -147,6 +147,7 @@ mod tests {
         let settings = crate::service::Settings {
             data: data.path().to_path_buf(),
             samples: root.join("server/samples"),
+            anew: false,
             public: data.path().to_path_buf(),
             device: "cpu".to_owned(),
             precision: crate::service::precision::Choice::Auto,

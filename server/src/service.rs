@@ -40,7 +40,7 @@ use decoders::Decoders;
 pub use error::{Result, ServiceError};
 use heads::Heads;
 use precision::Choice;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use uploads::{Upload, Uploads};
@@ -59,6 +59,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// What ships with Virboard: sample encoders, heads, photographs and their scores.
     pub samples: PathBuf,
+    /// Whether the encoders that ship are left out, since they are made again.
+    pub anew: bool,
     /// Static files: sample photographs, icons.
     pub public: PathBuf,
     /// `auto`, `cpu` or `cuda:N`.
@@ -107,6 +109,11 @@ impl Settings {
         declared.catalogue
     }
 
+    /// The folder of what ships, if the encoders that ship are in the catalogue.
+    fn shipped(&self) -> Option<&Path> {
+        (!self.anew).then_some(self.samples.as_path())
+    }
+
     /// Everything that files declare, and what is wrong with some.
     pub(crate) fn declared(&self) -> declared::Declared {
         self.declared_without(None)
@@ -114,7 +121,7 @@ impl Settings {
 
     /// The same as it is beside one of the data sets.
     pub(crate) fn declared_without(&self, dataset: Option<&str>) -> declared::Declared {
-        let mut declared = declared::read(&self.data);
+        let mut declared = declared::read(&self.data, self.shipped());
         own_data::join(&mut declared, &self.folders().places, dataset);
         declared
     }

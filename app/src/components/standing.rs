@@ -6,8 +6,7 @@ use virboard_core::leaderboard::Sheet;
 /// The encoders with a score in a column, the best first, with the encoder `marked` marked.
 pub fn standing(sheet: &Sheet, column: usize, marked: &str) -> impl IntoView + use<> {
     let task = &sheet.columns[column];
-    let mut order: Vec<usize> = (0..sheet.rows.len()).filter(|r| task.scores[*r].is_some()).collect();
-    order.sort_by_key(|r| task.rank(*r));
+    let order = task.order();
     let unit = if task.metric.is_share() { "%".to_owned() } else { format!(" {}", task.unit) };
     let there = order.iter().any(|r| sheet.rows[*r].key == marked);
     let constant = task.constant.map(|c| {
@@ -22,7 +21,7 @@ pub fn standing(sheet: &Sheet, column: usize, marked: &str) -> impl IntoView + u
             let other = task.virb(r).then(|| view! { <sup title="ViRB’s own protocol">"v"</sup> });
             view! {
                 <li class:marked=current aria-current=current.then_some("true")>
-                    <span class="rank">{task.rank(r)}</span>
+                    <span class="rank">{task.rank_text(r)}</span>
                     <a href=format!("/encoders/{}", encoder.key)>{encoder.name.clone()}</a>
                     <span class="bar" aria-hidden="true"><i style=format!("width: {:.0}%", 6.0 + 94.0 * task.heat(r))></i></span>
                     <span class="score">{task.metric.format(score)}{unit.clone()}{other}</span>

@@ -44,7 +44,7 @@ fn facts_of(e: &Encoder) -> Markup {
                 (fact("Parameters", &told(a.million_parameters().map(|n| format!("{n:.1} million")))))
             }
             (fact("Method", e.method.name()))
-            (fact("Pretraining data", e.pretraining.name()))
+            (fact("Pretraining data", &e.data()))
             (fact("Images", &number(e.images)))
             (fact("Epochs", &number(e.epochs.map(u64::from))))
             (fact("Licence of the weights", e.licence.as_ref().map_or(if e.needs_no_file() { "none needed" } else { "not known" }, Licence::name)))

@@ -77,7 +77,7 @@ fn standing(t: &Task, results: &[&Score], facts: &Facts) -> Markup {
             .filter(|r| r.evidence.protocol == protocol)
             .filter_map(|cell| facts.place(&cell.encoder, &t.key).map(|(column, row)| Stand { cell, column, row }))
             .collect();
-        own.sort_by_key(|s| s.column.rank(s.row));
+        own.sort_by_key(|s| (s.column.reference(s.row), s.column.rank(s.row)));
         own
     };
     let lists = [(Protocol::Standard, "Standard protocol"), (Protocol::Virb, "ViRB’s own protocol")];
@@ -107,7 +107,7 @@ impl Stand<'_> {
     fn line(&self, t: &Task, catalogue: &Catalogue) -> Markup {
         html! {
             li {
-                span.rank { (self.column.rank(self.row)) }
+                span.rank { (self.column.rank_text(self.row)) }
                 a href={ "/encoders/" (self.cell.encoder) "#" (t.key) } { (name(&self.cell.encoder, catalogue)) }
                 span.bar aria-hidden="true" { i style=(format!("width: {:.0}%", 6.0 + 94.0 * self.column.heat(self.row))) {} }
                 span.score {
@@ -124,7 +124,8 @@ impl Stand<'_> {
 fn distribution(t: &Task, results: &[&Score], catalogue: &Catalogue) -> Option<Panel> {
     let most = Protocol::of_most(results.iter().map(|r| r.evidence.protocol));
     let results: Vec<&Score> = results.iter().filter(|r| r.evidence.protocol == most).copied().collect();
-    let base = results.iter().find(|r| r.encoder == "Supervised").map(|r| r.value);
+    let is_base = |key: &str| catalogue.encoder(key).is_some_and(|e| e.is("Supervised"));
+    let base = results.iter().find(|r| is_base(&r.encoder)).map(|r| r.value);
     let middle = base.unwrap_or_else(|| results.iter().map(|r| r.value).sum::<f64>() / results.len() as f64);
     let dots = results.iter().map(|r| (name(&r.encoder, catalogue), r.value - middle)).collect();
     let zero = if base.is_some() { "0 is Supervised" } else { "0 is the mean" };

@@ -26,9 +26,14 @@ pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, sho
         (Show::Rank, ..) => column.rank_between(row).filter(|(l, h)| l < h).map(|(l, h)| format!("{l}–{h}")),
         _ => None,
     };
-    let share = format!("--share: {:.0}%", 6.0 + 52.0 * column.heat(row));
+    let share = if column.reference(row) { 0.0 } else { 6.0 + 52.0 * column.heat(row) };
+    let share = format!("--share: {share:.0}%");
+    let rank = match column.rank(row) {
+        0 => "a reference without a rank".to_owned(),
+        rank => format!("rank {rank} of {}", column.of(row)),
+    };
     let title = format!(
-        "{} on {}: {}{}, rank {} of {}, {}, {} protocol{}",
+        "{} on {}: {}{}, {rank}, {}, {} protocol{}",
         encoder.name,
         column.name,
         format(score),
@@ -37,8 +42,6 @@ pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, sho
             format(i.low),
             format(i.high)
         )),
-        column.rank(row),
-        column.of(row),
         if imported { "imported" } else { "measured" },
         if virb { "ViRB’s own" } else { "standard" },
         if seen { "; trained on images of this data set" } else { "" },

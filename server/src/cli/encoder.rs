@@ -136,7 +136,7 @@ impl Add {
 }
 
 fn list(settings: &Settings, json: bool) -> Result<(), Failure> {
-    let declared = read(&settings.data);
+    let declared = read(&settings.data, None);
     let registry = settings.registry()?;
     let place = |e: &Encoder| registry.checkpoint(&e.key);
     if json {

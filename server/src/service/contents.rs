@@ -3,7 +3,7 @@
 use super::error::Result;
 use super::places::hidden;
 use super::predictions::Question;
-use super::{ServiceError, Virboard, alignments, trainings};
+use super::{ServiceError, Settings, Virboard, alignments, trainings};
 use moka::future::Cache;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -175,7 +175,8 @@ impl Virboard {
     /// What is kept of the pre-training of an encoder that was made here.
     async fn training_of(&self, encoder: &str, board: &Board) -> Result<Option<Training>> {
         let record = board.catalogue.encoder(encoder).and_then(|e| e.record.clone());
-        let Some(path) = record.map(|record| self.settings.data.join(record)) else { return Ok(None) };
-        Ok(tokio::task::spawn_blocking(move || trainings::read(&path)).await?)
+        let Settings { data, samples, .. } = &self.settings;
+        let Some(paths) = record.map(|record| [data.join(&record), samples.join(record)]) else { return Ok(None) };
+        Ok(tokio::task::spawn_blocking(move || trainings::read(&paths)).await?)
     }
 }

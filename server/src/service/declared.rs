@@ -1,4 +1,4 @@
-//! What files in the data folder add to the catalogue: `encoders/KEY.toml`.
+//! What files add to the catalogue: `encoders/KEY.toml` in the data folder, and among what ships with Virboard.
 
 use super::Settings;
 use serde::Serialize;
@@ -52,16 +52,18 @@ pub fn file_of(data: &Path, key: &str) -> PathBuf {
     folder(data).join(format!("{key}.toml"))
 }
 
-/// Reads all files. One with a mistake is left out, and the others are taken.
+/// Reads all files, those of the data folder before those that ship below `samples`, which give way to one's own. One
+/// with a mistake is left out, and the others are taken.
 #[must_use]
-pub fn read(data: &Path) -> Declared {
+pub fn read(data: &Path, samples: Option<&Path>) -> Declared {
     let mut catalogue = (*Catalogue::builtin()).clone();
     let mut refused = Vec::new();
-    let entries = std::fs::read_dir(folder(data)).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> =
-        entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
-    files.sort();
-    for file in files {
+    let own = rows_in(data);
+    let taken: Vec<_> = own.iter().filter_map(|file| file.file_name()).collect();
+    let mut shipped = samples.map(rows_in).unwrap_or_default();
+    shipped.retain(|file| file.file_name().is_none_or(|name| !taken.contains(&name)));
+    let shipped = shipped.into_iter().filter_map(|file| Some((samples?, file)));
+    for (data, file) in shipped.chain(own.iter().map(|file| (data, file.clone()))) {
         let added = encoder(data, &file).and_then(|(text, encoder)| {
             catalogue.add_encoder(encoder).map_err(|m| {
                 let key = if m.what.contains("suite") { "suites" } else { "key" };
@@ -73,6 +75,15 @@ pub fn read(data: &Path) -> Declared {
         }
     }
     Declared { catalogue: Arc::new(catalogue), refused }
+}
+
+/// The files that declare encoders below a folder, sorted.
+fn rows_in(data: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder(data)).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> =
+        entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
+    files.sort();
+    files
 }
 
 /// Reads a file; its checkpoint is looked for beside it and in the data folder.
@@ -151,7 +162,7 @@ pub fn add(
 ) -> Result<(Encoder, Option<PathBuf>), DeclareError> {
     let declared = file_of(&settings.data, &encoder.key);
     // Another key than the built-in ones, one that is safe as a file name.
-    (*read(&settings.data).catalogue).clone().add_encoder(encoder.clone())?;
+    (*read(&settings.data, settings.shipped()).catalogue).clone().add_encoder(encoder.clone())?;
     if declared.exists() {
         let mend = "mend it, or remove it with `virboard encoder remove`";
         return Err(DeclareError::There { path: declared, mend });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use virboard_core::words::counted;
 use virboard_lab::data::Places;
 use virboard_lab::data::declared::check::{Findings, check};
-use virboard_lab::data::declared::{DESCRIPTION, Declared, INDEX, description, description_file, sets};
+use virboard_lab::data::declared::{DESCRIPTION, Declared, INDEX, described, description, description_file, sets};
 use virboard_lab::progress::Progress;
 
 /// Why a data set is not added, checked or removed.
@@ -96,12 +96,15 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> OwnDataError {
 /// Adds the tasks of all declared data sets but one to the catalogue. What cannot join is left out and told.
 pub fn join(rows: &mut Rows, places: &Places, but: Option<&str>) {
     let mut catalogue = Arc::unwrap_or_clone(std::mem::take(&mut rows.catalogue));
-    for set in sets(places) {
+    for set in described(places) {
         match set {
             Ok(set) if Some(set.name.as_str()) == but => {}
             Ok(set) => {
                 for (form, task) in set.forms().zip(set.tasks()) {
-                    if let Err(mistake) = catalogue.add_task(task) {
+                    // A task that ships gives way to one's own of its key.
+                    if let Err(mistake) = catalogue.add_task(task)
+                        && set.is_own()
+                    {
                         let reason = format!("{} line {}: {mistake}", set.file.display(), set.line(form));
                         rows.refused.push(Refused { file: set.file.clone(), reason });
                     }

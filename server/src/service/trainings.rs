@@ -1,13 +1,14 @@
 //! Records of pre-trainings, as pages show them.
 
-use std::path::Path;
+use std::path::PathBuf;
 use virboard_app::content::Training;
 use virboard_core::run::Epoch;
 use virboard_lab::pretrain::curve::EpochRecord;
 use virboard_lab::work::pretrain::Trained;
 
-/// The record in a file. What cannot be read is told in the log.
-pub fn read(path: &Path) -> Option<Training> {
+/// The record in the first of these files that is there. What cannot be read is told in the log.
+pub fn read(paths: &[PathBuf]) -> Option<Training> {
+    let path = paths.iter().find(|path| path.is_file()).or(paths.first())?;
     let read = std::fs::read(path).map_err(|e| e.to_string());
     let trained: Result<Trained, String> =
         read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| e.to_string()));

@@ -30,6 +30,7 @@ pub fn settings(data: &Path) -> Settings {
     Settings {
         data: data.to_path_buf(),
         samples: root().join("server/samples"),
+        anew: false,
         public: root().join("public"),
         device: "cpu".to_owned(),
         precision: Choice::Exactly(Precision::F32),

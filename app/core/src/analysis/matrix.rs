@@ -29,10 +29,11 @@ pub struct Matrix {
 
 impl Matrix {
     /// The scores of a suite. Those of two protocols cannot be compared, so the protocol with
-    /// more of them is taken unless one is asked for.
+    /// more of them is taken unless one is asked for. Encoders that are references of the suite are left out.
     #[must_use]
     pub fn of(catalogue: &Catalogue, results: &[Score], suite: &str, protocol: Option<Protocol>) -> Self {
-        let encoders = catalogue.encoders_of(suite, results, |_| false);
+        let mut encoders = catalogue.encoders_of(suite, results, |_| false);
+        encoders.retain(|e| !catalogue.suite(suite).is_some_and(|suite| suite.is_reference(&e.key)));
         Self::with(results, encoders, catalogue.tasks_of(suite), protocol)
     }
 
@@ -114,16 +115,18 @@ impl Matrix {
         self.good(self.encoder(encoder)?, self.task(task)?)
     }
 
-    /// Row of the encoder with this key.
+    /// Row of the encoder with this key, or of the one that stands for it.
     #[must_use]
     pub fn encoder(&self, key: &str) -> Option<usize> {
-        self.encoders.iter().position(|e| e.key == key)
+        let own = self.encoders.iter().position(|e| e.key == key);
+        own.or_else(|| self.encoders.iter().position(|e| e.is(key)))
     }
 
-    /// Column of the task with this key.
+    /// Column of the task with this key, or of the one that stands for it.
     #[must_use]
     pub fn task(&self, key: &str) -> Option<usize> {
-        self.tasks.iter().position(|t| t.key == key)
+        let own = self.tasks.iter().position(|t| t.key == key);
+        own.or_else(|| self.tasks.iter().position(|t| t.is(key)))
     }
 
     /// Columns of a category that have a score.

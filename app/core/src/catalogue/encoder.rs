@@ -255,12 +255,40 @@ pub struct Encoder {
     /// Keys of the suites that list it even without a score.
     #[serde(default)]
     pub suites: Vec<String>,
+    /// Key of the paper's encoder that it repeats on a small scale: analyses take it in that one's place, and its
+    /// training data and epochs are those of the original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_for: Option<String>,
+    /// The pictures that it was really trained on, where they take the place of those that are named as its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<String>,
     /// What else one should know; empty where there is nothing.
     #[serde(default)]
     pub note: String,
 }
 
 impl Encoder {
+    /// Whether analyses that ask for the encoder of this key take this one.
+    #[must_use]
+    pub fn is(&self, key: &str) -> bool {
+        self.key == key || self.stands_for.as_deref() == Some(key)
+    }
+
+    /// Whether it is there to be compared with, and no choice.
+    #[must_use]
+    pub fn is_baseline(&self) -> bool {
+        self.role == EncoderRole::Baseline || ["Supervised", "Random"].into_iter().any(|key| self.is(key))
+    }
+
+    /// Its training data in words: in a small repetition, the pictures that take the place of the original's.
+    #[must_use]
+    pub fn data(&self) -> String {
+        match &self.pictures {
+            Some(pictures) => format!("{pictures}, in the place of {}", self.pretraining.name()),
+            None => self.pretraining.name().to_owned(),
+        }
+    }
+
     /// Whether its weights come from a seed instead of a file.
     #[must_use]
     pub fn needs_no_file(&self) -> bool {

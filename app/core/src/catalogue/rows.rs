@@ -106,6 +106,12 @@ pub fn written(e: &Encoder) -> String {
     lines.extend(e.epochs.map(|n| format!("epochs = {n}")));
     lines.extend(e.side.map(|n| format!("side = {n}")));
     lines.extend(e.record.as_ref().map(|file| format!("record = {}", quoted(file))));
+    lines.extend(e.stands_for.as_ref().map(|key| format!("stands_for = {}", quoted(key))));
+    lines.extend(e.pictures.as_ref().map(|pictures| format!("pictures = {}", quoted(pictures))));
+    if !e.suites.is_empty() {
+        let suites: Vec<String> = e.suites.iter().map(|suite| quoted(suite)).collect();
+        lines.push(format!("suites = [{}]", suites.join(", ")));
+    }
     lines.join("\n") + "\n"
 }
 
@@ -158,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let text = "key = \"Ours\"\nname = 'O\"u\\rs'\nmethod = \"DINOv2\"\ndata = \"our slides\"\narchitecture = \"resnet50\"\ncheckpoint = \"C:\\\\a.pt\"\nimages = 5\nepochs = 3\nlicence = \"own\"\nnote = \"\"\"two\nlines\"\"\"";
+        let text = "key = \"Ours\"\nname = 'O\"u\\rs'\nmethod = \"DINOv2\"\ndata = \"our slides\"\narchitecture = \"resnet50\"\ncheckpoint = \"C:\\\\a.pt\"\nimages = 5\nepochs = 3\nlicence = \"own\"\nsuites = [\"paper\"]\nstands_for = \"SWAV_800\"\npictures = \"birds\"\nnote = \"\"\"two\nlines\"\"\"";
         let e = encoder(text).expect("read");
         assert_eq!(encoder(&written(&e)).expect("read back"), e, "{}", written(&e));
         let bare = encoder("key = \"A\"\nname = \"A\"").expect("read");

@@ -17,6 +17,10 @@ pub struct Suite {
     /// What one should know of it; empty where there is nothing.
     #[serde(default)]
     pub note: String,
+    /// Keys of encoders that are shown beside the others and neither ranked nor analysed with them: they were trained
+    /// on so much more that nothing follows from a comparison.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
     /// Suites are listed by it, the smallest first.
     #[serde(default = "last")]
     pub order: u32,
@@ -31,7 +35,20 @@ impl Suite {
     /// A suite of which only the name is known.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { key: slug(name), name: name.trim().to_owned(), short: String::new(), note: String::new(), order: last() }
+        Self {
+            key: slug(name),
+            name: name.trim().to_owned(),
+            short: String::new(),
+            note: String::new(),
+            references: Vec::new(),
+            order: last(),
+        }
+    }
+
+    /// Whether an encoder stands beside the others here.
+    #[must_use]
+    pub fn is_reference(&self, encoder: &str) -> bool {
+        self.references.iter().any(|key| key == encoder)
     }
 
     /// What lists call it.

@@ -221,6 +221,9 @@ pub struct Task {
     /// Training data of encoders that have seen images of this data set.
     #[serde(default)]
     pub seen: Vec<Pretraining>,
+    /// Key of the paper's task that it repeats on a small scale: analyses take it in that one's place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_for: Option<String>,
     /// Whether its pictures are rendered, so that heads guess on photographs.
     #[serde(default)]
     pub rendered: bool,
@@ -289,6 +292,7 @@ impl Task {
             grey_flow: false,
             reference: None,
             seen: Vec::new(),
+            stands_for: None,
             rendered: false,
             role: TaskRole::Declared,
             suite: own_suite(),
@@ -296,6 +300,12 @@ impl Task {
             description: String::new(),
             caveat: String::new(),
         }
+    }
+
+    /// Whether analyses that ask for the task of this key take this one.
+    #[must_use]
+    pub fn is(&self, key: &str) -> bool {
+        self.key == key || self.stands_for.as_deref() == Some(key)
     }
 
     /// The head in words.

@@ -22,7 +22,7 @@ impl Column {
         let score = self.scores[row]?;
         match show {
             Show::Score => Some(score),
-            Show::Rank => Some(self.rank(row) as f64),
+            Show::Rank => Some(self.rank(row) as f64).filter(|rank| *rank > 0.0),
             Show::Relative => base.and_then(|b| self.relative(row, b)).map(|r| 100.0 * r),
             Show::Normalised => self.normalised(row, base),
         }

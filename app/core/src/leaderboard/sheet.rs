@@ -3,7 +3,7 @@
 use super::seen;
 use crate::analysis::Matrix;
 use crate::analysis::standing::standings;
-use crate::catalogue::encoder::{EncoderRole, Method, Pretraining};
+use crate::catalogue::encoder::{Method, Pretraining};
 use crate::catalogue::task::{Category, Metric};
 use crate::catalogue::{Catalogue, Suite, published::published};
 use crate::protocol::Protocol;
@@ -18,6 +18,8 @@ const IMPORTED: u8 = 1;
 const VIRB: u8 = 2;
 /// The encoder has seen the task's images.
 const SEEN: u8 = 4;
+/// The encoder is shown beside the others and not ranked.
+const REFERENCE: u8 = 8;
 
 /// An encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -150,8 +152,14 @@ impl Column {
         self.marks[row] & SEEN != 0
     }
 
+    /// Whether a row's encoder is a reference, which has no rank.
+    #[must_use]
+    pub fn reference(&self, row: usize) -> bool {
+        self.marks[row] & REFERENCE != 0
+    }
+
     /// 1 for the best among the scores by the same protocol; equal ones share the better rank.
-    /// 0 without a score.
+    /// 0 without a score and for a reference.
     #[must_use]
     pub fn rank(&self, row: usize) -> usize {
         self.derived().ranks[row]
@@ -162,9 +170,9 @@ impl Column {
     /// share the samples, so this is rather too wide. `None` where its interval is not known.
     #[must_use]
     pub fn rank_between(&self, row: usize) -> Option<(usize, usize)> {
-        let (low, high) = self.between(row).filter(|_| self.interval(row).is_some())?;
+        let (low, high) = self.between(row).filter(|_| self.interval(row).is_some() && !self.reference(row))?;
         let others: Vec<(f64, f64)> = (0..self.scores.len())
-            .filter(|r| *r != row && self.virb(*r) == self.virb(row))
+            .filter(|r| *r != row && self.virb(*r) == self.virb(row) && !self.reference(*r))
             .filter_map(|r| self.between(r))
             .collect();
         let before = others.iter().filter(|o| o.0 > high).count();
@@ -185,6 +193,20 @@ impl Column {
             let (one, other) = (self.metric.sign() * i.low, self.metric.sign() * i.high);
             (one.min(other), one.max(other))
         }))
+    }
+
+    /// Rows with a score, the best first and references last.
+    #[must_use]
+    pub fn order(&self) -> Vec<usize> {
+        let mut rows: Vec<usize> = (0..self.scores.len()).filter(|r| self.scores[*r].is_some()).collect();
+        rows.sort_by_key(|r| (self.reference(*r), self.rank(*r)));
+        rows
+    }
+
+    /// A row's rank as lists show it.
+    #[must_use]
+    pub fn rank_text(&self, row: usize) -> String {
+        if self.rank(row) == 0 { "–".to_owned() } else { self.rank(row).to_string() }
     }
 
     /// How many scores there are by the same protocol.
@@ -229,7 +251,7 @@ impl Column {
         let n = self.scores.len();
         let mut d = Derived { ranks: vec![0; n], heat: vec![0.0; n], ..Derived::default() };
         for virb in [false, true] {
-            let rows = (0..n).filter(|r| self.virb(*r) == virb);
+            let rows = (0..n).filter(|r| self.virb(*r) == virb && !self.reference(*r));
             let (rows, good): (Vec<usize>, Vec<f64>) = rows.filter_map(|r| Some((r, self.good(r)?))).unzip();
             d.of[usize::from(virb)] = rows.len();
             let best = good.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -242,7 +264,8 @@ impl Column {
         let protocol = |r: &usize| if self.virb(*r) { Protocol::Virb } else { Protocol::Standard };
         let scored = (0..n).filter(|r| self.scores[*r].is_some());
         d.virb = Protocol::of_most(scored.map(|r| protocol(&r))) == Protocol::Virb;
-        let good: Vec<f64> = (0..n).filter(|r| self.virb(*r) == d.virb).filter_map(|r| self.good(r)).collect();
+        let ranked = (0..n).filter(|r| self.virb(*r) == d.virb && !self.reference(*r));
+        let good: Vec<f64> = ranked.filter_map(|r| self.good(r)).collect();
         if !good.is_empty() {
             d.mean = good.iter().sum::<f64>() / good.len() as f64;
             d.deviation = (good.iter().map(|g| (g - d.mean).powi(2)).sum::<f64>() / good.len() as f64).sqrt();
@@ -288,10 +311,8 @@ impl Sheet {
         ready: impl Fn(&str) -> bool,
     ) -> Self {
         let encoders = catalogue.encoders_of(&suite.key, results, &ready);
-        let matrix = Matrix::with(results, encoders, catalogue.tasks_of(&suite.key), None);
-        let standings = standings(&matrix);
-        let rows: Vec<Row> = matrix
-            .encoders
+        let standings = standings(&Matrix::of(catalogue, results, &suite.key, None));
+        let rows: Vec<Row> = encoders
             .iter()
             .map(|e| Row {
                 key: e.key.clone(),
@@ -300,7 +321,7 @@ impl Sheet {
                 pretraining: e.pretraining.clone(),
                 epochs: e.epochs,
                 commercial: e.commercial(),
-                baseline: e.role == EncoderRole::Baseline,
+                baseline: e.is_baseline(),
                 ready: ready(&e.key),
                 place: standings.of(&e.key).filter(|_| standings.places.len() > 1).map(|s| Place {
                     place: s.place,
@@ -311,7 +332,7 @@ impl Sheet {
                 }),
             })
             .collect();
-        let columns = matrix.tasks.iter().map(|t| {
+        let columns = catalogue.tasks_of(&suite.key).into_iter().map(|t| {
             let cells: Vec<Option<&Score>> =
                 rows.iter().map(|r| results.iter().find(|c| c.encoder == r.key && c.task == t.key)).collect();
             let scores = cells.iter().map(|c| c.map(|c| c.value).filter(|s| s.is_finite())).collect();
@@ -324,7 +345,8 @@ impl Sheet {
                     let mark = |on: bool, mark: u8| if on { mark } else { 0 };
                     mark(p.is_some_and(|p| p.source == Origin::Imported), IMPORTED)
                         | mark(p.is_some_and(|p| p.protocol == Protocol::Virb), VIRB)
-                        | mark(seen(&row.pretraining, t), SEEN)
+                        | mark(seen(&row.pretraining, &t), SEEN)
+                        | mark(suite.is_reference(&row.key), REFERENCE)
                 })
                 .collect();
             if spreads.iter().any(|s| s.task == t.key) {
@@ -350,7 +372,7 @@ impl Sheet {
     /// The row that others are compared with: Supervised's, if it has a score.
     #[must_use]
     pub fn base(&self) -> Option<usize> {
-        let row = self.rows.iter().position(|r| r.key == "Supervised")?;
+        let row = self.rows.iter().position(|r| r.baseline && r.method == Method::Supervised)?;
         self.columns.iter().any(|c| c.scores[row].is_some()).then_some(row)
     }
 
@@ -358,43 +380,5 @@ impl Sheet {
     #[must_use]
     pub fn filled(&self) -> usize {
         self.columns.iter().map(|c| c.scores.iter().flatten().count()).sum()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ranked(scores: &[f64], metric: Metric) -> (Vec<usize>, Vec<f64>) {
-        let scores: Vec<Option<f64>> = scores.iter().copied().map(Some).collect();
-        let column = Column::new("t", "T", Category::PixelStructural, metric, scores);
-        (0..column.scores.len()).map(|r| (column.rank(r), column.heat(r))).unzip()
-    }
-
-    #[test]
-    fn ties_share_the_better_rank() {
-        assert_eq!(ranked(&[0.5, 0.9, 0.5, 0.1], Metric::Top1).0, [2, 1, 2, 4]);
-        assert_eq!(ranked(&[0.5, 0.9, 0.5, 0.1], Metric::L1).0, [2, 4, 2, 1]);
-        assert!(ranked(&[], Metric::L1).0.is_empty());
-    }
-
-    #[test]
-    fn a_rank_is_as_firm_as_the_intervals_are_apart() {
-        let interval = |low, high| Some(Interval { low, high });
-        let mut column =
-            Column::new("t", "T", Category::ImageSemantic, Metric::L1, vec![Some(1.0), Some(2.0), Some(4.0), None]);
-        assert_eq!(column.rank_between(0), None, "nothing is known of the samples");
-        column.intervals = vec![interval(0.5, 2.1), interval(1.9, 2.2), None, None];
-        let ranks = [0, 1, 2, 3].map(|r| column.rank_between(r));
-        assert_eq!(ranks, [Some((1, 2)), Some((1, 2)), None, None]);
-        column.intervals[1] = interval(2.2, 4.5);
-        assert_eq!([0, 1].map(|r| column.rank_between(r)), [Some((1, 1)), Some((2, 3))]);
-    }
-
-    #[test]
-    fn heat_follows_the_metrics_direction() {
-        assert_eq!(ranked(&[1.0, 3.0, 2.0], Metric::Top1).1, [0.0, 1.0, 0.5]);
-        assert_eq!(ranked(&[1.0, 3.0, 2.0], Metric::L1).1, [1.0, 0.0, 0.5]);
-        assert_eq!(ranked(&[2.0, 2.0], Metric::L1).1, [1.0, 1.0]);
     }
 }

@@ -82,13 +82,28 @@ pub fn sets(places: &Places) -> Vec<Result<Declared>> {
         .collect()
 }
 
+/// The same with those whose descriptions ship with Virboard and whose pictures are not here.
+#[must_use]
+pub fn described(places: &Places) -> Vec<Result<Declared>> {
+    let mut all = sets(places);
+    let here: Vec<PathBuf> = all.iter().flatten().map(|set| set.folder.clone()).collect();
+    let shipped = std::fs::read_dir(places.samples.join("datasets")).into_iter().flatten().flatten();
+    let mut missing: Vec<(PathBuf, PathBuf)> = shipped
+        .map(|entry| (places.datasets.join(entry.file_name()), entry.path().join(DESCRIPTION)))
+        .filter(|(folder, file)| file.is_file() && !here.contains(folder))
+        .collect();
+    missing.sort();
+    all.extend(missing.into_iter().map(|(folder, file)| Declared::read(&folder, file)));
+    all
+}
+
 /// The declared data set that has a task of this key, and what it says of the task.
 ///
 /// # Errors
 /// [`Error::Dataset`] where no sound description has the task and one that is not sound might.
 pub fn find_task(places: &Places, key: &str) -> Result<Option<(Declared, TaskForm)>> {
     let mut broken = None;
-    for set in sets(places) {
+    for set in described(places) {
         match set {
             Ok(set) => {
                 let form = set.forms().find(|form| form.key.get_ref() == key).cloned();
@@ -154,8 +169,23 @@ impl Declared {
         if index.is_file() {
             return index::read(&index);
         }
+        if !self.is_own() {
+            return Err(vec![format!(
+                "the pictures of {} are not here; they come from {} ({}) and belong into {} with their index.csv",
+                self.description.name,
+                self.description.source,
+                self.description.licence,
+                self.folder.display()
+            )]);
+        }
         folders::read(&self.folder, self.splits(), self.description.test_share, self.description.seed)
             .map_err(|e| vec![e])
+    }
+
+    /// Whether its description lies in its own folder, not among those that ship.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.file.parent() == Some(self.folder.as_path())
     }
 
     fn splits(&self) -> [&str; 2] {

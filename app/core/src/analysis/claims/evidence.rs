@@ -26,7 +26,8 @@ fn self_supervised(e: &Encoder) -> bool {
 }
 
 pub fn complete(m: &Matrix) -> Outcome {
-    let paper: Vec<usize> = (0..m.encoders.len()).filter(|e| m.encoders[*e].role == EncoderRole::Paper).collect();
+    let of_paper = |e: &Encoder| e.role == EncoderRole::Paper || (e.stands_for.is_some() && self_supervised(e));
+    let paper: Vec<usize> = (0..m.encoders.len()).filter(|e| of_paper(&m.encoders[*e])).collect();
     let tasks: Vec<usize> = (0..m.tasks.len()).filter(|t| m.tasks[*t].key != "Imagenetv2").collect();
     let cells = paper
         .iter()
@@ -59,7 +60,7 @@ pub fn negative(m: &Matrix) -> Outcome {
     let all: Vec<(&str, f64, f64)> = m
         .tasks
         .iter()
-        .filter(|t| t.key != "Imagenet")
+        .filter(|t| !t.is("Imagenet"))
         .filter_map(|t| with_imagenet(m, &t.key, 10).map(|(r, p)| (&*t.name, r, p)))
         .collect();
     let lowest = all.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -223,10 +224,12 @@ pub fn methods(m: &Matrix) -> Outcome {
 pub fn best(m: &Matrix) -> Outcome {
     const EXPECTED: [&str; 3] = ["Imagenet", "Imagenetv2", "Pets"];
     let all = best_against_supervised(m);
-    let lost: Vec<&str> = all.iter().filter(|f| f.2 <= 0.0).map(|f| &*m.tasks[f.0].key).collect();
-    let expected: Vec<&str> = all.iter().map(|f| &*m.tasks[f.0].key).filter(|k| EXPECTED.contains(k)).collect();
+    let lost: Vec<usize> = all.iter().filter(|f| f.2 <= 0.0).map(|f| f.0).collect();
+    let is_expected = |t: &usize| EXPECTED.into_iter().any(|key| m.tasks[*t].is(key));
+    let expected: Vec<usize> = all.iter().map(|f| f.0).filter(is_expected).collect();
     (all.len() >= 5 && !expected.is_empty()).then(|| {
-        let said = if lost.is_empty() { "none".to_owned() } else { lost.join(", ") };
+        let names: Vec<&str> = lost.iter().map(|t| &*m.tasks[*t].key).collect();
+        let said = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         (
             lost == expected,
             format!("Not beaten on {said}; beaten on {} of {} tasks.", all.len() - lost.len(), all.len()),
@@ -296,7 +299,8 @@ pub fn winners(m: &Matrix) -> Outcome {
 
 pub fn advice(m: &Matrix) -> Outcome {
     let all = crate::analysis::standing::standings(m);
-    let first = all.of("SWAV_800")?;
+    let swav = &m.encoders[m.encoder("SWAV_800")?];
+    let first = all.of(&swav.key)?;
     let structural: Vec<usize> = (0..m.tasks.len()).filter(|t| is_structural(m.tasks[*t].category)).collect();
     let own = crate::analysis::standing::standings(&m.only_tasks(&structural));
     let best = own.places.first().filter(|_| own.places.len() >= 3)?;
@@ -308,7 +312,8 @@ pub fn advice(m: &Matrix) -> Outcome {
         (
             ok,
             format!(
-                "SwAV ImageNet 800 is at place {} of {} (group {}); on structural tasks {} leads.",
+                "{} is at place {} of {} (group {}); on structural tasks {} leads.",
+                swav.name,
                 first.place,
                 all.places.len(),
                 first.group,

@@ -46,7 +46,7 @@ pub fn against(matrix: &Matrix, options: &Options) -> Analysis {
             )
         };
     };
-    let imagenet = matrix.tasks[x].key == "Imagenet";
+    let imagenet = matrix.tasks[x].is("Imagenet");
     let mut table =
         Table::new(&["task", "category", "encoders", "slope", "Pearson r", "p", "Spearman r", "p (Spearman)"]);
     let (mut panels, mut strong, mut few) = (Vec::new(), Vec::new(), 0);
@@ -122,7 +122,7 @@ fn published_only(matrix: &Matrix) -> Analysis {
     for task in &matrix.tasks {
         let points = reference(task);
         let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
-        let Some(c) = pearson(&x, &y).filter(|_| task.key != "Imagenet") else { continue };
+        let Some(c) = pearson(&x, &y).filter(|_| !task.is("Imagenet")) else { continue };
         table.row([
             task.name.clone(),
             task.category.name().to_owned(),

@@ -4,6 +4,7 @@ use super::perhaps;
 use serde::Deserialize;
 use std::path::Path;
 use toml::Spanned;
+use virboard_core::catalogue::encoder::Pretraining;
 use virboard_core::catalogue::nearest;
 use virboard_core::catalogue::task::Category;
 
@@ -79,6 +80,12 @@ pub struct TaskForm {
     /// The leaderboard's sheet on which it is shown.
     #[serde(default = "own_suite")]
     pub suite: String,
+    /// Key of the paper's task that it repeats on a small scale.
+    #[serde(default)]
+    pub stands_for: Option<String>,
+    /// Training data of encoders that have seen its training pictures.
+    #[serde(default)]
+    pub seen: Vec<Pretraining>,
     /// What it asks, in one sentence.
     #[serde(default)]
     pub description: String,

@@ -35,6 +35,8 @@ impl TaskForm {
         task.learning_rate = self.learning_rate.or(task.learning_rate);
         task.batch_size = self.batch_size.or(task.batch_size);
         task.suite.clone_from(&self.suite);
+        task.stands_for.clone_from(&self.stands_for);
+        task.seen.clone_from(&self.seen);
         task.url = Some(set.source.clone()).filter(|s| s.starts_with("http"));
         task.description.clone_from(&self.description);
         task.caveat.clone_from(&self.caveat);

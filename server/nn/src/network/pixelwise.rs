@@ -15,9 +15,11 @@ use crate::layer::{Corners, conv_nhwc, pixel_shuffle_nhwc, resize_bilinear_nhwc}
 use crate::parameters::Parameters;
 use candle_core::{Device, Tensor};
 
-/// Channels of the slim variant's maps.
+/// Channels of the slim variant's maps. Behind narrow encoders, none of whose maps has 256 channels, they are half as
+/// many: a head is not to be larger than what it reads.
 #[must_use]
 pub fn slim(maps: &[MapSpec]) -> Vec<usize> {
+    let part = if maps.iter().all(|map| map.channels < NARROW) { 2 } else { 1 };
     let width = |map: &MapSpec| match map.stride {
         ..=2 => 12,
         3..=4 => 24,
@@ -25,8 +27,11 @@ pub fn slim(maps: &[MapSpec]) -> Vec<usize> {
         9..=16 => 64,
         17.. => 96,
     };
-    maps.iter().map(width).collect()
+    maps.iter().map(|map| width(map) / part).collect()
 }
+
+/// Channels that maps of narrow encoders do not reach.
+const NARROW: usize = 256;
 
 /// The decoder.
 #[derive(Debug)]
@@ -103,5 +108,23 @@ impl Pixelwise {
     #[must_use]
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narrow_encoders_have_narrow_heads() {
+        let maps = |channels: [usize; 2]| {
+            [(4, channels[0]), (32, channels[1])].map(|(stride, channels)| MapSpec {
+                name: String::new(),
+                stride,
+                channels,
+            })
+        };
+        assert_eq!(slim(&maps([24, 192])), [12, 48]);
+        assert_eq!(slim(&maps([24, 320])), [24, 96]);
     }
 }

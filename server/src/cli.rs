@@ -12,6 +12,7 @@ pub mod export;
 pub mod fetch;
 mod finetune;
 pub mod import;
+pub mod miniature;
 pub mod pretrain;
 pub mod samples;
 pub mod scene;
@@ -108,6 +109,8 @@ enum Command {
     Cache(cache::CacheCommand),
     /// Compare the layers of one or two encoders (linear CKA)
     Cka(cka::Cka),
+    /// The paper's encoders on a small scale: trained from scratch on small pictures
+    Miniature(miniature::Miniature),
     /// Train the heads that ship with Virboard anew and compare their scores
     Samples(samples::Samples),
     /// Render a scene with its true mask and depth
@@ -144,7 +147,14 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     let settings = cli.common.settings(precision);
     if matches!(
         cli.command,
-        Some(Command::Encode(_) | Command::Evaluate(_) | Command::Cka(_) | Command::Samples(_) | Command::Pretrain(_))
+        Some(
+            Command::Encode(_)
+                | Command::Evaluate(_)
+                | Command::Cka(_)
+                | Command::Samples(_)
+                | Command::Pretrain(_)
+                | Command::Miniature(_)
+        )
     ) {
         virboard_lab::memory::keep_freed();
     }
@@ -161,6 +171,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Export(export) => export.run(settings).await,
         Command::Cache(cache) => cache.run(&settings),
         Command::Cka(cka) => cka.run(settings).await,
+        Command::Miniature(miniature) => miniature.run(settings).await,
         Command::Samples(samples) => samples.run(settings).await,
         Command::Scene(scene) => scene.run(),
     }

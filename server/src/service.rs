@@ -18,6 +18,7 @@ pub mod fetch;
 pub mod heads;
 pub mod import;
 pub mod metrics;
+pub mod miniature;
 #[cfg(test)]
 mod mutations;
 pub mod open_data;

@@ -6,7 +6,9 @@ use crate::service::Settings;
 use crate::service::declared::{Keep, add, file_of};
 use clap::Args;
 use std::path::PathBuf;
+use virboard_core::catalogue::encoder::Encoder;
 use virboard_lab::pretrain::settings;
+use virboard_lab::progress::Progress;
 use virboard_lab::work::pretrain::{self, Trained};
 use virboard_lab::work::{Job, Work};
 
@@ -41,22 +43,8 @@ impl Pretrain {
         read.seed = self.seed.unwrap_or(read.seed);
         let stem = self.config.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let work = pretrain::Pretrain { settings: read, encoder: self.out.unwrap_or(stem), from: self.from };
-        let _names = work.try_lock_names(&settings.folders())?;
-        let lab = settings.lab()?;
-        let job = Job::of(&work)?;
-        let Some(_lock) = job.try_lock(&lab.folders)? else {
-            return Err(format!("{} is being pre-trained by another process", work.title()).into());
-        };
-        let record = job.run(&lab, &Bars::default())?;
-        let trained: Trained = serde_json::from_value(record.found)?;
-        for (encoder, file) in &trained.encoders {
-            // What is there already was declared before this run was interrupted.
-            if lab.registry.catalogue().encoder(&encoder.key).is_none() {
-                add(settings, encoder.clone(), Some(&settings.data.join(file)), Keep::Copy)?;
-            }
-            eprintln!("{} is declared in {}", encoder.key, file_of(&settings.data, &encoder.key).display());
-        }
-        job.finish(&lab.folders);
+        let trained = train(settings, &work, |encoder| encoder, &Bars::default())?;
+        let trained = trained.ok_or_else(|| format!("{} is being pre-trained by another process", work.title()))?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&trained)?);
         } else {
@@ -68,4 +56,29 @@ impl Pretrain {
         }
         Ok(())
     }
+}
+
+/// Trains, and declares what comes of it as the row that `declared` makes of the training's own. Nothing where another
+/// process is at it.
+pub(super) fn train(
+    settings: &Settings,
+    work: &pretrain::Pretrain,
+    declared: impl Fn(Encoder) -> Encoder,
+    progress: &dyn Progress,
+) -> Result<Option<Trained>, Failure> {
+    let _names = work.try_lock_names(&settings.folders())?;
+    let lab = settings.lab()?;
+    let job = Job::of(work)?;
+    let Some(_lock) = job.try_lock(&lab.folders)? else { return Ok(None) };
+    let record = job.run(&lab, progress)?;
+    let trained: Trained = serde_json::from_value(record.found)?;
+    for (encoder, file) in &trained.encoders {
+        // What is there already was declared before this run was interrupted.
+        if lab.registry.catalogue().encoder(&encoder.key).is_none() {
+            add(settings, declared(encoder.clone()), Some(&settings.data.join(file)), Keep::Copy)?;
+        }
+        eprintln!("{} is declared in {}", encoder.key, file_of(&settings.data, &encoder.key).display());
+    }
+    job.finish(&lab.folders);
+    Ok(Some(trained))
 }

@@ -52,7 +52,7 @@ pub struct Settings {
     /// How exactly the networks compute: `f32`, or `bf16` with everything that is trained in `f32`.
     #[serde(default, skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,
-    /// Passes over the pictures.
+    /// Passes over the pictures; 0 leaves the encoder at random, as a baseline.
     pub epochs: u32,
     /// Epochs, from 1, after which the encoder is kept on its own, beside the last one's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -124,6 +124,10 @@ impl Work for Pretrain {
         let identity = sha256(identity.as_bytes());
         let path = lab.folders.state(&Job::of(self)?.name());
         write(&self.list(&lab.folders), pictures.list().as_bytes())?;
+        if settings.epochs == 0 {
+            progress.say("there is no epoch: the encoder stays at random");
+            kept::write(&self.checkpoint(&lab.folders, 0), &method.encoder()?, MADE_BY, key::text(self)?)?;
+        }
         let mut run = Run::new(settings, &pictures, &views, device, method);
         let mut after = |method: &dyn Method, record: &mut EpochRecord| -> Result<()> {
             if let Some((examiner, every)) = &examiner
@@ -180,7 +184,9 @@ impl Pretrain {
         folders.data.join("checkpoints").join(format!("{}.safetensors", self.key_after(epoch)))
     }
 
-    fn record(&self, folders: &Folders) -> PathBuf {
+    /// Where the record of the run is kept.
+    #[must_use]
+    pub fn record(&self, folders: &Folders) -> PathBuf {
         folders.data.join("pretraining").join(format!("{}.json", self.encoder))
     }
 

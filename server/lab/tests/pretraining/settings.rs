@@ -185,7 +185,6 @@ fn mistakes_of_sense_are_a_sentence_each() {
         ("moco_v2", "count: 2", "count: 3", "MoCo v2 takes 2 views of each picture, and `views` has 3"),
         ("moco_v2", "learning_rate: 0.03", "learning_rate: 0", "`learning_rate` is 0"),
         ("moco_v2", "weight_decay: 0.0001", "weight_decay: -1", "`weight_decay` is -1"),
-        ("moco_v2", "epochs: 200", "epochs: 0", "`epochs` is 0"),
         ("moco_v2", "epochs: 200", "epochs: 200\nkeep: [50, 300]", "`keep` names epoch 300"),
         ("moco_v2", "epochs: 200", "epochs: 200\nwarm_up: {epochs: 200}", "`warm_up` takes 200 epochs"),
         ("moco_v2", "epochs: 200", "epochs: 200\nneighbours: {task: X, every: 0}", "`every` of `neighbours`"),

@@ -41,9 +41,6 @@ impl Settings {
 
     fn mistakes_of_time(&self) -> Vec<String> {
         let (mut said, epochs) = (Vec::new(), self.epochs);
-        if epochs == 0 {
-            said.push("`epochs` is 0; train at least one".to_owned());
-        }
         if let Some(kept) = self.keep.iter().find(|kept| !(1..=epochs).contains(*kept)) {
             said.push(format!("`keep` names epoch {kept}, and the run has epochs 1 to {epochs}"));
         }

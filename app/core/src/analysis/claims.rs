@@ -1,6 +1,7 @@
 //! The claims of the paper's authors as checks on the present scores.
 
 mod evidence;
+mod reference;
 
 use super::Matrix;
 use super::report::{Analysis, Table, Verdict};
@@ -25,7 +26,9 @@ struct Claim {
 
 /// What decides a claim.
 enum By {
-    /// The scores.
+    /// The scores, whoever they are of.
+    Points(fn(&Matrix) -> Outcome),
+    /// The scores of encoders whose training is known.
     Scores(fn(&Matrix) -> Outcome),
     /// The mean agreement of early and late layers of MoCo v2 and of SwAV encoders.
     Layers(fn(f64, f64) -> (bool, String)),
@@ -40,12 +43,12 @@ const CLAIMS: [Claim; 14] = [
     Claim {
         text: "ImageNet scores correlate well with CalTech and CIFAR-100 and badly with depth.",
         needs: "eight encoders with ImageNet, CalTech or CIFAR-100, and a depth task",
-        check: By::Scores(evidence::proxy),
+        check: By::Points(evidence::proxy),
     },
     Claim {
         text: "Some tasks correlate negatively with ImageNet.",
         needs: "ten encoders with ImageNet and other tasks",
-        check: By::Scores(evidence::negative),
+        check: By::Points(evidence::negative),
     },
     Claim {
         text: "ImageNet trains the best encoders for semantic tasks, Places for structural ones.",
@@ -80,12 +83,12 @@ const CLAIMS: [Claim; 14] = [
     Claim {
         text: "The best self-supervised encoder beats Supervised on all tasks but ImageNet, ImageNet v2 and Pets.",
         needs: "Supervised and others on five tasks, ImageNet or Pets among them",
-        check: By::Scores(evidence::best),
+        check: By::Points(evidence::best),
     },
     Claim {
         text: "On structural tasks nearly all encoders beat Supervised, on others only some.",
         needs: "Supervised and five others on structural and semantic tasks",
-        check: By::Scores(evidence::structural),
+        check: By::Points(evidence::structural),
     },
     Claim {
         text: "SwAV trained on ImageNet beats Supervised on more than three quarters of the tasks.",
@@ -110,34 +113,56 @@ const CLAIMS: [Claim; 14] = [
 pub fn checks(matrix: &Matrix, layers: Option<(f64, f64)>) -> Vec<Check> {
     let one = |c: &Claim| {
         let outcome = match c.check {
-            By::Scores(check) => check(matrix),
+            By::Points(check) | By::Scores(check) => check(matrix),
             By::Layers(check) => layers.map(|(moco, swav)| check(moco, swav)),
         };
+        c.judged(outcome, || format!("Needed: {}.", c.needs))
+    };
+    CLAIMS.iter().map(one).collect()
+}
+
+/// The same of the paper's published points, which are anonymous: most claims cannot be checked on them.
+#[must_use]
+pub fn on_published_points() -> Vec<Check> {
+    let points = reference::points();
+    let one = |c: &Claim| match c.check {
+        By::Points(check) => c.judged(check(&points), || format!("Needed: {}.", c.needs)),
+        By::Scores(_) | By::Layers(_) => c.judged(None, || "The points do not say whose they are.".to_owned()),
+    };
+    CLAIMS.iter().map(one).collect()
+}
+
+impl Claim {
+    fn judged(&self, outcome: Outcome, lack: impl FnOnce() -> String) -> Check {
         let (verdict, evidence) = match outcome {
             Some((true, evidence)) => (Verdict::Supported, evidence),
             Some((false, evidence)) => (Verdict::Contradicted, evidence),
-            None => (Verdict::NotEnough, format!("Needed: {}.", c.needs)),
+            None => (Verdict::NotEnough, lack()),
         };
-        Check { claim: c.text, verdict, evidence }
-    };
-    CLAIMS.iter().map(one).collect()
+        Check { claim: self.text, verdict, evidence }
+    }
 }
 
 /// As a table.
 #[must_use]
 pub fn analysis(matrix: &Matrix, layers: Option<(f64, f64)>) -> Analysis {
-    let checks = checks(matrix, layers);
-    let mut table = Table::new(&["claim", "verdict", "numbers"]);
-    for c in &checks {
-        table.row([c.claim, c.verdict.name(), &c.evidence]);
+    let (here, points) = (checks(matrix, layers), on_published_points());
+    let mut table = Table::new(&["claim", "here", "numbers", "the paper’s points", "their numbers"]);
+    for (c, p) in here.iter().zip(&points) {
+        table.row([c.claim, c.verdict.name(), &c.evidence, p.verdict.name(), &p.evidence]);
         table.judge(1, c.verdict);
+        table.judge(3, p.verdict);
     }
+    let findings = vec![counts("Here", &here), counts("On the paper’s published points", &points)];
+    Analysis { findings, table, ..Analysis::default() }
+}
+
+fn counts(of: &str, checks: &[Check]) -> String {
     let count = |v: Verdict| checks.iter().filter(|c| c.verdict == v).count();
-    let finding = format!(
-        "{} supported, {} contradicted, {} without enough data.",
+    format!(
+        "{of}: {} supported, {} contradicted, {} without enough data.",
         count(Verdict::Supported),
         count(Verdict::Contradicted),
         count(Verdict::NotEnough)
-    );
-    Analysis { findings: vec![finding], table, ..Analysis::default() }
+    )
 }

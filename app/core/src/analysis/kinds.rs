@@ -38,7 +38,7 @@ pub static KINDS: &[Kind] = &[
         slug: "claims",
         title: "The paper’s claims, checked",
         question: "Which of the paper’s 14 claims do the scores on this server support?",
-        definition: "Each claim is a test on the present scores. Its verdict is supported, contradicted, or not enough data, with the numbers behind it.",
+        definition: "Each claim is a test on the present scores. Its verdict is supported, contradicted, or not enough data, with the numbers behind it. Beside it stands the same test on the points that were read off the paper’s figure, for claims that do not ask whose they are.",
         source: "The authors’ text",
         options: &[],
         compute: |m, o| claims::analysis(m, alignment::early_late(&o.alignments, &o.catalogue)),

@@ -8,6 +8,7 @@ mod fine_tuned;
 mod imbalance;
 mod pairs;
 mod scale;
+mod telling;
 
 use super::options::Options;
 use super::report::Analysis;
@@ -186,6 +187,15 @@ pub static KINDS: &[Kind] = &[
         source: "",
         options: &[],
         compute: |m, _| order::what_would_change(m),
+    },
+    Kind {
+        slug: "tasks",
+        title: "Which tasks tell encoders apart?",
+        question: "Is a task hard enough, and are its test samples enough?",
+        definition: "Of all pairs of encoders with a score and its interval on a task, the share whose difference is more than 1.96 standard errors of a difference; each encoder’s test samples are taken as drawn anew, so it is rather too small. The best encoder has learned something for a task where its 95 % interval and that of random weights do not meet.",
+        source: "",
+        options: &[],
+        compute: |m, _| telling::apart(m),
     },
     Kind {
         slug: "few",

@@ -3,11 +3,12 @@
 use crate::analysis::Matrix;
 use crate::catalogue::Catalogue;
 use crate::catalogue::encoder::Encoder;
-use crate::catalogue::published::{PUBLISHED, published};
+use crate::catalogue::published::{PUBLISHED, Published, published};
 use crate::catalogue::rows;
 use crate::protocol::Protocol;
 use crate::run::Score;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// Points with the same ImageNet score are taken for one encoder; Supervised alone is known. Its accuracies are those
@@ -16,18 +17,18 @@ pub fn points() -> Matrix {
     let catalogue = Catalogue::builtin();
     // A ten-thousandth of a share is more than the figure was read to.
     let place = |imagenet: f64| (1e4 * imagenet).round() as i64;
-    let known = PUBLISHED.iter().filter_map(|p| p.supervised_point()).map(|(_, imagenet)| place(imagenet)).max();
+    let known = PUBLISHED.iter().filter_map(Published::supervised_point).map(|(_, imagenet)| place(imagenet)).max();
     let mut encoders: BTreeMap<i64, Arc<Encoder>> = BTreeMap::new();
     let mut scores = Vec::new();
     for task in &PUBLISHED {
         for (value, imagenet) in task.points {
             let place = place(*imagenet);
             let key = if Some(place) == known { "Supervised".to_owned() } else { format!("Point{place}") };
-            if !encoders.contains_key(&place) {
+            if let Entry::Vacant(row) = encoders.entry(place) {
                 let own = catalogue.encoder(&key).cloned();
                 let anonymous = || rows::encoder(&format!("key = \"{key}\"\nname = \"{key}\"")).ok().map(Arc::new);
                 let Some(encoder) = own.or_else(anonymous) else { continue };
-                encoders.insert(place, encoder);
+                row.insert(encoder);
                 scores.push(score(&key, "Imagenet", *imagenet));
             }
             if task.task != "Imagenet" {

@@ -1,6 +1,7 @@
 //! Pre-training of encoders: pictures, views of them, the methods, and the loop over epochs.
 
 pub mod curve;
+pub mod leaks;
 pub mod method;
 pub mod neighbours;
 pub mod pictures;

@@ -5,6 +5,7 @@ mod disk;
 use disk::{Disk, jpeg};
 use std::sync::Mutex;
 use virboard_lab::Result;
+use virboard_lab::pretrain::leaks;
 use virboard_lab::pretrain::pictures::{Data, Pictures};
 use virboard_lab::pretrain::subset::Subset;
 use virboard_lab::pretrain::views::{Fit, JitterForm, ViewForm, Views, plain};
@@ -104,6 +105,25 @@ fn a_declared_set_gives_each_training_picture_once_and_none_that_is_tested() {
     assert!(refused(&disk, &Data::of(&["rooms:test"])).contains("the task Kinds is tested"));
     let said = refused(&disk, &Data::of(&["rooms/Move"]));
     assert!(said.contains("more, moves, moves-test, test, train and the tasks Kinds, Moves"), "{said}");
+}
+
+#[test]
+fn a_test_picture_is_found_among_training_pictures_whatever_it_is_called() {
+    let disk = Disk::new();
+    rooms(&disk);
+    for (file, tint) in [("copies/a/x.jpg", 3), ("copies/a/y.jpg", 77), ("copies/b/z.jpg", 78)] {
+        disk.picture(file, tint);
+    }
+    let compare = |source: &str| {
+        let tasks = ["Kinds", "Moves"].map(str::to_owned);
+        leaks::compare(&disk.places(), &[source.to_owned()], &tasks, &()).expect("compared")
+    };
+    let own = compare("rooms");
+    assert_eq!((own.training, own.test, own.leaks.len()), (5, 3, 0), "{own:?}");
+    let copies = compare("copies");
+    assert_eq!((copies.training, copies.leaks.len()), (3, 1), "{copies:?}");
+    assert!(copies.leaks[0].task == "Kinds" && copies.leaks[0].test.ends_with("rooms/t0.jpg"), "{copies:?}");
+    assert!(copies.leaks[0].training.ends_with("copies/a/x.jpg"), "{copies:?}");
 }
 
 #[test]

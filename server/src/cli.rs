@@ -94,7 +94,7 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Pre-train an encoder of your own: MoCo v1 and v2, SwAV, PIRL, SimCLR or with labels
     Pretrain(pretrain::Pretrain),
-    /// Declare encoders of your own, list all, or take a declaration back
+    /// Declare encoders of your own, list all, pack a checkpoint, or take a declaration back
     Encoder(encoder::EncoderCommand),
     /// Add your own data sets, and list, check or remove data sets
     #[command(alias = "datasets")]

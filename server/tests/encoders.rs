@@ -132,6 +132,43 @@ fn mistakes_are_one_sentence_and_nothing_is_half_added() {
 }
 
 #[test]
+fn a_packed_checkpoint_says_what_it_costs_and_is_an_encoder() {
+    let data = tempfile::tempdir().expect("a folder");
+    let file = data.path().join("net.safetensors");
+    narrow(&file);
+    works(data.path(), &["encoder", "add", text(&file), "--key", "Ours"]);
+    let out = data.path().join("packed.safetensors");
+    let said = works(data.path(), &["encoder", "pack", "ours", "--out", text(&out)]);
+    let number = |line: &str| -> f64 {
+        let rest = said.lines().find_map(|l| l.strip_prefix(line)).unwrap_or_else(|| panic!("{line}: {said}"));
+        rest.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{line}: {said}"))
+    };
+    let bytes = |path: &Path| std::fs::metadata(path).expect("there").len() as f64;
+    assert_eq!((number("bytes before:"), number("bytes after:")), (bytes(&file), bytes(&out)));
+    assert!(bytes(&out) < 0.5 * bytes(&file), "{said}");
+    assert!(number("mean cosine similarity:") > 0.999, "{said}");
+    let change = number("largest relative change:");
+    assert!(change > 0.0 && change < 5.0, "{said}");
+    assert!(said.contains("embeddings of 9 pictures"), "{said}");
+    works(data.path(), &["encoder", "add", text(&out), "--key", "Packed"]);
+
+    let (copy, empty) = (data.path().join("checkpoints/Ours.safetensors"), data.path().join("empty"));
+    let before = std::fs::read(&copy).expect("read");
+    std::fs::create_dir(&empty).expect("made");
+    let pack = |key: &'static str, out, more: &[&str]| {
+        fails(data.path(), &[&["encoder", "pack", key, "--out", text(out)][..], more].concat())
+    };
+    assert!(pack("Ours", &copy, &[]).contains("would overwrite"));
+    assert_eq!(std::fs::read(&copy).expect("read"), before);
+    let other = data.path().join("other.safetensors");
+    assert!(pack("Ours", &other, &["--images", text(&empty)]).contains("holds no pictures"));
+    assert!(pack("Random", &other, &[]).contains("is made of a seed"));
+    assert!(pack("SWAV_800", &other, &[]).contains("no weights for encoder SWAV_800"));
+    assert!(pack("Ourz", &other, &[]).contains("did you mean `Ours`?"));
+    assert!(!other.exists());
+}
+
+#[test]
 fn a_checkpoint_with_two_networks_asks_which_and_the_answer_is_kept() {
     let data = tempfile::tempdir().expect("a folder");
     let file = data.path().join("ema.safetensors");

@@ -158,6 +158,14 @@ pub enum Error {
         /// The picture.
         picture: PathBuf,
     },
+    /// An embedding has no direction, so that nothing can be compared with it.
+    #[error(
+        "the embedding of {picture} is 0 throughout, so that nothing can be compared with it; take other pictures, or another checkpoint if it is so of all"
+    )]
+    ZeroEmbedding {
+        /// The picture.
+        picture: PathBuf,
+    },
     /// A head belongs to other weights than are here.
     #[error(
         "the head for {task} was trained on other weights of {encoder} than are here; train it again with `virboard evaluate --encoders {encoder} --tasks {task}`"

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 use virboard_core::catalogue::task::OutputKind;
-use virboard_nn::checkpoint::entry_of;
+use virboard_nn::checkpoint::{TensorFile, packed};
 use virboard_nn::encoder::Features;
 use virboard_nn::files::write_atomically;
 use virboard_nn::load::LoadedEncoder;
@@ -278,18 +278,19 @@ impl Head {
         write_atomically(path, |file| file.write_all(&bytes).map_err(Error::io(path)))
     }
 
-    /// Reads a head.
+    /// Reads a head, packed or not.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let fail = |e: &dyn std::fmt::Display| Error::Head { path: path.to_path_buf(), reason: e.to_string() };
+        let fail = |reason: String| Error::Head { path: path.to_path_buf(), reason };
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let head = Self::new(spec_of(&bytes, path)?, device)?;
-        let mut tensors = candle_core::safetensors::load_buffer(&bytes, device).map_err(|e| fail(&e))?;
+        let file = TensorFile::open(path, &bytes)?;
+        let head = Self::new(spec_of(&file, path)?, device)?;
+        let mut tensors = file.all()?;
         for (name, var) in head.parameters().all() {
-            let tensor = tensors.remove(name).ok_or_else(|| fail(&format!("it has no tensor `{name}`")))?;
+            let tensor = tensors.remove(name).ok_or_else(|| fail(format!("it has no tensor `{name}`")))?;
             if tensor.dims() != var.dims() {
-                return Err(fail(&format!("tensor `{name}` has shape {:?}, not {:?}", tensor.dims(), var.dims())));
+                return Err(fail(format!("tensor `{name}` has shape {:?}, not {:?}", tensor.dims(), var.dims())));
             }
-            var.set(&tensor.to_dtype(DType::F32)?)?;
+            var.set(&tensor.to_device(device)?)?;
         }
         Ok(head)
     }
@@ -306,9 +307,21 @@ impl Head {
 /// The task that a checkpoint's own classification layer solves.
 pub const OWN_TASK: &str = "Imagenet";
 
-fn spec_of(bytes: &[u8], path: &Path) -> Result<HeadSpec> {
+/// Writes the head of a file as a packed one (see [`packed`]), which is the same head but for what 8 bits lose. Both may be
+/// the same file.
+///
+/// # Errors
+/// [`Error::Head`] for a file that is no head's.
+pub fn pack(path: &Path, out: &Path) -> Result<()> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let file = TensorFile::open(path, &bytes)?;
+    spec_of(&file, path)?;
+    Ok(packed::write(out, &file.all()?, &file.entries())?)
+}
+
+fn spec_of(file: &TensorFile<'_>, path: &Path) -> Result<HeadSpec> {
     let fail = |reason: String| Error::Head { path: path.to_path_buf(), reason };
-    let spec = entry_of(bytes, METADATA).map_err(|e| fail(e.to_string()))?;
-    let spec = spec.ok_or_else(|| fail("it does not say which head it is".to_owned()))?;
-    serde_json::from_str(&spec).map_err(|e| fail(format!("its description cannot be read: {e}")))
+    let entries = file.entries();
+    let spec = entries.get(METADATA).ok_or_else(|| fail("it does not say which head it is".to_owned()))?;
+    serde_json::from_str(spec).map_err(|e| fail(format!("its description cannot be read: {e}")))
 }

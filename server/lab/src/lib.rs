@@ -10,6 +10,7 @@ pub mod head;
 pub mod image;
 pub mod kept;
 pub mod memory;
+pub mod packing;
 pub mod pipeline;
 pub mod predict;
 pub mod pretrain;

@@ -147,17 +147,7 @@ impl Registry {
             load::random(key, &self.device, self.precision)?
         } else {
             let path = self.checkpoint(key).ok_or_else(|| self.no_weights(key))?;
-            let wanted = wanted(&entry);
-            if let Some(architecture) = entry.architecture {
-                load::load(key, architecture, &path, wanted.as_ref(), &self.device, self.precision)?
-            } else {
-                let loaded = load::load_any(&path, wanted.as_ref(), &self.device, self.precision)?;
-                LoadedEncoder { key: key.to_owned(), ..loaded }
-            }
-        };
-        let encoder = match entry.side {
-            Some(side) => LoadedEncoder { network: Box::new(AtSide::new(encoder.network, side)), ..encoder },
-            None => encoder,
+            self.load(&entry, &path)?
         };
         tracing::info!(
             encoder = key,
@@ -172,6 +162,24 @@ impl Registry {
             tracing::info!(encoder = old.key, "encoder unloaded to stay within the memory budget");
         }
         Ok(encoder)
+    }
+
+    /// The encoder of a row with the weights of a checkpoint, whatever weights it has here; it is not kept.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the checkpoint.
+    pub fn load(&self, entry: &Encoder, checkpoint: &Path) -> Result<LoadedEncoder> {
+        let wanted = wanted(entry);
+        let loaded = if let Some(architecture) = entry.architecture {
+            load::load(&entry.key, architecture, checkpoint, wanted.as_ref(), &self.device, self.precision)?
+        } else {
+            let loaded = load::load_any(checkpoint, wanted.as_ref(), &self.device, self.precision)?;
+            LoadedEncoder { key: entry.key.clone(), ..loaded }
+        };
+        Ok(match entry.side {
+            Some(side) => LoadedEncoder { network: Box::new(AtSide::new(loaded.network, side)), ..loaded },
+            None => loaded,
+        })
     }
 }
 

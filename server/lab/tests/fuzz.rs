@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use virboard_lab::data::declared::index;
-use virboard_nn::checkpoint::open_raw;
 use virboard_nn::checkpoint::pickle::Pickle;
+use virboard_nn::checkpoint::{open_raw, packed};
 use virboard_nn::load;
 use virboard_nn::seeded::Stream;
 
@@ -182,6 +182,21 @@ fn no_safetensors_panic_hang_or_take_all_memory() {
         })
         .collect();
     assert!(fuzz("safetensors", &inputs, |bytes| load(&path, bytes)) > 0);
+}
+
+#[test]
+fn no_packed_file_panics_hangs_or_takes_all_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.safetensors");
+    let inputs: Vec<Vec<u8>> = [tensors(), saved::under("state_dict.", &tensors())]
+        .iter()
+        .map(|tensors| {
+            packed::write(&path, tensors, &[("made_by".to_owned(), "a test".to_owned())].into()).expect("written");
+            std::fs::read(&path).expect("read")
+        })
+        .collect();
+    assert!(inputs.iter().all(|bytes| load(&path, bytes)));
+    assert!(fuzz("packed", &inputs, |bytes| load(&path, bytes)) > 0);
 }
 
 #[test]

@@ -2,24 +2,27 @@
 
 mod layout;
 mod other;
+pub mod packed;
 pub mod pickle;
+mod tensor_file;
 mod torch;
 pub mod weights;
 
 pub use layout::{Layout, Wanted};
+pub use tensor_file::TensorFile;
 
 use crate::checkpoint::weights::Weights;
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use layout::{Choice, bad};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Opens a checkpoint: PyTorch's zip and legacy pickles, or safetensors; told from its
+/// Opens a checkpoint: PyTorch's zip and legacy pickles, or safetensors, packed ones too (see [`packed`]); told from its
 /// bytes. Where in it a network of one of `layouts` lies is told from the tensors' names. Only the tensors of
 /// the encoder and of the checkpoint's own classification layer are read, as `f32`; all are finite.
 pub fn open(path: &Path, wanted: Option<&Wanted>, layouts: &[Layout]) -> Result<Weights> {
-    let weights = read(path, wanted, layouts, true, |choice| choice.names.clone())?;
+    let weights = read(path, wanted, layouts, true, |choice| choice.names.clone())?.weights(path);
     if !weights.others().is_empty() {
         let (taken, left) = (weights.prefix(), weights.others().join(", "));
         tracing::warn!(
@@ -32,7 +35,18 @@ pub fn open(path: &Path, wanted: Option<&Wanted>, layouts: &[Layout]) -> Result<
 
 /// Whether a checkpoint has a classification layer of its own; nothing else is read.
 pub fn has_classifier(path: &Path, wanted: Option<&Wanted>, layouts: &[Layout]) -> Result<bool> {
-    Ok(read(path, wanted, layouts, false, Choice::classifier_names)?.take_classifier().is_some())
+    let mut weights = read(path, wanted, layouts, false, Choice::classifier_names)?.weights(path);
+    Ok(weights.take_classifier().is_some())
+}
+
+/// Writes the encoder of a checkpoint, with its classification layer, as a packed file (see [`packed`]) under the names and
+/// with the metadata that it has: what [`open`] takes of the one it takes of the other.
+///
+/// # Errors
+/// As [`open`] and [`packed::write`].
+pub fn pack(path: &Path, wanted: Option<&Wanted>, layouts: &[Layout], out: &Path) -> Result<()> {
+    let read = read(path, wanted, layouts, true, |choice| choice.names.clone())?;
+    packed::write(out, &read.tensors, &read.entries)
 }
 
 /// An entry of the metadata of a file of tensors (safetensors); `None` where it has no such entry. No tensor is read.
@@ -49,6 +63,24 @@ pub fn entry_of(bytes: &[u8], name: &str) -> std::result::Result<Option<String>,
     Ok(metadata.metadata().as_ref().and_then(|m| m.get(name)).cloned())
 }
 
+/// What was read of a checkpoint.
+struct Read {
+    choice: Choice,
+    /// Tensors by their names in the file.
+    tensors: BTreeMap<String, Tensor>,
+    /// The entries of the file's metadata; PyTorch's files have none.
+    entries: BTreeMap<String, String>,
+}
+
+impl Read {
+    fn weights(self, path: &Path) -> Weights {
+        let Self { choice, tensors, .. } = self;
+        let mut tensors = tensors.into_iter().map(|(name, t)| (name[choice.prefix.len()..].to_owned(), t)).collect();
+        let classifier = choice.classifier(&mut tensors);
+        Weights::new(path.to_path_buf(), choice.prefix, tensors).with_classifier(classifier).with_others(choice.others)
+    }
+}
+
 /// Reads those tensors of a checkpoint that `pick` names; a `thorough` reading compares checksums of the whole file.
 fn read(
     path: &Path,
@@ -56,29 +88,23 @@ fn read(
     layouts: &[Layout],
     thorough: bool,
     pick: impl FnOnce(&Choice) -> Vec<String>,
-) -> Result<Weights> {
+) -> Result<Read> {
     let map = map(path)?;
     let bytes: &[u8] = &map;
     let choose = |names: &[String]| Choice::of(path, names, wanted, layouts);
-    let (choice, tensors) = if is_safetensors(bytes) {
-        let parsed = safetensors::SafeTensors::deserialize(bytes).map_err(|e| bad(path, e))?;
-        let mut names: Vec<String> = parsed.names().into_iter().map(str::to_owned).collect();
-        names.sort();
-        let choice = choose(&names)?;
-        let tensors = safetensors(path, &parsed, &pick(&choice))?;
-        (choice, tensors)
+    let read = if is_safetensors(bytes) {
+        let file = TensorFile::open(path, bytes)?;
+        let choice = choose(&file.names())?;
+        Read { tensors: file.named(&pick(&choice))?, entries: file.entries(), choice }
     } else {
         let opened = torch::Opened::new(path, bytes, thorough)?;
         let choice = choose(&opened.names()?)?;
-        let tensors = opened.read(&pick(&choice))?;
-        (choice, tensors)
+        Read { tensors: opened.read(&pick(&choice))?, entries: BTreeMap::new(), choice }
     };
-    for (name, tensor) in &tensors {
+    for (name, tensor) in &read.tensors {
         sound(path, name, tensor)?;
     }
-    let mut tensors = tensors.into_iter().map(|(name, t)| (name[choice.prefix.len()..].to_owned(), t)).collect();
-    let classifier = choice.classifier(&mut tensors);
-    Ok(Weights::new(path.to_path_buf(), choice.prefix, tensors).with_classifier(classifier).with_others(choice.others))
+    Ok(read)
 }
 
 /// All tensors of a PyTorch file under their own names, as `f32`: for files that are no
@@ -129,28 +155,6 @@ fn is_safetensors(bytes: &[u8]) -> bool {
     bytes.get(8) == Some(&b'{') && length.is_some_and(|n| n <= LONGEST_HEADER)
 }
 
-/// Reads the named tensors.
-fn safetensors(
-    path: &Path,
-    parsed: &safetensors::SafeTensors<'_>,
-    names: &[String],
-) -> Result<BTreeMap<String, Tensor>> {
-    let mut tensors = BTreeMap::new();
-    for name in names {
-        let failed = |e: &dyn std::fmt::Display| bad(path, format!("tensor `{name}`: {e}"));
-        let view = parsed.tensor(name).map_err(|e| failed(&e))?;
-        let dtype = DType::try_from(view.dtype()).map_err(|e| failed(&e))?;
-        if !dtype.is_float() {
-            return Err(failed(&format!("it holds whole numbers ({dtype:?}); weights are floats")));
-        }
-        let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu)
-            .and_then(|t| t.to_dtype(DType::F32))
-            .map_err(|e| failed(&e))?;
-        tensors.insert(name.clone(), tensor);
-    }
-    Ok(tensors)
-}
-
 /// Complains of numbers that no network has: infinite ones, none, and negative variances, as they come out when bytes
 /// are taken in the wrong order.
 fn sound(path: &Path, name: &str, tensor: &Tensor) -> Result<()> {
@@ -173,6 +177,7 @@ fn sound(path: &Path, name: &str, tensor: &Tensor) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::{DType, Device};
     use std::collections::HashMap;
 
     #[test]

@@ -62,6 +62,40 @@ pub enum Error {
         /// What was found.
         found: String,
     },
+    /// A packed tensor cannot be unpacked.
+    #[error(
+        "tensor `{name}` of {path} cannot be unpacked: {mistake}. The file is damaged, or something else than Virboard wrote it; pack the encoder again with `virboard encoder pack`"
+    )]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        name: String,
+        /// What is wrong with it.
+        mistake: PackedMistake,
+    },
+    /// A file is packed in a form that is not known here.
+    #[error(
+        "{path} is packed in the form `{found}`, and this Virboard knows the form {known}; take a newer Virboard, or the checkpoint as it was before"
+    )]
+    PackedForm {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+        /// The form that is known.
+        known: &'static str,
+    },
+    /// A tensor has the name that the scales of another one would have.
+    #[error("{path} was not written: a tensor is called `{name}`, as the scales of `{of}` would be; rename it")]
+    NameOfScales {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// The tensor's name.
+        name: String,
+        /// The tensor that would be packed.
+        of: String,
+    },
     /// What is to be written would overwrite what is read.
     #[error("{out} would overwrite {input}, which is read for it; choose another file to write")]
     Overwrites {
@@ -142,6 +176,43 @@ pub enum Error {
     /// A tensor operation failed.
     #[error("computation failed: {0}")]
     Candle(#[from] candle_core::Error),
+}
+
+/// What is wrong with a packed tensor.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PackedMistake {
+    /// It has no scales.
+    #[error("there is no `{called}`")]
+    NoScales {
+        /// What they would be called.
+        called: String,
+    },
+    /// Its scales are others than one for each output.
+    #[error("its scales are {dtype} of shape {shape:?}, not F32 of shape [{outputs}]")]
+    OtherScales {
+        /// Their type.
+        dtype: String,
+        /// Their shape.
+        shape: Vec<usize>,
+        /// Outputs that it has.
+        outputs: usize,
+    },
+    /// A scale is no number that a tensor can be scaled with.
+    #[error("scale {output} is {scale}; a scale is 0 or more, and at most a 128th of what `f32` holds")]
+    Scale {
+        /// The output, from 0.
+        output: usize,
+        /// Its scale.
+        scale: f32,
+    },
+    /// It has too few dimensions to have outputs.
+    #[error("its shape {shape:?} has no outputs; packed tensors have {wanted} dimensions or more")]
+    Dimensions {
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The fewest dimensions.
+        wanted: usize,
+    },
 }
 
 impl Error {

@@ -106,6 +106,19 @@ impl LoadedEncoder {
         (training(self.description())?.build)(&mut weights, device, Gradients::Wanted)
     }
 
+    /// Writes its checkpoint as a packed file (see [`packed`](crate::checkpoint::packed)), which can stand in its place.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if it has no checkpoint, [`Error::Overwrites`] if that would be overwritten.
+    pub fn pack(&self, out: &Path) -> Result<()> {
+        let Some(file) = &self.file else {
+            let reason = "is made of a seed: it has no checkpoint that could be packed, and needs none";
+            return Err(Error::Unsupported(format!("{} {reason}", self.key)));
+        };
+        crate::files::refuse_overwriting(out, [file.as_path()])?;
+        crate::checkpoint::pack(file, Some(&Wanted::Prefix(self.prefix.clone())), &layouts(), out)
+    }
+
     /// Its weights as its checkpoint has them.
     fn weights(&self) -> Result<Weights> {
         match &self.file {

@@ -1,4 +1,6 @@
-//! `virboard encoder`: encoders of one's own.
+//! `virboard encoder`: encoders of one's own, and their checkpoints.
+
+mod pack;
 
 use super::Failure;
 use crate::service::Settings;
@@ -27,6 +29,8 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Write an encoder's checkpoint with weights in 8 bits, and say what that saves and costs
+    Pack(pack::Pack),
     /// Take a declaration back; its scores and its checkpoint stay
     Remove {
         /// Its key
@@ -92,11 +96,12 @@ fn architecture(name: &str) -> Result<Wanted, String> {
 }
 
 impl EncoderCommand {
-    /// Adds, lists or removes.
+    /// Adds, lists, packs or removes.
     pub async fn run(self, settings: Settings) -> Result<(), Failure> {
         match self.what {
             What::Add(add) => tokio::task::spawn_blocking(move || add.run(&settings)).await?,
             What::List { json } => tokio::task::spawn_blocking(move || list(&settings, json)).await?,
+            What::Pack(pack) => tokio::task::spawn_blocking(move || pack.run(&settings)).await?,
             What::Remove { key } => take_back(&settings, &key).await,
         }
     }

@@ -53,7 +53,7 @@ impl Work for Encode {
 /// Pictures that are encoded at once.
 const BATCH: usize = 8;
 /// The layer that is not a map.
-const EMBEDDING: &str = "embedding";
+pub(crate) const EMBEDDING: &str = "embedding";
 
 /// Files directly in `folder` whose names end like pictures, sorted by name. What else is there is left out, and said.
 pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -139,7 +139,7 @@ pub fn encode(
 }
 
 /// Complains of a picture of which a network makes what is no number; its files are those from the first row on.
-fn finite(rows: &Tensor, layer: &str, files: &[PathBuf]) -> Result<()> {
+pub(crate) fn finite(rows: &Tensor, layer: &str, files: &[PathBuf]) -> Result<()> {
     let rows: Vec<Vec<f32>> = rows.flatten_from(1)?.to_vec2()?;
     match rows.iter().zip(files).find(|(row, _)| row.iter().any(|v| !v.is_finite())) {
         Some((_, file)) => Err(Error::NotFiniteFeatures { layer: layer.to_owned(), picture: file.clone() }),
@@ -149,7 +149,7 @@ fn finite(rows: &Tensor, layer: &str, files: &[PathBuf]) -> Result<()> {
 
 /// A picture as input. Its pixels are taken as they are stored, as data sets and torchvision have them: an orientation
 /// turns what people upload only.
-fn input(encoder: &LoadedEncoder, file: &Path) -> Result<Vec<f32>> {
+pub(crate) fn input(encoder: &LoadedEncoder, file: &Path) -> Result<Vec<f32>> {
     let bytes = std::fs::read(file).map_err(Error::io(file))?;
     let picture = image::decode_stored(&bytes).map_err(|e| Error::Picture { path: file.to_path_buf(), source: e })?;
     Ok(encoder.network.preprocessing().input(&picture))

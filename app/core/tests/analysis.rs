@@ -88,7 +88,9 @@ fn places_have_intervals_and_leave_no_holes() {
 fn every_analysis_answers_with_scores_and_explains_itself_without() {
     let mut results = planted();
     // As those that are measured have.
-    results.iter_mut().for_each(|r| r.interval = Some(Interval { low: r.value - 0.03, high: r.value + 0.03 }));
+    for r in &mut results {
+        r.interval = Some(Interval { low: r.value - 0.03, high: r.value + 0.03 });
+    }
     for (results, empty) in [(&results[..], false), (&results[..0], true)] {
         let matrix = paper(results);
         for kind in KINDS.iter().filter(|k| k.slug != "layers") {

@@ -1,14 +1,21 @@
 //! `virboard miniature`: the paper's encoders on a small scale, trained and measured here.
 
+mod keep;
+
 use super::Failure;
 use super::bars::Bars;
+use super::evaluate::{evaluate, table};
 use super::pretrain::train;
 use crate::service::Settings;
-use crate::service::miniature::{List, Planned, cost};
+use crate::service::declared::Keep;
+use crate::service::miniature::{List, Planned, SUITE, cost};
+use crate::service::plan::{self, Request};
 use clap::{Args, Subcommand};
-use std::collections::BTreeSet;
-use virboard_lab::Error;
+use std::path::PathBuf;
+use virboard_core::protocol::Protocol;
+use virboard_lab::pretrain::leaks::{self, Leak};
 use virboard_lab::work::pretrain::Trained;
+use virboard_lab::{Error, head};
 
 /// Options of the miniature.
 #[derive(Debug, Args)]
@@ -27,6 +34,21 @@ enum Step {
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
+    /// Train heads on all encoders that are there, twice, and score them; several processes may share the work
+    Evaluate {
+        /// Keys of encoders, instead of all
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Keys of tasks, instead of all
+        #[arg(long, value_delimiter = ',')]
+        tasks: Vec<String>,
+    },
+    /// Put what was made among what ships
+    Keep {
+        /// The folder of what ships; by default that of --samples-dir
+        #[arg(long)]
+        to: Option<PathBuf>,
+    },
 }
 
 impl Miniature {
@@ -34,11 +56,12 @@ impl Miniature {
     pub async fn run(self, mut settings: Settings) -> Result<(), Failure> {
         // The encoders that ship would have the same keys.
         settings.anew = true;
-        tokio::task::spawn_blocking(move || match self.step {
+        match self.step {
             Step::List => list(&settings),
-            Step::Pretrain { only } => pretrain(&settings, &only),
-        })
-        .await?
+            Step::Pretrain { only } => tokio::task::spawn_blocking(move || pretrain(&settings, &only)).await?,
+            Step::Evaluate { only, tasks } => measure(settings, &only, &tasks).await,
+            Step::Keep { to } => keep::keep(&settings, &to.unwrap_or_else(|| settings.samples.clone())).await,
+        }
     }
 }
 
@@ -65,18 +88,61 @@ fn list(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Those of some keys, or of all if there are none.
+///
+/// # Errors
+/// For a key that is not among them.
+fn chosen<'a>(all: &[&'a str], only: &'a [String], what: &str) -> Result<Vec<&'a str>, Failure> {
+    if let Some(stranger) = only.iter().find(|key| !all.contains(&key.as_str())) {
+        return Err(format!("the miniature has no {what} `{stranger}`; these are there: {}", all.join(", ")).into());
+    }
+    Ok(if only.is_empty() { all.to_vec() } else { only.iter().map(String::as_str).collect() })
+}
+
+/// Seeds of heads.
+const SEEDS: [u64; 2] = [0, 1];
+
+/// Scores what is there of the encoders, and the suite's references.
+async fn measure(settings: Settings, only: &[String], tasks: &[String]) -> Result<(), Failure> {
+    let (all, catalogue) = (planned(&settings)?, settings.catalogue());
+    let suite = catalogue.suite(SUITE).ok_or("the catalogue has no suite of the miniature")?;
+    let made = all.iter().map(|p| &*p.row.key).filter(|key| catalogue.encoder(key).is_some());
+    let made: Vec<&str> = made.chain(suite.references.iter().map(String::as_str)).collect();
+    let encoders = chosen(&made, only, "encoder")?.into_iter().map(str::to_owned).collect();
+    let rows = catalogue.tasks_of(SUITE);
+    let keys: Vec<&str> = rows.iter().map(|task| &*task.key).collect();
+    let keys: Vec<String> = chosen(&keys, tasks, "task")?.into_iter().map(str::to_owned).collect();
+    let mut plans = Vec::new();
+    for seed in SEEDS {
+        plans.extend(plan::published_tasks(&catalogue, Some(&keys), seed, Protocol::Standard)?);
+    }
+    let request =
+        Request { encoders: Some(encoders), tasks: plans, skip_missing: false, skip_broken: false, probes: true };
+    let done = evaluate(settings, request, false).await?;
+    print!("{}", table(&catalogue, &done.runs));
+    match done.failures.as_slice() {
+        [] => Ok(()),
+        failures => Err(format!("{} jobs failed: {}", failures.len(), failures.join("; ")).into()),
+    }
+}
+
 fn pretrain(settings: &Settings, only: &[String]) -> Result<(), Failure> {
     let all = planned(settings)?;
-    let keys: BTreeSet<&str> = all.iter().map(|p| &*p.row.key).collect();
-    if let Some(stranger) = only.iter().find(|key| !keys.contains(&***key)) {
-        return Err(format!("the miniature has no encoder `{stranger}`; `virboard miniature list` names them").into());
-    }
+    let keys: Vec<&str> = all.iter().map(|p| &*p.row.key).collect();
+    let only = chosen(&keys, only, "encoder")?;
+    compare_with_tests(settings)?;
     let mut elsewhere = 0;
-    for planned in all.iter().filter(|p| only.is_empty() || only.contains(&p.row.key)) {
+    for planned in all.iter().filter(|p| only.contains(&&*p.row.key)) {
         if settings.catalogue().encoder(&planned.row.key).is_some() {
             continue;
         }
-        match train(settings, &planned.work, |trained| planned.declared(trained), &Bars::default()) {
+        // What ships is in 8 bits, so that is what is measured.
+        let packed = |trained, checkpoint: PathBuf| {
+            let packed = settings.data.join("packed").join(format!("{}.safetensors", planned.row.key));
+            head::pack(&checkpoint, &packed)?;
+            Ok((planned.declared(trained), packed, Keep::Refer))
+        };
+        match train(settings, &planned.work, packed, &Bars::default()) {
             Ok(Some(trained)) => eprintln!("{}: {}", planned.row.key, cost(&trained)),
             Ok(None) => elsewhere += 1,
             Err(e) if matches!(e.downcast_ref(), Some(Error::NameBusy { .. })) => elsewhere += 1,
@@ -87,4 +153,22 @@ fn pretrain(settings: &Settings, only: &[String]) -> Result<(), Failure> {
         eprintln!("{elsewhere} are being trained by other processes");
     }
     Ok(())
+}
+
+/// Refuses to train on pictures that a task is tested on.
+fn compare_with_tests(settings: &Settings) -> Result<(), Failure> {
+    let (sources, catalogue) = (List::read(&settings.samples)?.sources(), settings.catalogue());
+    let tasks: Vec<String> = catalogue.tasks_of(SUITE).iter().map(|task| task.key.clone()).collect();
+    let compared = leaks::compare(&settings.folders().places, &sources, &tasks, &Bars::default())?;
+    let Some(Leak { task, test, training }) = compared.leaks.first() else {
+        eprintln!("none of {} training pictures is among {} test pictures", compared.training, compared.test);
+        return Ok(());
+    };
+    Err(format!(
+        "{} of the pictures are for tests; {}, which {task} is tested on, is the same as {}",
+        compared.leaks.len(),
+        test.display(),
+        training.display()
+    )
+    .into())
 }

@@ -43,7 +43,7 @@ impl Pretrain {
         read.seed = self.seed.unwrap_or(read.seed);
         let stem = self.config.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let work = pretrain::Pretrain { settings: read, encoder: self.out.unwrap_or(stem), from: self.from };
-        let trained = train(settings, &work, |encoder| encoder, &Bars::default())?;
+        let trained = train(settings, &work, |encoder, file| Ok((encoder, file, Keep::Copy)), &Bars::default())?;
         let trained = trained.ok_or_else(|| format!("{} is being pre-trained by another process", work.title()))?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&trained)?);
@@ -58,12 +58,15 @@ impl Pretrain {
     }
 }
 
-/// Trains, and declares what comes of it as the row that `declared` makes of the training's own. Nothing where another
-/// process is at it.
+/// A row and its checkpoint, and how that is kept.
+pub(super) type Declared = (Encoder, PathBuf, Keep);
+
+/// Trains, and declares what comes of it: for each encoder, of its row and checkpoint, what `declared` makes of them.
+/// Nothing where another process is at it.
 pub(super) fn train(
     settings: &Settings,
     work: &pretrain::Pretrain,
-    declared: impl Fn(Encoder) -> Encoder,
+    declared: impl Fn(Encoder, PathBuf) -> Result<Declared, Failure>,
     progress: &dyn Progress,
 ) -> Result<Option<Trained>, Failure> {
     let _names = work.try_lock_names(&settings.folders())?;
@@ -75,7 +78,8 @@ pub(super) fn train(
     for (encoder, file) in &trained.encoders {
         // What is there already was declared before this run was interrupted.
         if lab.registry.catalogue().encoder(&encoder.key).is_none() {
-            add(settings, declared(encoder.clone()), Some(&settings.data.join(file)), Keep::Copy)?;
+            let (row, checkpoint, keep) = declared(encoder.clone(), settings.data.join(file))?;
+            add(settings, row, Some(&checkpoint), keep)?;
         }
         eprintln!("{} is declared in {}", encoder.key, file_of(&settings.data, &encoder.key).display());
     }

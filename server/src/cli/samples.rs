@@ -5,6 +5,7 @@ use super::evaluate::{evaluate, table};
 use crate::service::Settings;
 use crate::service::plan::{self, Request};
 use crate::service::samples::{SCORES, shipped};
+use crate::store::Store;
 use clap::Args;
 use virboard_core::catalogue::encoder::EncoderRole;
 use virboard_core::protocol::Protocol;
@@ -45,20 +46,7 @@ impl Samples {
         if let Some(failure) = done.failures.first() {
             return Err(failure.clone().into());
         }
-        // What was trained before an interruption counts too, but not what an earlier recipe left.
-        let counting = store.counting_scores().await?;
-        let mut runs = Vec::new();
-        for score in store.all_scores().await? {
-            let head = score.evidence.probe == Probe::Head;
-            if head && !counting.contains(&score) {
-                continue;
-            }
-            let epochs = match score.run.filter(|_| head) {
-                Some(run) => store.epochs_of(run).await?,
-                None => Vec::new(),
-            };
-            runs.push(Run { score, epochs });
-        }
+        let mut runs = collected(&store).await?;
         print!("{}", table(&catalogue, &runs));
         if self.write {
             for Run { score, .. } in &mut runs {
@@ -111,4 +99,27 @@ impl Samples {
             Err(format!("scores differ from the shipped ones: {}", off.join("; ")).into())
         }
     }
+}
+
+/// All runs of the recipes that count, with every seed and the curves of heads. What was trained before an interruption
+/// counts too, but not what an earlier recipe left.
+pub(super) async fn collected(store: &Store) -> Result<Vec<Run>, Failure> {
+    let counting = store.counting_scores().await?;
+    let mut runs = Vec::new();
+    for score in store.all_scores().await? {
+        let head = score.evidence.probe == Probe::Head;
+        let same = |other: &Score| {
+            let of = |s: &Score| (s.encoder.clone(), s.task.clone(), s.evidence.probe, s.evidence.key.clone());
+            of(other) == of(&score)
+        };
+        if head && !counting.iter().any(same) {
+            continue;
+        }
+        let epochs = match score.run.filter(|_| head) {
+            Some(run) => store.epochs_of(run).await?,
+            None => Vec::new(),
+        };
+        runs.push(Run { score, epochs });
+    }
+    Ok(runs)
 }

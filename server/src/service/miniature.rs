@@ -125,6 +125,12 @@ impl List {
         list.map_err(|reason| ListError::Unreadable { path, reason })
     }
 
+    /// What encoders are trained on, as `virboard pretrain` takes it.
+    #[must_use]
+    pub fn sources(&self) -> Vec<String> {
+        self.sources.values().flat_map(|source| source.from.clone()).collect()
+    }
+
     /// All pre-trainings, those that take least time first.
     ///
     /// # Errors

@@ -6,14 +6,18 @@
 mod advice;
 mod extract;
 mod order;
+mod quote;
 mod seen;
 mod sheet;
+mod spread;
 mod view;
 
 pub use advice::{Advice, Candidate, FEWEST, MOST, Wish, Withheld};
 pub use extract::{Extract, Value};
 pub use order::Page;
+pub use quote::Quote;
 pub use seen::seen;
-pub use sheet::{Column, Place, Row, Sheet, Spread};
+pub use sheet::{Column, Place, Row, Sheet};
+pub use spread::Spread;
 use view::safe;
 pub use view::{Show, View};

@@ -1,7 +1,10 @@
 //! Scores read off the figure of ViRB’s repository (all_results.png, digitised).
 //!
 //! The points are anonymous but for the supervised baseline: they are a reference
-//! cloud for a task, never the score of a particular encoder.
+//! cloud for a task, never the score of a particular encoder. What others published by name
+//! is in [`quoted`].
+
+pub mod quoted;
 
 /// The published points of one task.
 #[derive(Debug, Clone, Copy, PartialEq)]

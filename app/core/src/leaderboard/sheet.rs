@@ -1,6 +1,6 @@
 //! The numbers of a suite.
 
-use super::seen;
+use super::{Quote, Spread, seen};
 use crate::analysis::Matrix;
 use crate::analysis::standing::standings;
 use crate::catalogue::encoder::{Method, Pretraining};
@@ -93,6 +93,9 @@ pub struct Column {
     /// empty where none is known.
     #[serde(default)]
     pub intervals: Vec<Option<Interval>>,
+    /// What others published for rows without a score. Nothing is computed with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotes: Vec<Quote>,
     /// Computed when it is first asked for.
     #[serde(skip)]
     derived: OnceLock<Derived>,
@@ -130,6 +133,7 @@ impl Column {
             marks,
             spreads: Vec::new(),
             intervals: Vec::new(),
+            quotes: Vec::new(),
             derived: OnceLock::new(),
         }
     }
@@ -178,6 +182,12 @@ impl Column {
         let before = others.iter().filter(|o| o.0 > high).count();
         let behind = others.iter().filter(|o| o.1 < low).count();
         Some((1 + before, others.len() + 1 - behind))
+    }
+
+    /// What others published for a row that has no score.
+    #[must_use]
+    pub fn quote(&self, row: usize) -> Option<&Quote> {
+        self.quotes.iter().find(|q| q.row == row)
     }
 
     /// Where a row's score lies when test samples are drawn anew, if that is known.
@@ -274,19 +284,6 @@ impl Column {
     }
 }
 
-/// How far scores of one configuration under several seeds lie apart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
-    /// Key of the encoder.
-    pub encoder: String,
-    /// Key of the task.
-    pub task: String,
-    /// Seeds.
-    pub seeds: u32,
-    /// Standard deviation of the score (of a sample, n - 1).
-    pub deviation: f64,
-}
-
 /// All rows and columns of a suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sheet {
@@ -356,6 +353,8 @@ impl Sheet {
             if cells.iter().flatten().any(|c| c.interval.is_some()) {
                 column.intervals = cells.iter().map(|c| c.and_then(|c| c.interval)).collect();
             }
+            let empty = encoders.iter().enumerate().filter(|(r, _)| column.scores[*r].is_none());
+            column.quotes = empty.filter_map(|(row, e)| Quote::of(row, e, &t)).collect();
             t.description.clone_into(&mut column.description);
             t.caveat.clone_into(&mut column.caveat);
             column.rendered = t.rendered;

@@ -7,6 +7,7 @@ mod encoder;
 mod examples;
 mod fine_tuned;
 mod parts;
+mod published;
 mod task;
 mod training;
 

@@ -43,6 +43,25 @@ test("an empty cell explains how to fill it, a filled one shows its evidence", a
   await expect(page.locator("table.list svg.curve").first()).toBeVisible();
 });
 
+test("published numbers are quoted, apart from scores", async ({ page }) => {
+  await open(page, "/");
+  const quoted = paper(page).locator("td.quoted a");
+  await expect(quoted).toHaveCount(16);
+  await expect(quoted.first()).toHaveAttribute("title", /not measured here and in no rank/);
+  await expect(page.locator("#paper .quotes")).toContainText("published elsewhere");
+  const before = await names(page, "#paper");
+  await paper(page).locator("thead a.metric").first().click();
+  await expect(page).toHaveURL("/?sort=Imagenet");
+  expect(await names(page, "#paper"), "nothing is sorted among them").toEqual(before);
+  await page.locator('select[name="show"]').selectOption("rank");
+  await expect(quoted).toHaveCount(0);
+  await expect(page.locator(".quotes")).toHaveCount(0);
+  await open(page, "/");
+  await quoted.first().click();
+  await expect(page).toHaveURL(/\/encoders\/\w+#published$/);
+  await expect(page.locator("#published table")).toContainText("What differs");
+});
+
 test("the theme is kept", async ({ page }) => {
   await open(page, "/");
   await page.getByRole("button", { name: "Dark" }).click();

@@ -2,7 +2,7 @@
 
 use super::parts::{crumbs, evidence, score as value, unit};
 use super::{Board, Facts, Page};
-use super::{fine_tuned, training};
+use super::{fine_tuned, published, training};
 use crate::charts::{curve, figure};
 use maud::{Markup, html};
 use virboard_core::analysis::profile::{Profile, profile};
@@ -172,6 +172,7 @@ fn scores(e: &Encoder, facts: &Facts) -> Markup {
             }
         }
         (fine_tuned::of_encoder(e, facts))
+        (published::of_encoder(e, &facts.board.catalogue))
         section {
             h2 { "Not measured yet" }
             p.note { "With the weights and the data here, the command fills the cell. " code { "virboard dataset list" } " says which data are missing." }

@@ -1,17 +1,14 @@
-//! One cell: a score, a rank or a difference, with where it comes from.
+//! One cell: a score, a rank or a difference, with where it comes from, or what others published.
 
 use maud::{Markup, html};
-use virboard_core::leaderboard::{Column, Row, Show};
+use virboard_core::leaderboard::{Column, Quote, Row, Show};
 
 /// The cell of a column and a row.
 pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, show: Show) -> Markup {
     let address = format!("/encoders/{}#{}", encoder.key, column.key);
     let Some(score) = column.scores[row] else {
-        return html! {
-            td class={ (column.category.slug()) " empty" } {
-                a href=(address) tabindex="-1" title="Not measured here yet. How to fill this cell" aria-label="not measured" { "·" }
-            }
-        };
+        let quote = quote(column, row, show);
+        return quote.map_or_else(|| empty(column, &address), |q| quoted(column, &encoder.key, q));
     };
     let (imported, virb, seen) = (column.imported(row), column.virb(row), column.seen(row));
     let spread = column.spreads.get(row).copied().flatten();
@@ -53,6 +50,31 @@ pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, sho
                 @if seen { sup { "s" } }
                 @if let Some(about) = about { span.about { (about) } }
             }
+        }
+    }
+}
+
+/// A cell with nothing to show: it leads to how it can be filled.
+fn empty(column: &Column, address: &str) -> Markup {
+    html! {
+        td class={ (column.category.slug()) " empty" } {
+            a href=(address) tabindex="-1" title="Not measured here yet. How to fill this cell" aria-label="not measured" { "·" }
+        }
+    }
+}
+
+/// The published number that a cell without a score shows: only where scores are shown, since ranks and differences are
+/// made of scores alone.
+pub fn quote(column: &Column, row: usize, show: Show) -> Option<&Quote> {
+    column.quote(row).filter(|_| show == Show::Score)
+}
+
+/// A cell with a published number: in a style of its own, without a colour among the scores.
+fn quoted(column: &Column, encoder: &str, quote: &Quote) -> Markup {
+    let text = format!("“{}”", column.metric.format(quote.value));
+    html! {
+        td class={ (column.category.slug()) " quoted" } {
+            a href={ "/encoders/" (encoder) "#published" } title=(quote.about) aria-label={ (text) ", quoted" } { (text) }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The table of a sheet: encoders x tasks with heat colours.
 
-use super::cell::cell;
+use super::cell::{cell, quote};
 use super::controls::group;
 use maud::{Markup, html};
 use virboard_core::catalogue::task::Category;
@@ -129,10 +129,22 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// Whether a published number stands in a cell that is shown.
+    fn quotes(&self) -> bool {
+        let rows = &self.page.rows;
+        let quotes = |c: &Column| rows.iter().any(|r| quote(c, *r, self.view.show).is_some());
+        self.shown().any(|shown| matches!(shown, Shown::Task(c) if quotes(c)))
+    }
+
     /// What stands below the table.
     pub fn after(&self) -> Markup {
         let page = &self.page;
         html! {
+            @if self.quotes() {
+                p.quotes {
+                    i { "“75.3”" } " quoted: published elsewhere for this encoder, under another protocol, and not measured here. It stands only where there is no score, and counts in no rank, mean, order, choice, analysis or export. Pointing at it shows its source; it leads to what differs."
+                }
+            }
             @if page.rows.is_empty() { p.note { "No encoder passes these filters. " a href="/" { "Show all" } } }
             @if page.pages > 1 {
                 nav.pages aria-label="Pages" {

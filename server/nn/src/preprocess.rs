@@ -20,6 +20,8 @@ pub enum Filter {
     Bilinear,
     /// Pillow's `BICUBIC` (a = -0.5).
     Bicubic,
+    /// Pillow's `LANCZOS` (three lobes).
+    Lanczos,
 }
 
 /// How pictures become an encoder's input `3 x H x W`.
@@ -221,7 +223,7 @@ struct Tap {
 fn taps(from: usize, to: usize, filter: Filter) -> Vec<Tap> {
     let scale = from as f64 / to as f64;
     let stretch = scale.max(1.0);
-    let support = stretch * if filter == Filter::Bilinear { 1.0 } else { 2.0 };
+    let support = stretch * filter.reach();
     (0..to)
         .map(|target| {
             let center = (target as f64 + 0.5) * scale;
@@ -239,13 +241,29 @@ fn taps(from: usize, to: usize, filter: Filter) -> Vec<Tap> {
 }
 
 impl Filter {
+    /// How far from its middle it weighs anything, in pixels of the smaller picture.
+    const fn reach(self) -> f64 {
+        match self {
+            Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
+            Self::Lanczos => 3.0,
+        }
+    }
+
     fn at(self, x: f64) -> f64 {
         let x = x.abs();
         match self {
             Self::Bilinear => (1.0 - x).max(0.0),
             Self::Bicubic if x < 1.0 => (1.5 * x - 2.5) * x * x + 1.0,
             Self::Bicubic if x < 2.0 => ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0,
-            Self::Bicubic => 0.0,
+            Self::Lanczos if x < 3.0 => sinc(x) * sinc(x / 3.0),
+            Self::Bicubic | Self::Lanczos => 0.0,
         }
     }
+}
+
+/// `sin(pi x) / (pi x)`.
+fn sinc(x: f64) -> f64 {
+    let x = x * std::f64::consts::PI;
+    if x == 0.0 { 1.0 } else { x.sin() / x }
 }

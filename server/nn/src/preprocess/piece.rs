@@ -117,7 +117,7 @@ mod tests {
         let pieces = [(0, 0, 61, 83), (7, 3, 20, 70), (60, 82, 1, 1), (5, 9, 24, 24), (0, 30, 61, 24), (2, 0, 16, 83)];
         for (x, y, width, height) in pieces {
             for size in [[24, 24], [48, 40], [61, 20], [1, 1]] {
-                for filter in [Filter::Bilinear, Filter::Bicubic] {
+                for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
                     let mut out = RgbImage::new(size[0], size[1]);
                     resizer.resize(&picture, Piece { x, y, width, height }, filter, &mut out);
                     let cut = image::imageops::crop_imm(&picture, x, y, width, height).to_image();

@@ -256,6 +256,18 @@ def resize(out):
     save_file(vectors, out / "resize.safetensors")
 
 
+def packed(out):
+    """A picture and a mask as the small data sets have them: Lanczos and JPEG, and twice the nearest pixel."""
+    photo = Image.open("public/samples/chelsea.png").convert("RGB")
+    size = (round(photo.width * 96 / photo.height), 96)
+    photo.resize(size, Image.Resampling.LANCZOS).save(out / "packed.jpg", quality=72, optimize=True)
+    x, y = np.meshgrid(np.arange(61), np.arange(40))
+    mask = Image.fromarray(((x * x + 3 * y) % 7).astype(np.uint8))
+    for to in [photo.size, size]:
+        mask = mask.resize(to, Image.Resampling.NEAREST)
+    mask.save(out / "packed-mask.png")
+
+
 @torch.no_grad()
 def heads(out):
     """The pixel-wise decoder, plain and slim, on seeded maps and weights."""
@@ -303,4 +315,5 @@ if __name__ == "__main__":
     efficientnet(out, encoders / "EfficientNetLite0.safetensors")
     open_nsfw(out, encoders / "OpenNsfw.safetensors")
     resize(out)
+    packed(out)
     heads(out)

@@ -23,6 +23,7 @@ pub mod miniature;
 mod mutations;
 pub mod open_data;
 pub mod own_data;
+pub mod packs;
 pub mod pictures;
 pub mod places;
 pub mod plan;

@@ -1,5 +1,9 @@
-//! Downloads from a server that misbehaves.
+//! Downloads from a server that misbehaves, and what is made of one.
 
+mod common;
+
+use common::drawn::{encoded, noise};
+use common::program::{fails, works};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -7,6 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use virboard::service::fetch::{FetchError, Patience, fetch};
+use virboard_lab::data::pack::Index;
+use virboard_lab::data::pack::origins::{Column, Origin};
 
 /// What a server does with a request: its number, and the first byte that is asked for.
 type Behaviour = dyn Fn(usize, Option<usize>, &mut TcpStream) + Send + Sync;
@@ -164,4 +170,47 @@ fn missing_files_busy_servers_and_bad_contents() {
     assert!(!other.exists());
     let nobody = Server { url: "http://127.0.0.1:9/file".to_owned(), requests: busy.requests, ranges: busy.ranges };
     assert!(matches!(get(&nobody, &other), Err(FetchError::Transfer { .. })));
+}
+
+/// The original of the blood cells as its archive has it, with pictures that are drawn here.
+fn blood_cells() -> Vec<u8> {
+    let origin = Origin::named("blood-cells").expect("a row");
+    let index = Index::read(&origin.shipped(&common::root().join("server/samples"))).expect("it ships");
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (seed, row) in index.rows.iter().enumerate() {
+        let place = &origin.places(Column::Picture, &row.pictures[0])[0];
+        let name = format!("{}/BCCD/{place}", origin.parts[0].strip);
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).expect("an entry");
+        let picture = encoded(noise(seed as u64, 176, 132), image::ImageFormat::Jpeg);
+        zip.write_all(&picture).expect("written");
+    }
+    zip.finish().expect("closed").into_inner()
+}
+
+#[test]
+fn an_original_is_fetched_and_made_a_small_data_set() {
+    let data = tempfile::tempdir().expect("a folder");
+    let archive = blood_cells();
+    let server = serve(move |_, from, stream| answer(stream, &archive, from, "v1", usize::MAX));
+    let mirror = server.url.trim_end_matches("/file.pt");
+    // By the key of a task on it.
+    let fetch = ["fetch", "dataset", "BloodCells", "--mirror", mirror];
+    let said = works(data.path(), &fetch);
+    assert!(said.contains("BloodCells: 292 train, 72 test") && said.contains("originals/blood-cells"), "{said}");
+    let first = data.path().join("datasets/blood-cells/images/BloodImage_00000.jpg");
+    assert_eq!(image::image_dimensions(first).expect("a picture"), (171, 128));
+    let checked = works(data.path(), &["dataset", "check", "blood-cells"]);
+    assert!(!checked.contains("problem") && !checked.contains("warning"), "{checked}");
+    // By its name, and nothing is fetched again, also where the data set was removed.
+    assert!(works(data.path(), &["fetch", "dataset", "blood-cells"]).contains("blood-cells is here"));
+    works(data.path(), &["dataset", "remove", "blood-cells"]);
+    works(data.path(), &["fetch", "dataset", "blood-cells", "--mirror", "http://127.0.0.1:9"]);
+    assert_eq!(server.requests.load(Ordering::SeqCst), 1);
+    // What is at its place is not written over, nor is anything fetched for it.
+    std::fs::create_dir_all(data.path().join("datasets/camvid/train")).expect("made");
+    let said = fails(data.path(), &["fetch", "dataset", "camvid", "--mirror", mirror]);
+    assert!(said.contains("datasets/camvid is there already"), "{said}");
+    assert_eq!(server.requests.load(Ordering::SeqCst), 1);
+    let said = fails(data.path(), &["fetch", "dataset", "flowers-5"]);
+    assert!(said.contains("registration") && said.contains("virboard dataset pack flowers-5 FOLDER"), "{said}");
 }

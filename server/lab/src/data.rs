@@ -14,6 +14,7 @@ pub mod left_out;
 pub mod listing;
 pub mod nuscenes;
 pub mod nyu;
+pub mod pack;
 pub mod pets_detection;
 mod raster;
 pub mod sample_photos;

@@ -1,7 +1,9 @@
 //! What can go wrong in minutes of work, each with what failed and what to do.
 
+mod packs;
 mod pictures;
 
+pub use packs::PackError;
 pub use pictures::PicturesError;
 
 use std::path::{Path, PathBuf};
@@ -49,6 +51,9 @@ pub enum Error {
     /// Pictures that an encoder is to be trained on cannot be used.
     #[error(transparent)]
     TrainingPictures(#[from] PicturesError),
+    /// A small data set cannot be made of its original.
+    #[error(transparent)]
+    Packing(Box<PackError>),
     /// A data set's folder is not as it should be.
     #[error("data set {dataset}: {reason}")]
     Dataset {
@@ -330,6 +335,13 @@ impl Error {
     #[must_use]
     pub const fn is_disk_full(&self) -> bool {
         matches!(self, Self::Network(virboard_nn::Error::DiskFull { .. }))
+    }
+}
+
+impl From<PackError> for Error {
+    fn from(error: PackError) -> Self {
+        // It holds more texts than the others, and every result would be as large.
+        Self::Packing(Box::new(error))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `virboard dataset`: data sets that are here, those that people bring, and what is wrong with them.
 
 mod list;
+pub mod pack;
 
 use super::Failure;
 use super::bars::Bars;
@@ -8,6 +9,7 @@ use crate::service::Settings;
 use crate::service::own_data::{Addition, Checked, OwnDataError, add, added, check_named, remove};
 use clap::{Args, Subcommand};
 use list::List;
+use pack::Pack;
 use std::path::PathBuf;
 use virboard_core::words::counted;
 use virboard_lab::data::declared::check::Findings;
@@ -27,6 +29,8 @@ pub struct Dataset {
 enum What {
     /// Add a folder of class folders, or of an index.csv and a dataset.toml
     Add(Add),
+    /// Make one of the small data sets, whose splits ship, of a folder with its original pictures
+    Pack(Pack),
     /// List data sets: what is here, how many samples, and what is wrong
     List(List),
     /// Read everything of a data set: counts of each class and split, then every problem
@@ -71,6 +75,7 @@ impl Dataset {
             None => self.list.run(settings).await,
             Some(What::List(list)) => list.run(settings).await,
             Some(What::Add(options)) => tokio::task::spawn_blocking(move || options.run(&settings)).await?,
+            Some(What::Pack(options)) => tokio::task::spawn_blocking(move || options.run(&settings)).await?,
             Some(What::Check(options)) => {
                 let virb = settings.catalogue().task_named(&options.name).is_ok_and(|t| set_of(&t.key).is_some());
                 let own = PathBuf::from(&options.name).is_dir() || added(&settings, &options.name).is_some();

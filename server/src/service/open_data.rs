@@ -5,6 +5,8 @@ use super::fetch::{FetchError, Patience, fetch};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use virboard_core::catalogue::task::Task;
+use virboard_lab::data::declared::is_declared;
+use virboard_lab::data::pack::origins::Origin;
 use virboard_lab::data::sets::{Layout, Packing, Part, set_of};
 use virboard_lab::progress::Progress;
 
@@ -18,6 +20,7 @@ pub fn fetchable(task: &str) -> bool {
 pub fn fetch_dataset(
     settings: &Settings,
     task: &Task,
+    mirror: Option<&str>,
     patience: Patience,
     progress: &dyn Progress,
 ) -> Result<PathBuf, FetchError> {
@@ -34,27 +37,86 @@ pub fn fetch_dataset(
         )));
     }
     let folder = settings.data.join("datasets").join(set.folder);
-    let downloads = settings.data.join("downloads");
+    if is_declared(&folder, &settings.folders().places) {
+        return Err(FetchError::Unknown(format!(
+            "{} holds another data set, with a description of its own; move it away, and fetch {} again",
+            folder.display(),
+            task.key
+        )));
+    }
+    let download = Download { downloads: settings.data.join("downloads"), name: set.folder, mirror, patience };
     for part in set.parts {
-        let name = part.url.rsplit('/').next().unwrap_or("download");
-        if let Packing::Plain(name) = part.packing {
-            fetch(part.url, &folder.join(name), patience, progress, |_| Ok(()))?;
-            continue;
-        }
-        let archive = downloads.join(format!("{}-{name}", set.folder));
-        let done = downloads.join(format!("{}-{name}.unpacked", set.folder));
-        if done.is_file() {
-            continue;
-        }
-        fetch(part.url, &archive, patience, progress, |_| Ok(()))?;
-        progress.begin(&format!("unpacking {}", archive.display()), 0);
-        unpack(&archive, part, &folder)?;
-        std::fs::write(&done, part.url).map_err(|source| FetchError::Io { path: done.clone(), source })?;
+        download.part(part, &folder, progress)?;
     }
     if let Some(sort) = set.sort {
         sort(&folder)?;
     }
     Ok(folder)
+}
+
+/// Fetches the original of a small data set and unpacks it to `originals/NAME` of the data folder. What is there stays.
+pub fn fetch_original(
+    settings: &Settings,
+    origin: &Origin,
+    mirror: Option<&str>,
+    patience: Patience,
+    progress: &dyn Progress,
+) -> Result<PathBuf, FetchError> {
+    if !origin.is_open() {
+        return Err(FetchError::Unknown(format!(
+            "{0} cannot be fetched by a program ({1}); `virboard dataset pack {0} FOLDER` makes it of the folder of its original",
+            origin.name,
+            origin.how()
+        )));
+    }
+    let folder = settings.data.join("originals").join(origin.name);
+    let downloads = settings.data.join("downloads");
+    let download = Download { downloads, name: origin.name, mirror, patience };
+    for part in origin.parts {
+        download.part(part, &folder, progress)?;
+    }
+    Ok(folder)
+}
+
+/// How the parts of a data set are fetched.
+struct Download<'a> {
+    /// Where archives are kept.
+    downloads: PathBuf,
+    /// What their names begin with.
+    name: &'a str,
+    /// An address to take them from, as ADDRESS/NAME.
+    mirror: Option<&'a str>,
+    patience: Patience,
+}
+
+impl Download<'_> {
+    /// Fetches a part and unpacks it below `folder`, unless that was done before.
+    fn part(&self, part: &Part, folder: &Path, progress: &dyn Progress) -> Result<(), FetchError> {
+        let last = part.url.rsplit('/').next().unwrap_or_default();
+        let url = match self.mirror {
+            Some(mirror) => format!("{}/{last}", mirror.trim_end_matches('/')),
+            None => part.url.to_owned(),
+        };
+        let kept = |name: &str| self.downloads.join(format!("{}-{name}", self.name));
+        let (archive, done) = match part.packing {
+            Packing::Plain(name) => {
+                return fetch(&url, &folder.join(name), self.patience, progress, |_| Ok(()));
+            }
+            // Its mark goes with the folder, as it does itself.
+            Packing::Inside(name) => (folder.join(name), folder.join(format!(".{name}.unpacked"))),
+            Packing::Zip | Packing::TarGz => (kept(last), kept(&format!("{last}.unpacked"))),
+        };
+        // Where the folder was removed, the archive is unpacked again.
+        if done.is_file() && folder.is_dir() {
+            return Ok(());
+        }
+        if !matches!(part.packing, Packing::Inside(_)) {
+            fetch(&url, &archive, self.patience, progress, |_| Ok(()))?;
+        }
+        progress.begin(&format!("unpacking {}", archive.display()), 0);
+        unpack(&archive, part, folder)?;
+        std::fs::write(&done, &url).map_err(|source| FetchError::Io { path: done.clone(), source })
+    }
 }
 
 /// Unpacks below `folder`; entries that would lie elsewhere are refused.
@@ -91,7 +153,7 @@ fn unpack(archive: &Path, part: &Part, folder: &Path) -> Result<(), FetchError> 
                 }
             }
         }
-        Packing::TarGz => {
+        Packing::TarGz | Packing::Inside(_) => {
             let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(file));
             for entry in tar.entries().map_err(|e| bad(e.to_string()))? {
                 let mut entry = entry.map_err(|e| bad(e.to_string()))?;
@@ -131,5 +193,39 @@ mod tests {
         assert!(!dir.path().join("outside.txt").exists());
         std::fs::write(&archive, b"no archive").expect("written");
         assert!(unpack(&archive, &part, &to).is_err());
+    }
+
+    #[test]
+    fn an_archive_inside_another_is_unpacked_too() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut inner = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+        let mut header = tar::Header::new_gnu();
+        header.set_size(1);
+        header.set_mode(0o644);
+        inner.append_data(&mut header, "classes/ant/1.jpg", &b"x"[..]).expect("appended");
+        let inner = inner.into_inner().and_then(flate2::write::GzEncoder::finish).expect("closed");
+        let downloads = dir.path().join("downloads");
+        std::fs::create_dir(&downloads).expect("made");
+        let mut zip = zip::ZipWriter::new(File::create(downloads.join("set-outer.zip")).expect("created"));
+        zip.start_file("top/inner.tar.gz", zip::write::SimpleFileOptions::default()).expect("an entry");
+        zip.write_all(&inner).expect("written");
+        zip.finish().expect("closed");
+        // What was downloaded before is not fetched again, so that the address is never asked.
+        let outer = Part { url: "http://127.0.0.1:9/outer.zip", packing: Packing::Zip, strip: "top" };
+        let inside = Part { url: "", packing: Packing::Inside("inner.tar.gz"), strip: "" };
+        let folder = dir.path().join("originals/set");
+        let download = Download { downloads, name: "set", mirror: None, patience: Patience::default() };
+        for round in ["first", "again"] {
+            for part in [&outer, &inside] {
+                download.part(part, &folder, &()).expect(round);
+            }
+            assert!(folder.join("classes/ant/1.jpg").is_file(), "{round}");
+        }
+        // The folder is removed, and the marks of the downloads stay.
+        std::fs::remove_dir_all(&folder).expect("removed");
+        for part in [&outer, &inside] {
+            download.part(part, &folder, &()).expect("once more");
+        }
+        assert!(folder.join("classes/ant/1.jpg").is_file(), "it was unpacked again");
     }
 }

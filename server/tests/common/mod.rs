@@ -1,6 +1,7 @@
 //! What the contract tests share: a server on a temporary data folder, and forms.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod drawn;
 pub mod program;
 pub mod wire;
 

@@ -66,16 +66,18 @@ pub enum Packing {
     Zip,
     /// A tar archive behind gzip.
     TarGz,
+    /// The same, of this name in the folder that parts before it were unpacked into.
+    Inside(&'static str),
 }
 
 const JPG: &[&str] = &[".jpg"];
 const TRAIN_AND_TEST: Layout = Layout::Classes { train: "train", test: "test", endings: JPG };
 
-const fn zip(url: &'static str, strip: &'static str) -> Part {
+pub(super) const fn zip(url: &'static str, strip: &'static str) -> Part {
     Part { url, packing: Packing::Zip, strip }
 }
 
-const fn tar(url: &'static str, strip: &'static str) -> Part {
+pub(super) const fn tar(url: &'static str, strip: &'static str) -> Part {
     Part { url, packing: Packing::TarGz, strip }
 }
 

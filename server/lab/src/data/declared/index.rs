@@ -58,9 +58,14 @@ fn delimiter(text: &[u8]) -> u8 {
 
 /// Reads an index, or says everything that is wrong with its form, a sentence each.
 pub fn read(path: &Path) -> Result<Vec<Row>, Vec<String>> {
+    let bytes = std::fs::read(path).map_err(|e| vec![format!("{} cannot be read: {e}", path.display())])?;
+    parse(path, &bytes)
+}
+
+/// The same of bytes that stand in the file `path`, whatever they are packed in there.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, Vec<String>> {
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|e| vec![format!("{shown} cannot be read: {e}")])?;
-    let text = std::str::from_utf8(&bytes).map_err(|e| {
+    let text = std::str::from_utf8(bytes).map_err(|e| {
         let line = bytes[..e.valid_up_to()].split(|b| *b == b'\n').count();
         vec![format!("{shown} line {line}: this is not UTF-8; save the table as UTF-8")]
     })?;

@@ -5,7 +5,6 @@ use crate::data::listing::ReadTruth;
 use crate::data::{Target, UNLABELLED, kitti, raster};
 use crate::image::MAX_PIXELS;
 use crate::{Error, Result};
-use image::GrayImage;
 use std::path::Path;
 
 /// What a number in a mask becomes: a class, 255 for "not labelled", or nothing, which is an error.
@@ -65,7 +64,7 @@ fn damaged(path: &Path, reason: impl std::fmt::Display) -> Error {
 }
 
 fn classes(path: &Path, table: &Table, wanted: &str) -> Result<Target> {
-    let picture = indices(path)?;
+    let picture = raster::indices(path)?;
     let mut classes = Vec::with_capacity(picture.as_raw().len());
     for number in picture.as_raw() {
         match table[usize::from(*number)] {
@@ -79,45 +78,6 @@ fn classes(path: &Path, table: &Table, wanted: &str) -> Result<Target> {
         }
     }
     Ok(Target::Mask { width: picture.width(), height: picture.height(), classes })
-}
-
-/// The numbers of a mask: grey values, or places in a palette, never colours.
-fn indices(path: &Path) -> Result<GrayImage> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    if bytes.starts_with(&[0xFF, 0xD8]) {
-        let reason = "it is a JPEG, which changes numbers; save masks as PNG".to_owned();
-        return Err(Error::Truth { path: path.to_path_buf(), reason });
-    }
-    if !bytes.starts_with(b"\x89PNG") {
-        return raster::classes(path);
-    }
-    let mut decoder = png::Decoder::new(std::io::Cursor::new(&bytes));
-    decoder.set_transformations(png::Transformations::IDENTITY);
-    let mut reader = decoder.read_info().map_err(|e| damaged(path, e))?;
-    let (width, height) = reader.info().size();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(damaged(path, format!("{width} x {height} pixels are too many")));
-    }
-    let (colour, depth) = reader.output_color_type();
-    if !matches!(colour, png::ColorType::Grayscale | png::ColorType::Indexed) || depth == png::BitDepth::Sixteen {
-        let reason = format!(
-            "masks are 8-bit grey or have a palette, and this is {colour:?} of {} bits; save the numbers of the classes, not their colours",
-            depth as u8
-        );
-        return Err(Error::Truth { path: path.to_path_buf(), reason });
-    }
-    let size = reader.output_buffer_size().ok_or_else(|| damaged(path, "it is too large"))?;
-    let mut rows = vec![0; size];
-    let frame = reader.next_frame(&mut rows).map_err(|e| damaged(path, e))?;
-    let bits = depth as usize;
-    let numbers = rows.chunks(frame.line_size.max(1)).take(height as usize).flat_map(|row| {
-        let number = move |x: usize| {
-            let at = x * bits;
-            (row[at / 8] >> (8 - bits - at % 8)) & (0xFF >> (8 - bits))
-        };
-        (0..width as usize).map(number)
-    });
-    GrayImage::from_raw(width, height, numbers.collect()).ok_or_else(|| damaged(path, "it has too few pixels"))
 }
 
 /// Distances: stored numbers over `scale`. Without `zero`, 0 is no label.

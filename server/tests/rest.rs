@@ -275,7 +275,7 @@ async fn a_parameter_that_is_not_understood_is_refused_with_the_choices() {
         ("/api/v1/analyses/imagenet?x=Imagnet", "`x` cannot be `Imagnet`; did you mean `Imagenet`?"),
         ("/api/v1/analyses/correlation?ranks=yes", "Choose from 0, 1, false, true."),
         ("/api/v1/analyses/first?protocol=virbs", "did you mean `virb`?"),
-        ("/api/v1/analyses/first?suite=nothing", "Choose from paper, sample"),
+        ("/api/v1/analyses/first?suite=nothing", "Choose from paper, miniature, sample"),
         ("/api/v1/standings?format=csv", "no parameter `format`"),
         ("/api/v1/results?encoder=Random", "no parameter `encoder`. There is none at this address."),
         ("/api/v1/encoders?all=1", "no parameter `all`"),

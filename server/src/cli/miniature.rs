@@ -13,9 +13,12 @@ use crate::service::plan::{self, Request};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use virboard_core::protocol::Protocol;
+use virboard_lab::Error;
 use virboard_lab::pretrain::leaks::{self, Leak};
 use virboard_lab::work::pretrain::Trained;
-use virboard_lab::{Error, head};
+use virboard_nn::device;
+use virboard_nn::encoder::Precision;
+use virboard_nn::load::load_any;
 
 /// Options of the miniature.
 #[derive(Debug, Args)]
@@ -144,8 +147,10 @@ fn pretrain(settings: &Settings, only: &[String]) -> Result<(), Failure> {
         }
         // What ships is in 8 bits, so that is what is measured.
         let packed = |trained, checkpoint: PathBuf| {
-            let packed = settings.data.join("packed").join(format!("{}.safetensors", planned.row.key));
-            head::pack(&checkpoint, &packed)?;
+            let folder = settings.data.join("packed");
+            std::fs::create_dir_all(&folder)?;
+            let packed = folder.join(format!("{}.safetensors", planned.row.key));
+            load_any(&checkpoint, None, &device::open("cpu")?, Precision::F32)?.pack(&packed)?;
             Ok((planned.declared(trained), packed, Keep::Refer))
         };
         match train(settings, &planned.work, packed, &Bars::default()) {

@@ -6,7 +6,7 @@ const live = async (page) => expect(page.locator("html")).toHaveAttribute("data-
 
 test("an analysis reacts to its options, keeps them in the address and gives files", async ({ page }) => {
   await open(page, "/analyses");
-  await expect(page.locator(".cards li")).toHaveCount(18);
+  await expect(page.locator(".cards li")).toHaveCount(19);
   await page.getByRole("link", { name: "Which tasks agree?" }).click();
   await expect(page).toHaveURL(/\/analyses\/correlation/);
   // Three encoders have points and no correlation, and the page says why.

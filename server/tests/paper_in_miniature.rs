@@ -44,13 +44,10 @@ fn samples(below: &Path) -> PathBuf {
 /// The tiny data set: of each class twelve pictures to train on and four for the test.
 fn pictures(data: &Path) {
     let all = two_classes(data, 16);
-    let mut index = String::from("split,image,label\n");
-    for class in ["dark", "light"] {
-        for i in 0..16 {
-            index += &format!("{},{class}/{i}.png,{class}\n", if i < 12 { "train" } else { "test" });
-        }
-    }
-    fs::write(all.join("index.csv"), index).expect("written");
+    let row = |class: &str, i: u32| format!("{},{class}/{i}.png,{class}", if i < 12 { "train" } else { "test" });
+    let rows = ["dark", "light"].into_iter().flat_map(|class| (0..16).map(move |i| row(class, i)));
+    let index: Vec<String> = std::iter::once("split,image,label".to_owned()).chain(rows).collect();
+    fs::write(all.join("index.csv"), index.join("\n")).expect("written");
     fs::create_dir_all(data.join("datasets")).expect("made");
     fs::rename(all, data.join("datasets/tiny")).expect("moved");
 }

@@ -47,7 +47,11 @@ fn section(sheet: &Sheet, view: &View) -> Markup {
             h2 { (suite.name) }
             p.note {
                 @if !suite.note.is_empty() { (suite.note) " " }
-                @if filled == 0 {
+                @if sheet.rows.is_empty() {
+                    "No encoder has been measured yet on its tasks: "
+                    @for (i, c) in sheet.columns.iter().enumerate() { @if i > 0 { ", " } a href={ "/tasks/" (c.key) } { (c.name) } }
+                    "."
+                } @else if filled == 0 {
                     "No cell is filled on this server yet. A cell fills when the encoder’s weights and the task’s data are here and "
                     code { "virboard evaluate --encoders KEY --tasks KEY" }
                     " has run; click a dot to see what is missing. Nothing is ever shown as measured that was not."
@@ -55,7 +59,7 @@ fn section(sheet: &Sheet, view: &View) -> Markup {
                     (filled) " of " (cells) " cells are filled on this server" (origin(sheet)) ". " (sheet.coverage)
                 }
             }
-            (Parts::new(sheet, view).table(&format!("{}: encoders by tasks", suite.short())))
+            @if !sheet.rows.is_empty() { (Parts::new(sheet, view).table(&format!("{}: encoders by tasks", suite.short()))) }
         }
     }
 }

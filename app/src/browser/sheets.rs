@@ -128,7 +128,8 @@ fn changed(query: &str) -> Option<()> {
     let order = last.is_some_and(|l| View { sort: view.sort.clone(), ..l } == view);
     SHEETS.with(|sheets| {
         let sheets = sheets.borrow();
-        for sheet in sheets.iter() {
+        // Those without encoders have no table.
+        for sheet in sheets.iter().filter(|sheet| !sheet.rows.is_empty()) {
             let parts = Parts::new(sheet, &view);
             let table = find(&format!("scores-{}", sheet.suite.key))?;
             let body = table.query_selector("tbody").ok()??;

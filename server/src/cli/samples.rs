@@ -46,10 +46,10 @@ impl Samples {
         if let Some(failure) = done.failures.first() {
             return Err(failure.clone().into());
         }
-        let mut runs = collected(&store).await?;
+        let runs = collected(&store).await?;
         print!("{}", table(&catalogue, &runs));
         if self.write {
-            for Run { score, .. } in &mut runs {
+            for Run { score, .. } in &runs {
                 if score.evidence.probe == Probe::Head {
                     let to = head_path(&shipped_at.join("heads"), &score.encoder, &score.task);
                     if let Some(folder) = to.parent() {
@@ -57,10 +57,6 @@ impl Samples {
                     }
                     std::fs::copy(folders.head(&score.encoder, &score.task), to)?;
                 }
-                // Neither the run's number nor its files mean anything elsewhere.
-                score.run = None;
-                score.head.clear();
-                score.predictions.clear();
             }
             let json = serde_json::to_vec_pretty(&runs)?;
             write_atomically(&shipped_at.join(SCORES), |file| {
@@ -102,11 +98,12 @@ impl Samples {
 }
 
 /// All runs of the recipes that count, with every seed and the curves of heads. What was trained before an interruption
-/// counts too, but not what an earlier recipe left.
+/// counts too, but not what an earlier recipe left. Neither a run's number nor its files mean anything elsewhere, so that
+/// they are without.
 pub(super) async fn collected(store: &Store) -> Result<Vec<Run>, Failure> {
     let counting = store.counting_scores().await?;
     let mut runs = Vec::new();
-    for score in store.all_scores().await? {
+    for mut score in store.all_scores().await? {
         let head = score.evidence.probe == Probe::Head;
         let same = |other: &Score| {
             let of = |s: &Score| (s.encoder.clone(), s.task.clone(), s.evidence.probe, s.evidence.key.clone());
@@ -119,6 +116,9 @@ pub(super) async fn collected(store: &Store) -> Result<Vec<Run>, Failure> {
             Some(run) => store.epochs_of(run).await?,
             None => Vec::new(),
         };
+        score.run = None;
+        score.head.clear();
+        score.predictions.clear();
         runs.push(Run { score, epochs });
     }
     Ok(runs)

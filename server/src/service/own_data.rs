@@ -88,7 +88,7 @@ fn known_sentence(known: &[String]) -> String {
     if known.is_empty() { "none is here".to_owned() } else { format!("here are {}", known.join(", ")) }
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> OwnDataError {
+pub(super) fn failed(path: &Path) -> impl FnOnce(io::Error) -> OwnDataError {
     let path = path.to_path_buf();
     move |source| OwnDataError::Io { path, source }
 }

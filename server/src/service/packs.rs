@@ -1,8 +1,7 @@
 //! Small data sets made of their originals, as data sets of this machine.
 
 use super::Settings;
-use super::own_data::{Checked, OwnDataError, check_named};
-use std::io;
+use super::own_data::{Checked, OwnDataError, check_named, failed};
 use std::path::{Path, PathBuf};
 use virboard_core::words::counted;
 use virboard_lab::data::declared::check::Findings;
@@ -30,20 +29,12 @@ pub enum PackingError {
         /// Everything that was found.
         findings: Box<Findings>,
     },
-    /// A file cannot be written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
     /// The original cannot be used.
     #[error(transparent)]
     Lab(#[from] virboard_lab::Error),
-    /// What was made cannot be checked.
+    /// What was made cannot be written or checked.
     #[error(transparent)]
-    Check(#[from] OwnDataError),
+    Own(#[from] OwnDataError),
 }
 
 /// The folder that a small data set has among the data sets.
@@ -81,10 +72,6 @@ pub fn make(
     skip_missing: bool,
     progress: &dyn Progress,
 ) -> Result<(Checked, Packed), PackingError> {
-    let failed = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| PackingError::Io { path, source }
-    };
     let (places, target) = (settings.folders().places, place(settings, origin));
     free(settings, origin)?;
     std::fs::create_dir_all(&places.datasets).map_err(failed(&places.datasets))?;

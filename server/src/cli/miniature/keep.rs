@@ -51,17 +51,16 @@ pub async fn keep(settings: &Settings, to: &Path) -> Result<(), Failure> {
             board.push(run);
         }
     }
-    let mut heads = 0;
-    for Run { score, .. } in board.iter().filter(|run| run.score.evidence.probe == Probe::Head) {
-        let from = folders.head(&score.encoder, &score.task);
-        if from.is_file() {
-            head::pack(&from, &head_path(&to.join("heads"), &score.encoder, &score.task))?;
-            heads += 1;
-        }
+    // Seeds share the file of a head.
+    let of_heads = board.iter().filter(|run| run.score.evidence.probe == Probe::Head);
+    let heads: BTreeSet<(&str, &str)> = of_heads.map(|run| (&*run.score.encoder, &*run.score.task)).collect();
+    let there: Vec<_> = heads.into_iter().filter(|(encoder, task)| folders.head(encoder, task).is_file()).collect();
+    for (encoder, task) in &there {
+        head::pack(&folders.head(encoder, task), &head_path(&to.join("heads"), encoder, task))?;
     }
     write(&to.join(SEEDS), &seeds)?;
     write(&to.join("miniature_results.json"), &board)?;
-    eprintln!("{kept} encoders, {heads} heads and {} scores are below {}", board.len(), to.display());
+    eprintln!("{kept} encoders, {} heads and {} scores are below {}", there.len(), board.len(), to.display());
     Ok(())
 }
 
@@ -76,15 +75,8 @@ fn ship(row: &Encoder, record: &Path, to: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs without what means something in this data folder alone.
 fn write(path: &Path, runs: &[Run]) -> Result<(), Failure> {
-    let mut runs = runs.to_vec();
-    for Run { score, .. } in &mut runs {
-        score.run = None;
-        score.head.clear();
-        score.predictions.clear();
-    }
-    let json = serde_json::to_vec(&runs)?;
+    let json = serde_json::to_vec(runs)?;
     write_atomically(path, |file| {
         use std::io::Write;
         file.write_all(&json).map_err(virboard_lab::Error::io(path))

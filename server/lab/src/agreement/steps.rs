@@ -29,8 +29,7 @@ pub struct Optimising {
 pub struct Compared {
     /// What the comparisons are called: losses, first gradients, weights at the end.
     pub titles: [&'static str; 3],
-    /// Whether it has many layers with random weights. Rounding to TF32 or bfloat16 then moves single gradients by up
-    /// to half of their size (so seen on an H200 and on the CPU), and only losses are compared.
+    /// Whether it has many layers with random weights, whose losses rounding to TF32 or bfloat16 moves further.
     pub deep: bool,
 }
 
@@ -88,7 +87,7 @@ pub fn rows(
         let wanted = on_cpu(*optimising, Precision::F32).map_err(|e| e.to_string());
         for setting in settings {
             let got = setting.tried(|| on_device(*optimising, setting.precision)).map_err(|e| e.to_string());
-            for (part, title) in Part::of(*setting, compared.deep).iter().zip(compared.titles) {
+            for (part, title) in Part::of(*setting).iter().zip(compared.titles) {
                 let what = format!("{what}, {}: {title}", optimising.name);
                 rows.push(Row::of(what, *setting, part.bound(*setting, compared.deep), || {
                     let failed = |reason: &String| Error::Unfit(reason.clone());
@@ -115,18 +114,20 @@ const fn rounds(setting: Setting) -> bool {
 }
 
 impl Part {
-    const fn of(setting: Setting, deep: bool) -> &'static [Self] {
-        if rounds(setting) && deep { &[Self::Losses] } else { &[Self::Losses, Self::Gradients, Self::Weights] }
+    /// Rounding to TF32 or bfloat16 moves single gradients by a tenth of their size in heads and by half of it in
+    /// networks with random weights (so seen on an H200 and on the CPU): then only losses are compared.
+    const fn of(setting: Setting) -> &'static [Self] {
+        if rounds(setting) { &[Self::Losses] } else { &[Self::Losses, Self::Gradients, Self::Weights] }
     }
 
-    /// Adam divides small gradients by their size, so that rounding moves weights by whole steps; and what begins at
-    /// zero, as biases do, is nothing but the sum of steps of a network that rounding has moved already.
+    /// Adam divides small gradients by their size, so that the order of sums moves weights by whole steps; and what
+    /// begins at zero, as biases do, is nothing but the sum of such steps. On an H200 a head whose first gradients
+    /// agreed to 5e-6 ended 0.07 apart after ten.
     const fn bound(self, setting: Setting, deep: bool) -> f64 {
         match (self, rounds(setting)) {
-            (Self::Weights, false) => 5e-2,
+            (Self::Weights, _) => 1e-1,
             (_, false) => 1e-3,
             (_, true) if deep => 3e-1,
-            (Self::Weights, true) => 1e-1,
             (_, true) => 3e-2,
         }
     }

@@ -1,10 +1,12 @@
 //! The `Scene...` tasks: rendered scenes, each split from its own seeds. Pictures are rendered
-//! when they are asked for.
+//! when they are asked for, and kept for the next encoder.
 
 use super::{Dataset, Sample, Split, Target};
 use crate::Result;
 use crate::head::Label;
 use crate::scene::{CLASSES, Motion, Scene};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use virboard_nn::files;
 use virboard_nn::seeded::Stream;
 
@@ -24,8 +26,20 @@ const STEPS: usize = 8;
 /// AI2-THOR's actions.
 const ACTIONS: [&str; 5] = ["MoveAhead", "RotateLeft", "RotateRight", "LookUp", "LookDown"];
 
+/// Bytes of samples that a process keeps at most: those of the largest task. A scene takes a tenth of a second to render.
+const KEPT: usize = 640 << 20;
+
+/// Samples by truth and seed, until they are [`KEPT`] bytes.
+#[derive(Default)]
+struct Kept {
+    samples: HashMap<(Truth, u64), Arc<Sample>>,
+    bytes: usize,
+}
+
+static RENDERED: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+
 /// Which truth the task asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Truth {
     /// The class of every pixel.
     Classes,
@@ -96,6 +110,49 @@ impl Scenes {
         };
         (motion, action)
     }
+
+    /// The sample of a seed, rendered once in a process as long as there is room.
+    fn kept(&self, seed: u64) -> Arc<Sample> {
+        let lock = || RENDERED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sample) = lock().samples.get(&(self.truth, seed)) {
+            return sample.clone();
+        }
+        let sample = Arc::new(self.rendered(seed));
+        let pictures: usize = sample.pictures.iter().map(|picture| picture.as_raw().len()).sum();
+        let truth = match &sample.target {
+            Target::Mask { classes, .. } => classes.len(),
+            Target::Values { values, .. } => size_of_val(&values[..]),
+            Target::Class(_) => 0,
+        };
+        let mut kept = lock();
+        if kept.bytes + pictures + truth <= KEPT && kept.samples.insert((self.truth, seed), sample.clone()).is_none() {
+            kept.bytes += pictures + truth;
+        }
+        sample
+    }
+
+    fn rendered(&self, seed: u64) -> Sample {
+        let scene = Scene::new(seed);
+        let (width, height) = SIZE;
+        let first = scene.render(width, height);
+        let mut pictures = vec![first.picture];
+        let target = match self.truth {
+            Truth::Classes => Target::Mask { width, height, classes: first.classes },
+            Truth::Depth => Target::Values { width, height, channels: 1, values: first.depth },
+            Truth::Count => Target::Class(first.objects.min(OBJECTS)),
+            Truth::Steps => Target::Class(((scene.free_path() / STEP) as usize).min(STEPS)),
+            Truth::Egomotion | Truth::Flow => {
+                let (motion, action) = self.motion(seed);
+                pictures.push(scene.moved(motion).render(width, height).picture);
+                if self.truth == Truth::Egomotion {
+                    Target::Class(action)
+                } else {
+                    Target::Values { width, height, channels: 2, values: scene.flow(motion, width, height) }
+                }
+            }
+        };
+        Sample { pictures, target }
+    }
 }
 
 /// Training and test scenes. Image-level tasks see one number a picture, so they need more.
@@ -121,27 +178,7 @@ impl Dataset for Scenes {
     }
 
     fn sample(&self, split: Split, index: usize) -> Result<Sample> {
-        let seed = Self::seed(split, index);
-        let scene = Scene::new(seed);
-        let (width, height) = SIZE;
-        let first = scene.render(width, height);
-        let mut pictures = vec![first.picture];
-        let target = match self.truth {
-            Truth::Classes => Target::Mask { width, height, classes: first.classes },
-            Truth::Depth => Target::Values { width, height, channels: 1, values: first.depth },
-            Truth::Count => Target::Class(first.objects.min(OBJECTS)),
-            Truth::Steps => Target::Class(((scene.free_path() / STEP) as usize).min(STEPS)),
-            Truth::Egomotion | Truth::Flow => {
-                let (motion, action) = self.motion(seed);
-                pictures.push(scene.moved(motion).render(width, height).picture);
-                if self.truth == Truth::Egomotion {
-                    Target::Class(action)
-                } else {
-                    Target::Values { width, height, channels: 2, values: scene.flow(motion, width, height) }
-                }
-            }
-        };
-        Ok(Sample { pictures, target })
+        Ok((*self.kept(Self::seed(split, index))).clone())
     }
 
     fn target(&self, split: Split, index: usize) -> Result<Target> {
@@ -154,7 +191,7 @@ impl Dataset for Scenes {
                 let values = Scene::new(seed).flow(self.motion(seed).0, width, height);
                 Target::Values { width, height, channels: 2, values }
             }
-            _ => self.sample(split, index)?.target,
+            _ => self.kept(seed).target.clone(),
         })
     }
 

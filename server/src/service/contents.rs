@@ -70,7 +70,7 @@ impl Virboard {
         let app = self.clone();
         // Looks for files.
         let (encoders, alignments) =
-            tokio::task::spawn_blocking(move || (app.encoders(), alignments::read(&app.alignments))).await?;
+            tokio::task::spawn_blocking(move || (app.encoders(), alignments::read_all(&app.alignments))).await?;
         let catalogue = self.catalogue();
         let board = Board { catalogue, results, opinions, fine_tuned, encoders, alignments: Arc::new(alignments) };
         let generation = last.as_ref().map_or(0, |s| s.generation);
@@ -133,15 +133,17 @@ impl Virboard {
     async fn examples(&self, key: &str, snapshot: &Snapshot) -> Vec<Example> {
         let Some(task) = snapshot.board.catalogue.task(key) else { return Vec::new() };
         let head = |e: &str| snapshot.board.state(e).is_some_and(|s| s.heads.iter().any(|h| h == key));
-        let mut ranked: Vec<(usize, &str)> = snapshot
-            .sheets
-            .iter()
-            .filter_map(|s| Some((s, s.columns.iter().find(|c| c.key == key)?)))
-            .flat_map(|(s, c)| s.rows.iter().enumerate().map(move |(r, row)| (c.rank(r), row.key.as_str())))
-            .filter(|(rank, e)| *rank > 0 && head(e))
-            .collect();
-        ranked.sort_unstable();
-        let [(_, best), .., (_, worst)] = ranked[..] else { return Vec::new() };
+        let Some((sheet, column)) =
+            snapshot.sheets.iter().find_map(|s| Some((s, s.columns.iter().find(|c| c.key == key)?)))
+        else {
+            return Vec::new();
+        };
+        let rows = column.order().into_iter().filter(|row| head(&sheet.rows[*row].key));
+        let (references, ranked): (Vec<usize>, Vec<usize>) = rows.partition(|row| column.reference(*row));
+        // References stand for the others only where there are no others.
+        let shown = if ranked.len() > 1 { ranked } else { references };
+        let [best, .., worst] = shown[..] else { return Vec::new() };
+        let [best, worst] = [best, worst].map(|row| sheet.rows[row].key.as_str());
         let fits = |p: &&SamplePhoto| p.rendered == task.rendered && (task.images == 1 || p.second.is_some());
         let mut examples = Vec::new();
         for photo in self.photos.iter().filter(fits).take(EXAMPLES) {

@@ -200,7 +200,8 @@ impl Virboard {
 
     /// How pictures become an encoder's input. One whose architecture is not declared is loaded for it.
     pub(super) async fn preprocessing(&self, encoder: &Encoder) -> Result<Preprocessing> {
-        if let Some(architecture) = encoder.architecture {
+        // What pictures an encoder wants that was trained at another size than its architecture's, the network says.
+        if let (Some(architecture), None) = (encoder.architecture, encoder.side) {
             return Ok(describe(architecture).map_err(virboard_lab::Error::from)?.preprocessing);
         }
         let (registry, key) = (self.registry.clone(), encoder.key.clone());

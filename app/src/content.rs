@@ -6,6 +6,7 @@ mod compare;
 mod encoder;
 mod examples;
 mod fine_tuned;
+mod miniature;
 mod parts;
 mod published;
 mod task;
@@ -124,6 +125,7 @@ static ROUTES: &[Route] = &[
     Route { path: "/analyses/:key", subject: general, write: analyses::page },
     Route { path: "/choose", subject: general, write: |_, address, facts| choose_page(address, facts) },
     Route { path: "/compare", subject: general, write: |_, address, facts| Some(compare::page(address, facts)) },
+    Route { path: "/miniature", subject: general, write: |_, address, facts| miniature::page(address, facts) },
     Route {
         path: "/encoders/:key",
         subject: |key| Subject::Encoder(key),
@@ -192,7 +194,7 @@ mod tests {
         let mut parts = path.split('/').skip(1);
         match (parts.next(), parts.next()) {
             (Some("analyses"), None) => "Analyses".to_owned(),
-            (Some("analyses"), Some("claims")) => "14 without enough data".to_owned(),
+            (Some("analyses"), Some("claims")) | (Some("miniature"), _) => "14 without enough data".to_owned(),
             (Some("analyses" | "compare"), _) => "class=\"caveat\"".to_owned(),
             (Some("choose"), _) => "There are no scores yet to choose by".to_owned(),
             (Some("encoders"), Some(key)) => format!("virboard evaluate --encoders {key} --tasks"),
@@ -211,12 +213,14 @@ mod tests {
     #[test]
     fn with_nothing_stored_every_page_explains_itself() {
         let facts = nothing_stored();
-        let mut paths: Vec<String> = ["/", "/analyses", "/choose", "/compare"].map(str::to_owned).to_vec();
+        let mut paths: Vec<String> =
+            ["/", "/analyses", "/choose", "/compare", "/miniature"].map(str::to_owned).to_vec();
         paths.extend(KINDS.iter().map(|k| format!("/analyses/{}", k.slug)));
         paths.extend(facts.board.catalogue.encoders().iter().map(|e| format!("/encoders/{}", e.key)));
         paths.extend(facts.board.catalogue.tasks().iter().map(|t| format!("/tasks/{}", t.key)));
         for path in paths {
-            for query in ["", "suite=sample", "suite=paper&reference=0&ranks=1&x=NYUDepth&show=rank&e=Random,SWAV_200"]
+            for query in
+                ["", "suite=miniature", "suite=paper&reference=0&ranks=1&x=NYUDepth&show=rank&e=Random,SWAV_200"]
             {
                 let made = content(&Address::new(&path, query), &facts);
                 assert!(made.found && !made.title.is_empty(), "{path}?{query}");

@@ -28,13 +28,13 @@ pub fn page(sheets: &[Sheet], view: &View) -> Markup {
         div.intro {
             h1 { "Which frozen image encoder should you use?" }
             p {
-                (encoders) " encoders on " (tasks) " end tasks, those of the ViRB benchmark first, in four categories: what the answer covers (image or pixels) and what it is about (things or space). "
+                (encoders) " encoders on " (tasks) " end tasks, those of the ViRB benchmark among them, in four categories: what the answer covers (image or pixels) and what it is about (things or space). "
                 a.call href="/choose" { "Find the one for your tasks" } ", " a.call href="/try" { "see what one makes of your photo" } "."
             }
         }
         (controls::controls(sheets, view))
         @for sheet in sheets { (section(sheet, view)) }
-        (legend())
+        (legend(sheets.iter().any(|s| s.filled() < s.rows.len() * s.columns.len())))
     }
 }
 
@@ -47,6 +47,7 @@ fn section(sheet: &Sheet, view: &View) -> Markup {
             h2 { (suite.name) }
             p.note {
                 @if !suite.note.is_empty() { (suite.note) " " }
+                @if !suite.page.is_empty() { a href=(suite.page) { "How it differs, and what becomes of the paper’s claims" } ". " }
                 @if sheet.rows.is_empty() {
                     "No encoder has been measured yet on its tasks: "
                     @for (i, c) in sheet.columns.iter().enumerate() { @if i > 0 { ", " } a href={ "/tasks/" (c.key) } { (c.name) } }
@@ -77,7 +78,8 @@ fn origin(sheet: &Sheet) -> &'static str {
     }
 }
 
-fn legend() -> Markup {
+/// `holes`: whether a cell is empty.
+fn legend(holes: bool) -> Markup {
     html! {
         ul.key-line {
             li { i.swatch.low {} "worst of its task" }
@@ -85,7 +87,7 @@ fn legend() -> Markup {
             li { i.swatch.imported {} "imported, not measured here" }
             li { sup { "v" } " by ViRB’s own protocol, not to be compared with the others" }
             li { sup { "s" } " images of the task’s data set were in the pretraining data" }
-            li { "· not measured yet" }
+            @if holes { li { "· not measured yet" } }
             li { "small numbers: where 95 % of draws of other test samples lie; ± deviation over seeds" }
             li { "↑ higher is better, ↓ lower is better" }
             li { "shift-click sorts by one more column; arrow keys walk through a table" }

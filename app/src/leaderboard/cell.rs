@@ -14,11 +14,11 @@ pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, sho
     let spread = column.spreads.get(row).copied().flatten();
     let text = column.text(row, base, show);
     let format = |score| column.metric.format(score);
-    // What can be said of how firm it is: over seeds, or over test samples.
+    // What can be said of how firm it is: over test samples, which says more than over a few seeds.
     let firm = column.interval(row);
     let about = match (show, spread, firm) {
-        (Show::Score, Some(s), _) => Some(format!("± {}", format(s))),
-        (Show::Score, None, Some(i)) => Some(format!("{}–{}", format(i.low), format(i.high))),
+        (Show::Score, _, Some(i)) => Some(format!("{}–{}", format(i.low), format(i.high))),
+        (Show::Score, Some(s), None) => Some(format!("± {}", format(s))),
         // It looks at the whole column.
         (Show::Rank, ..) => column.rank_between(row).filter(|(l, h)| l < h).map(|(l, h)| format!("{l}–{h}")),
         _ => None,
@@ -30,7 +30,7 @@ pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, sho
         rank => format!("rank {rank} of {}", column.of(row)),
     };
     let title = format!(
-        "{} on {}: {}{}, {rank}, {}, {} protocol{}",
+        "{} on {}: {}{}{}, {rank}, {}, {} protocol{}",
         encoder.name,
         column.name,
         format(score),
@@ -39,6 +39,7 @@ pub fn cell(column: &Column, row: usize, encoder: &Row, base: Option<usize>, sho
             format(i.low),
             format(i.high)
         )),
+        spread.map_or_else(String::new, |s| format!(" (± {} over seeds)", format(s))),
         if imported { "imported" } else { "measured" },
         if virb { "ViRB’s own" } else { "standard" },
         if seen { "; trained on images of this data set" } else { "" },

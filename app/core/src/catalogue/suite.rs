@@ -17,6 +17,9 @@ pub struct Suite {
     /// What one should know of it; empty where there is nothing.
     #[serde(default)]
     pub note: String,
+    /// Address of a page about it; empty where there is none.
+    #[serde(default)]
+    pub page: String,
     /// Keys of encoders that are shown beside the others and neither ranked nor analysed with them: they were trained
     /// on so much more that nothing follows from a comparison.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -40,6 +43,7 @@ impl Suite {
             name: name.trim().to_owned(),
             short: String::new(),
             note: String::new(),
+            page: String::new(),
             references: Vec::new(),
             order: last(),
         }

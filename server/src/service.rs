@@ -192,7 +192,7 @@ pub struct Virboard {
     uploads: Uploads,
     photos: Arc<Vec<SamplePhoto>>,
     contents: Arc<contents::Contents>,
-    alignments: PathBuf,
+    alignments: Vec<PathBuf>,
     /// Where files declare encoders and data sets.
     settings: Settings,
 }
@@ -223,7 +223,7 @@ impl Virboard {
             uploads: Uploads::default(),
             photos: Arc::default(),
             contents: Arc::default(),
-            alignments: alignments::folder(&settings.data),
+            alignments: vec![alignments::folder(&settings.data), alignments::folder(&settings.samples)],
             settings: settings.clone(),
         };
         if !app.store.is_read_only() {

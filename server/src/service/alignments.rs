@@ -1,4 +1,4 @@
-//! Measured alignments of layers, a file each in the data folder.
+//! Measured alignments of layers, a file each in the data folder and among what ships.
 
 use std::path::{Path, PathBuf};
 use virboard_core::analysis::Alignment;
@@ -26,9 +26,18 @@ pub fn keep(folder: &Path, alignment: &Alignment) -> std::io::Result<PathBuf> {
     Ok(path)
 }
 
-/// All of them, by name. What cannot be read is told in the log and left out.
+/// Those of all folders, by name; of two of the same encoders the one in the earlier folder.
 #[must_use]
-pub fn read(folder: &Path) -> Vec<Alignment> {
+pub fn read_all(folders: &[PathBuf]) -> Vec<Alignment> {
+    let mut all: Vec<Alignment> = folders.iter().flat_map(|folder| read(folder)).collect();
+    // The sort is stable: what comes first stays first.
+    all.sort_by(|a, b| a.encoders.cmp(&b.encoders));
+    all.dedup_by(|later, earlier| later.encoders == earlier.encoders);
+    all
+}
+
+/// All of a folder, by name. What cannot be read is told in the log and left out.
+fn read(folder: &Path) -> Vec<Alignment> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let json = |p: &PathBuf| p.extension().is_some_and(|e| e == "json");
     let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(json).collect();
@@ -76,6 +85,12 @@ mod tests {
         let holes = Alignment { cka: vec![vec![0.5, f64::NAN]], ..alignment.clone() };
         assert!(keep(&folder, &holes).is_err() && !folder.join("x--y.json").exists());
         std::fs::write(folder.join("b.json"), serde_json::to_vec(&broken).expect("JSON")).expect("written");
-        assert_eq!(read(&folder), [alignment]);
+        assert_eq!(read(&folder), [alignment.clone()]);
+        let ships = tempfile::tempdir().expect("a folder");
+        let other = Alignment { images: 9, ..alignment.clone() };
+        let more = Alignment { encoders: ("A".into(), "A".into()), ..alignment.clone() };
+        keep(ships.path(), &other).expect("written");
+        keep(ships.path(), &more).expect("written");
+        assert_eq!(read_all(&[folder, ships.path().to_path_buf()]), [more, alignment], "one's own come first");
     }
 }

@@ -4,11 +4,11 @@
 # make bench   measure, beside PyTorch and ONNX Runtime where there are any
 # make cuda    check that the program compiles with CUDA
 # make gpu-bundle  build for GPUs and collect what a machine with one needs to check it
-# make samples train the heads that ship with Virboard anew and compare their scores
+# make miniature train and measure the miniature's encoders anew, in data/miniature, and compare them with what ships
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: serve build test lint unit browser samples bench cuda gpu-bundle
+.PHONY: serve build test lint unit browser miniature bench cuda gpu-bundle
 
 serve: build
 	$(TARGET)/release/virboard serve --data-dir data
@@ -37,8 +37,8 @@ unit:
 browser:
 	cd end2end && node_modules/.bin/playwright test
 
-samples: build
-	$(TARGET)/release/virboard samples --data-dir data
+miniature: build
+	for step in pretrain evaluate compare; do $(TARGET)/release/virboard miniature $$step --data-dir data/miniature || exit 1; done
 
 bench:
 	scripts/bench.sh

@@ -97,7 +97,7 @@ pub fn answer(sheet: &Sheet, wish: &Wish) -> Markup {
     let Some(best) = advice.candidates.first() else {
         let why = match (sheet.filled(), advice.incomplete) {
             (0, _) => {
-                "There are no scores yet to choose by. Import some with “virboard import”, measure some with “virboard evaluate”, or look at the sample suite."
+                "There are no scores yet to choose by. Import some with “virboard import” or measure some with “virboard evaluate”."
             }
             (_, 0) => {
                 "Nothing counts: give a kind of task some weight, allow more encoders, or measure a second encoder on the same tasks."

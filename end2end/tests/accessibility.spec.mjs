@@ -4,9 +4,10 @@ import { expect, open, sample, test } from "./page.mjs";
 
 const pages = [
   "/",
-  "/?fold=image-semantic&hide=SceneCount&sort=-name,place&show=normalised",
+  "/?fold=image-semantic&hide=SceneDepth&sort=-name,place&show=normalised",
   "/choose",
-  "/compare?suite=sample&e=EfficientNetLite0,OpenNsfw",
+  "/compare?suite=miniature&e=Mini_SWAV_800,Mini_MoCov2_800",
+  "/miniature",
   "/analyses",
   ...[
     "claims", "imagenet", "correlation", "supervised", "methods", "categories", "datasets", "similar", "balance", "training",
@@ -31,7 +32,7 @@ for (const colorScheme of ["light", "dark"]) {
 
     for (const width of [390, 1440]) {
       test(`pages of ${width} pixels are accessible and stand still`, async ({ page }) => {
-        test.setTimeout(240_000);
+        test.setTimeout(400_000);
         await page.setViewportSize({ width, height: 900 });
         await page.addInitScript(() => {
           window.shift = 0;

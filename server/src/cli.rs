@@ -14,7 +14,6 @@ mod finetune;
 pub mod import;
 pub mod miniature;
 pub mod pretrain;
-pub mod samples;
 pub mod scene;
 pub mod serve;
 
@@ -111,8 +110,6 @@ enum Command {
     Cka(cka::Cka),
     /// The paper's encoders on a small scale: trained from scratch on small pictures
     Miniature(miniature::Miniature),
-    /// Train the heads that ship with Virboard anew and compare their scores
-    Samples(samples::Samples),
     /// Render a scene with its true mask and depth
     Scene(scene::SceneCommand),
 }
@@ -148,12 +145,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     if matches!(
         cli.command,
         Some(
-            Command::Encode(_)
-                | Command::Evaluate(_)
-                | Command::Cka(_)
-                | Command::Samples(_)
-                | Command::Pretrain(_)
-                | Command::Miniature(_)
+            Command::Encode(_) | Command::Evaluate(_) | Command::Cka(_) | Command::Pretrain(_) | Command::Miniature(_)
         )
     ) {
         virboard_lab::memory::keep_freed();
@@ -172,7 +164,6 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cache(cache) => cache.run(&settings),
         Command::Cka(cka) => cka.run(settings).await,
         Command::Miniature(miniature) => miniature.run(settings).await,
-        Command::Samples(samples) => samples.run(settings).await,
         Command::Scene(scene) => scene.run(),
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use virboard::http::connections::Limits;
 
-const ENCODER: (&str, &str) = ("encoder", "Random");
+const ENCODER: (&str, &str) = ("encoder", "Mini_Random");
 const TASK: (&str, &str) = ("task", "SamplePhotos");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const ENCODER: (&str, &str) = ("encoder", "Random");
+const ENCODER: (&str, &str) = ("encoder", "Mini_Random");
 const TASK: (&str, &str) = ("task", "SamplePhotos");
 
 /// A server of its own process; ended when it is dropped.

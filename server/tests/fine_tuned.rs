@@ -48,8 +48,8 @@ async fn ranks_analyses_and_choices_are_the_same_with_and_without_fine_tuned_sco
     let server = server().await;
     let paths = [
         "/api/v1/leaderboard",
-        "/api/v1/standings?suite=sample",
-        "/api/v1/analyses/claims?suite=sample",
+        "/api/v1/standings?suite=miniature",
+        "/api/v1/analyses/claims?suite=miniature",
         "/",
         "/choose?SamplePhotos=1",
         "/compare?encoders=EfficientNetLite0,Random",

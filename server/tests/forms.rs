@@ -63,7 +63,7 @@ async fn changed_forms_are_answered_or_refused_and_never_a_defect() {
     pictures.sort();
     let pictures: Vec<Vec<u8>> = pictures.iter().map(|p| std::fs::read(p).expect("read")).collect();
     let mut random = Stream::new(20_261_126, "forms");
-    let fields = [("encoder", "Random"), ("task", "SamplePhotos"), ("second", ""), ("with", "Random")];
+    let fields = [("encoder", "Mini_Random"), ("task", "SamplePhotos"), ("second", ""), ("with", "Random")];
     let mut statuses = std::collections::BTreeMap::<u16, usize>::new();
     for case in 0..cases {
         let whole = multipart(&pictures[random.below(pictures.len())], &fields[..random.below(fields.len() + 1)]);

@@ -66,10 +66,10 @@ async fn a_virb_tree_is_imported_and_its_linear_head_predicts() {
         ("/", "91.0"),
         ("/encoders/SWAV_800", "imported"),
         ("/tasks/NYUDepth", "0.410"),
-        ("/analyses/first", "all by the virb protocol"),
+        ("/analyses/first?suite=paper", "all by the virb protocol"),
         ("/choose?suite=paper", "measure a second encoder"),
         ("/compare?suite=paper&e=SWAV_800,PIRL_800", "no task on which all of them"),
-        ("/api/v1/leaderboard?format=csv", "0.91"),
+        ("/api/v1/leaderboard?suite=paper&format=csv", "0.91"),
     ] {
         let request = axum::http::Request::get(path).body(axum::body::Body::empty()).expect("a request");
         let response = tower::ServiceExt::oneshot(router.clone(), request).await.expect("an answer");

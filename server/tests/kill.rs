@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use virboard::service::samples::{SCORES, shipped};
 use virboard::store::Store;
 use virboard_core::catalogue::Catalogue;
 use virboard_core::run::{Probe, Score};
@@ -65,12 +66,9 @@ fn an_evaluation_can_be_killed_and_run_again() {
         store.counting_scores().await.expect("read").iter().find(own).expect("a score").value
     });
     // The shipped score of the same run, undisturbed, is the same.
-    let shipped = std::fs::read(root().join("server/samples/results.json")).expect("read");
-    let shipped: serde_json::Value = serde_json::from_slice(&shipped).expect("JSON");
-    let same =
-        |s: &&serde_json::Value| s["result"]["encoder"] == "EfficientNetLite0" && s["result"]["task"] == "SamplePhotos";
-    let before = shipped.as_array().and_then(|a| a.iter().find(same)).expect("it ships")["result"]["score"].as_f64();
-    assert!((again - before.expect("a score")).abs() < 0.05, "{again} after kills, {before:?} shipped");
+    let shipped = shipped(&root().join("server/samples").join(SCORES)).expect("read");
+    let before = shipped.iter().map(|run| &run.score).find(own).expect("it ships").value;
+    assert!((again - before).abs() < 0.05, "{again} after kills, {before} shipped");
 
     let (mut server, _) = serve(data.path());
     server.kill().expect("killed");

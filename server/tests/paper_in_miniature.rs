@@ -6,6 +6,7 @@ use common::program::{copy, fails, virboard};
 use common::{root, two_classes};
 use std::fs;
 use std::path::{Path, PathBuf};
+use virboard::service::samples::{SCORES, SEEDS, ship, shipped};
 use virboard_core::catalogue::rows;
 use virboard_core::run::{Probe, Run};
 
@@ -85,10 +86,8 @@ fn encoders_are_trained_packed_measured_and_kept() {
     let ships = folder.path().join("ships");
     let kept = miniature(&["keep", "--to", &ships.display().to_string()]);
     assert!(kept.contains("2 encoders, "), "{kept}");
-    let runs = |file: &str| -> Vec<Run> {
-        serde_json::from_slice(&fs::read(ships.join(file)).expect("written")).expect("runs")
-    };
-    let (board, seeds) = (runs("miniature_results.json"), runs("miniature_seeds.json"));
+    let runs = |file: &str| shipped(&ships.join(file)).expect("runs");
+    let (board, seeds) = (runs(SCORES), runs(SEEDS));
     assert!(seeds.iter().all(|r| r.score.encoder == "Mini_MoCov2_200_seed1") && !seeds.is_empty());
     let heads = |key: &str| {
         let of = |r: &&Run| r.score.encoder == key && r.score.evidence.probe == Probe::Head;
@@ -97,9 +96,21 @@ fn encoders_are_trained_packed_measured_and_kept() {
     assert_eq!(heads("Mini_MoCov2_50"), [(0, 4), (1, 4)]);
     assert!(board.iter().all(|r| r.score.value.is_finite() && r.score.run.is_none() && r.score.head.is_empty()));
 
+    // The same is found again, and nothing that was not made is compared.
+    copy(&ships, &samples);
+    let compared = miniature(&["compare"]);
+    assert_eq!(compared.matches("the same weights to the bit").count(), 2, "{compared}");
+    assert!(compared.contains("2 encoders agree with what ships"), "{compared}");
+    let mut moved = runs(SCORES);
+    for run in &mut moved {
+        run.score.value -= 0.01;
+    }
+    ship(&samples.join(SCORES), &moved).expect("written");
+    let said = fails(&data, &["--samples-dir", &place, "miniature", "compare"]);
+    assert!(said.contains("differ by more than seeds do") && said.contains("Mini_MoCov2_50 on TinyKinds"), "{said}");
+
     // What is kept is enough for a machine that has made nothing.
     let fresh = folder.path().join("fresh");
-    copy(&ships.join("encoders"), &samples.join("encoders"));
     let mut command = virboard(&fresh);
     command.args(["--samples-dir", &place, "encoder", "pack", "Mini_MoCov2_50", "--out"]);
     let output = command.arg(folder.path().join("again.safetensors")).output().expect("it runs");

@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(category(Category::ImageStructural), 4);
         assert_eq!(category(Category::PixelSemantic), 3);
         assert_eq!(category(Category::PixelStructural), 5);
-        assert_eq!((all.tasks_of("paper").len(), all.tasks_of("sample").len()), (21, 8));
+        assert_eq!((all.tasks_of("paper").len(), all.tasks_of("miniature").len()), (21, 5));
         assert!(all.encoders().iter().all(|e| e.suites.iter().all(|s| all.suite(s).is_some())));
     }
 

@@ -30,7 +30,8 @@ fn catalogue() -> Catalogue {
         assert_eq!(rows::encoder(&rows::written(&small)).expect("read back").stands_for, small.stands_for);
         all.add_encoder(small).expect("added");
     }
-    for original in builtin.tasks().iter().filter(|t| t.role == TaskRole::Paper) {
+    let stood_for = |key: &str| builtin.tasks().iter().any(|t| t.stands_for.as_deref() == Some(key));
+    for original in builtin.tasks().iter().filter(|t| t.role == TaskRole::Paper && !stood_for(&t.key)) {
         let small = Task {
             key: format!("Mini{}", original.key),
             name: format!("{}, small", original.name),
@@ -64,7 +65,7 @@ fn scores(all: &Catalogue) -> Vec<Score> {
 fn claims_are_checked_on_what_stands_for_the_papers_encoders_and_tasks() {
     let all = catalogue();
     let matrix = Matrix::of(&all, &scores(&all), "miniature", None);
-    assert_eq!((matrix.encoders.len(), matrix.tasks.len()), (32, 20));
+    assert_eq!((matrix.encoders.len(), matrix.tasks.len()), (32, 21));
     let name = |key: &str| matrix.encoder(key).map(|e| matrix.encoders[e].key.clone());
     assert_eq!(name("SWAV_800").as_deref(), Some("Mini_SWAV_800"));
     assert_eq!(matrix.task("NYUDepth").map(|t| matrix.tasks[t].key.clone()).as_deref(), Some("MiniNYUDepth"));

@@ -61,7 +61,9 @@ pub fn page(_: &Address, facts: &Facts) -> Option<Page> {
 
 fn differences() -> Table {
     let mut table = Table::new(&["", "in the paper", "here"]);
-    DIFFERENCES.iter().for_each(|row| table.row(*row));
+    for row in DIFFERENCES {
+        table.row(row);
+    }
     table
 }
 

@@ -1,5 +1,6 @@
 //! `virboard miniature`: the paper's encoders on a small scale, trained and measured here.
 
+mod compare;
 mod keep;
 
 use super::Failure;
@@ -45,7 +46,12 @@ enum Step {
         /// Keys of tasks, instead of all
         #[arg(long, value_delimiter = ',')]
         tasks: Vec<String>,
+        /// Seeds of heads
+        #[arg(long, value_delimiter = ',', default_values_t = [0, 1])]
+        seeds: Vec<u64>,
     },
+    /// Compare what was made with what ships: weights to the bit, scores within what seeds change
+    Compare,
     /// Put what was made among what ships
     Keep {
         /// The folder of what ships; by default that of --samples-dir
@@ -62,7 +68,8 @@ impl Miniature {
         match self.step {
             Step::List => list(&settings),
             Step::Pretrain { only } => tokio::task::spawn_blocking(move || pretrain(&settings, &only)).await?,
-            Step::Evaluate { only, tasks } => measure(settings, &only, &tasks).await,
+            Step::Evaluate { only, tasks, seeds } => measure(settings, &only, &tasks, &seeds).await,
+            Step::Compare => compare::compare(&settings).await,
             Step::Keep { to } => keep::keep(&settings, &to.unwrap_or_else(|| settings.samples.clone())).await,
         }
     }
@@ -102,11 +109,8 @@ fn chosen<'a>(all: &[&'a str], only: &'a [String], what: &str) -> Result<Vec<&'a
     Ok(if only.is_empty() { all.to_vec() } else { only.iter().map(String::as_str).collect() })
 }
 
-/// Seeds of heads.
-const SEEDS: [u64; 2] = [0, 1];
-
 /// Scores what is there of the encoders, and the suite's references.
-async fn measure(settings: Settings, only: &[String], tasks: &[String]) -> Result<(), Failure> {
+async fn measure(settings: Settings, only: &[String], tasks: &[String], seeds: &[u64]) -> Result<(), Failure> {
     let (all, catalogue) = (planned(&settings)?, settings.catalogue());
     let suite = catalogue.suite(SUITE).ok_or("the catalogue has no suite of the miniature")?;
     let made = all.iter().map(|p| &*p.row.key).filter(|key| catalogue.encoder(key).is_some());
@@ -116,14 +120,14 @@ async fn measure(settings: Settings, only: &[String], tasks: &[String]) -> Resul
     let keys: Vec<&str> = rows.iter().map(|task| &*task.key).collect();
     let keys: Vec<String> = chosen(&keys, tasks, "task")?.into_iter().map(str::to_owned).collect();
     let mut failures = Vec::new();
-    for seed in SEEDS {
+    for seed in seeds.iter().copied() {
         let request = Request {
             encoders: Some(encoders.clone()),
             tasks: plan::published_tasks(&catalogue, Some(&keys), seed, Protocol::Standard)?,
             skip_missing: false,
             skip_broken: false,
-            // Neighbours and the regression have no seed.
-            probes: seed == SEEDS[0],
+            // Neighbours and the regression have no seed: they are read with the first.
+            probes: seed == 0,
         };
         let done = evaluate(settings.clone(), request, false).await?;
         print!("{}", table(&catalogue, &done.runs));

@@ -85,7 +85,7 @@ mod tests {
         let holes = Alignment { cka: vec![vec![0.5, f64::NAN]], ..alignment.clone() };
         assert!(keep(&folder, &holes).is_err() && !folder.join("x--y.json").exists());
         std::fs::write(folder.join("b.json"), serde_json::to_vec(&broken).expect("JSON")).expect("written");
-        assert_eq!(read(&folder), [alignment.clone()]);
+        assert_eq!(read(&folder), std::slice::from_ref(&alignment));
         let ships = tempfile::tempdir().expect("a folder");
         let other = Alignment { images: 9, ..alignment.clone() };
         let more = Alignment { encoders: ("A".into(), "A".into()), ..alignment.clone() };

@@ -96,7 +96,9 @@ pub struct Planned {
     pub work: Pretrain,
     /// The encoder's row, but for what the training alone can tell.
     pub row: Encoder,
-    /// Whether it is one of several that differ in the seed alone, and not the first.
+    /// Key of the first of several that differ in the seed alone.
+    pub first: String,
+    /// Whether it is one of those, and not the first.
     pub repeats: bool,
 }
 
@@ -189,6 +191,7 @@ impl List {
         let every = settings.epochs.div_ceil(4).max(1);
         settings.neighbours = settings.neighbours.map(|n| Neighbours { every, ..n });
         let (mut name, mut key) = (original.name.clone(), format!("{PREFIX}{}", original.key));
+        let first = key.clone();
         for (role, source) in &self.sources {
             name = name.replace(role.as_str(), &source.name);
         }
@@ -218,7 +221,7 @@ impl List {
             note: String::new(),
             ..original.clone()
         };
-        Ok(Planned { work: Pretrain { settings, encoder: key, from: None }, row, repeats: seed > 0 })
+        Ok(Planned { work: Pretrain { settings, encoder: key, from: None }, row, first, repeats: seed > 0 })
     }
 }
 

@@ -5,7 +5,7 @@ use super::virb_config::{ConfigError, TaskPlan};
 use std::sync::Arc;
 use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::encoder::Encoder;
-use virboard_core::catalogue::task::{Task, TaskRole};
+use virboard_core::catalogue::task::Task;
 use virboard_core::protocol::Protocol;
 use virboard_lab::data;
 use virboard_lab::registry::Registry;
@@ -179,10 +179,4 @@ fn sizes(
     }
     let dataset = data::open(key, &folders.places, protocol, data::Broken::Refuse, &())?;
     Ok((dataset.len(data::Split::Train), dataset.len(data::Split::Test)))
-}
-
-/// Keys of the sample tasks.
-#[must_use]
-pub fn sample_tasks(catalogue: &Catalogue) -> Vec<String> {
-    catalogue.tasks().iter().filter(|t| t.role == TaskRole::Sample).map(|t| t.key.clone()).collect()
 }

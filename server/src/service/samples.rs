@@ -2,14 +2,23 @@
 
 use super::Virboard;
 use crate::store::Store;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use serde::Deserialize;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use virboard_app::api::SamplePhoto;
 use virboard_core::run::Run;
 use virboard_lab::work::key;
+use virboard_nn::files::write_atomically;
 
 /// File below the samples' folder that holds the scores.
-pub const SCORES: &str = "results.json";
+pub const SCORES: &str = "results.json.gz";
+/// The scores of encoders that differ from others in the seed of their training alone.
+pub const SEEDS: &str = "seeds.json.gz";
+/// Bytes of scores that are read at most.
+const MOST: u64 = 1 << 28;
 
 /// Why the shipped scores cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -19,24 +28,40 @@ pub struct ScoresError {
     reason: String,
 }
 
-/// The scores that ship with Virboard, with the curves of their runs.
-pub fn shipped(samples: &Path) -> Result<Vec<Run>, ScoresError> {
-    let path = samples.join(SCORES);
-    let parsed = match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice::<Vec<Run>>(&bytes).map_err(|e| e.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    let mut runs = parsed.map_err(|reason| ScoresError { path, reason })?;
-    // They shipped before there were keys.
+/// The scores of a file that ships with Virboard, with the curves of their runs.
+///
+/// # Errors
+/// [`ScoresError`].
+pub fn shipped(path: &Path) -> Result<Vec<Run>, ScoresError> {
+    let parsed = std::fs::read(path).map_err(|e| e.to_string()).and_then(|packed| {
+        let mut json = Vec::new();
+        GzDecoder::new(&*packed).take(MOST).read_to_end(&mut json).map_err(|e| e.to_string())?;
+        serde_json::from_slice::<Vec<Run>>(&json).map_err(|e| e.to_string())
+    });
+    let mut runs = parsed.map_err(|reason| ScoresError { path: path.to_path_buf(), reason })?;
+    // Some shipped before there were keys.
     for evidence in runs.iter_mut().map(|r| &mut r.score.evidence).filter(|e| e.key.is_empty()) {
         evidence.key = key::of_settings(&evidence.configuration);
     }
     Ok(runs)
 }
 
+/// Writes scores as they ship.
+///
+/// # Errors
+/// [`virboard_lab::Error`] for a file that cannot be written.
+pub fn ship(path: &Path, runs: &[Run]) -> virboard_lab::Result<()> {
+    write_atomically(path, |file| {
+        let io = virboard_lab::Error::io(path);
+        let mut packed = GzEncoder::new(file, Compression::best());
+        let written = serde_json::to_writer(&mut packed, runs).map_err(std::io::Error::from);
+        written.and_then(|()| packed.finish().map(drop)).map_err(io)
+    })
+}
+
 /// Puts the shipped scores into the store, unless they are there.
 pub async fn import_scores(store: &Store, samples: &Path) {
-    let runs = match shipped(samples) {
+    let runs = match shipped(&samples.join(SCORES)) {
         Ok(runs) => runs,
         Err(error) => {
             tracing::warn!(%error, "the shipped scores cannot be read; the leaderboard goes without them");

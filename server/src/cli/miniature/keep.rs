@@ -2,21 +2,18 @@
 
 use super::planned;
 use crate::cli::Failure;
-use crate::cli::samples::collected;
-use crate::service::Settings;
 use crate::service::declared::file_of;
 use crate::service::miniature::SUITE;
+use crate::service::samples::{SCORES, SEEDS, ship, shipped};
+use crate::service::{Settings, alignments};
+use crate::store::Store;
 use std::collections::BTreeSet;
 use std::path::Path;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::rows;
-use virboard_core::run::{Probe, Run};
+use virboard_core::run::{Probe, Run, Score};
 use virboard_lab::head;
 use virboard_lab::work::head_path;
-use virboard_nn::files::write_atomically;
-
-/// File below the samples' folder with the scores of the encoders that differ in their seed alone.
-const SEEDS: &str = "miniature_seeds.json";
 
 /// Puts all that was made in the data folder among what ships, below `to`. Encoders that differ in the seed alone leave
 /// their scores.
@@ -35,7 +32,7 @@ pub async fn keep(settings: &Settings, to: &Path) -> Result<(), Failure> {
             repeated.insert(key.clone());
         } else {
             let row = rows::encoder(&std::fs::read_to_string(&file)?)?;
-            ship(&row, &planned.work.record(&folders), &to.join("encoders"))?;
+            ship_encoder(&row, &settings.data, &planned.work.record(&folders), &to.join("encoders"))?;
             shown.insert(key.clone());
             kept += 1;
         }
@@ -58,28 +55,62 @@ pub async fn keep(settings: &Settings, to: &Path) -> Result<(), Failure> {
     for (encoder, task) in &there {
         head::pack(&folders.head(encoder, task), &head_path(&to.join("heads"), encoder, task))?;
     }
-    write(&to.join(SEEDS), &seeds)?;
-    write(&to.join("miniature_results.json"), &board)?;
+    for alignment in alignments::read_all(&[alignments::folder(&settings.data)]) {
+        if shown.contains(&alignment.encoders.0) && shown.contains(&alignment.encoders.1) {
+            alignments::keep(&alignments::folder(to), &alignment)?;
+        }
+    }
+    ship_with(&to.join(SEEDS), &seeds)?;
+    ship_with(&to.join(SCORES), &board)?;
     eprintln!("{kept} encoders, {} heads and {} scores are below {}", there.len(), board.len(), to.display());
     Ok(())
 }
 
 /// An encoder with its weights and the record of its training.
-fn ship(row: &Encoder, record: &Path, to: &Path) -> Result<(), Failure> {
+fn ship_encoder(row: &Encoder, data: &Path, record: &Path, to: &Path) -> Result<(), Failure> {
     let weights = row.checkpoint.as_ref().ok_or_else(|| format!("{} has no checkpoint of its own", row.key))?;
     std::fs::create_dir_all(to)?;
-    std::fs::copy(weights, to.join(format!("{}.safetensors", row.key)))?;
+    std::fs::copy(data.join(weights), to.join(format!("{}.safetensors", row.key)))?;
     std::fs::copy(record, to.join(format!("{}.json", row.key)))?;
     let row = Encoder { checkpoint: None, record: Some(format!("encoders/{}.json", row.key)), ..row.clone() };
     std::fs::write(to.join(format!("{}.toml", row.key)), rows::written(&row))?;
     Ok(())
 }
 
-fn write(path: &Path, runs: &[Run]) -> Result<(), Failure> {
-    let json = serde_json::to_vec(runs)?;
-    write_atomically(path, |file| {
-        use std::io::Write;
-        file.write_all(&json).map_err(virboard_lab::Error::io(path))
-    })?;
-    Ok(())
+/// Writes scores, with those that ship already of what was not measured again.
+fn ship_with(path: &Path, measured: &[Run]) -> Result<(), Failure> {
+    let of = |run: &Run| (run.score.encoder.clone(), run.score.task.clone(), run.score.evidence.probe.name());
+    let again: BTreeSet<_> = measured.iter().map(of).collect();
+    let mut all = if path.is_file() { shipped(path)? } else { Vec::new() };
+    all.retain(|run| !again.contains(&of(run)));
+    all.extend_from_slice(measured);
+    all.sort_by_key(|run| (of(run), run.score.evidence.seed));
+    Ok(ship(path, &all)?)
+}
+
+/// All runs of the recipes that count, with every seed and the curves of heads. What was trained before an interruption
+/// counts too, but not what an earlier recipe left. Neither a run's number nor its files mean anything elsewhere, so that
+/// they are without.
+pub async fn collected(store: &Store) -> Result<Vec<Run>, Failure> {
+    let counting = store.counting_scores().await?;
+    let mut runs = Vec::new();
+    for mut score in store.all_scores().await? {
+        let head = score.evidence.probe == Probe::Head;
+        let same = |other: &Score| {
+            let of = |s: &Score| (s.encoder.clone(), s.task.clone(), s.evidence.probe, s.evidence.key.clone());
+            of(other) == of(&score)
+        };
+        if head && !counting.iter().any(same) {
+            continue;
+        }
+        let epochs = match score.run.filter(|_| head) {
+            Some(run) => store.epochs_of(run).await?,
+            None => Vec::new(),
+        };
+        score.run = None;
+        score.head.clear();
+        score.predictions.clear();
+        runs.push(Run { score, epochs });
+    }
+    Ok(runs)
 }

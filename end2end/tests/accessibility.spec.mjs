@@ -32,7 +32,7 @@ for (const colorScheme of ["light", "dark"]) {
 
     for (const width of [390, 1440]) {
       test(`pages of ${width} pixels are accessible and stand still`, async ({ page }) => {
-        test.setTimeout(400_000);
+        test.setTimeout(240_000);
         await page.setViewportSize({ width, height: 900 });
         await page.addInitScript(() => {
           window.shift = 0;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use virboard::service::samples::{SCORES, SEEDS, ship, shipped};
 use virboard_core::catalogue::rows;
 use virboard_core::run::{Probe, Run};
+use virboard_lab::train::Configuration;
 
 const SOURCES: [&str; 4] = ["ImageNet", "Places", "Kinetics", "Taskonomy"];
 
@@ -133,4 +134,23 @@ fn a_picture_of_a_test_stops_the_training() {
     assert!(said.contains("dark/13.png") && said.contains("dark/3.png") && said.contains("TinyKinds"), "{said}");
     let said = fails(&data, &["--samples-dir", &place, "miniature", "pretrain", "--only", "Mini_SWAV_9"]);
     assert!(said.contains("no encoder `Mini_SWAV_9`; these are there: "), "{said}");
+}
+
+#[test]
+fn shipped_scores_are_found_by_the_settings_of_today() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let catalogue = common::settings(folder.path()).catalogue();
+    let mut compared = 0;
+    for run in shipped(&root().join("server/samples").join(SCORES)).expect("scores") {
+        let (score, evidence) = (&run.score, &run.score.evidence);
+        if evidence.probe != Probe::Head {
+            continue;
+        }
+        let task = catalogue.task(&score.task).expect("a task of the catalogue");
+        let settings = Configuration::published(task, evidence.seed, evidence.protocol);
+        let settings = serde_json::to_string(&settings).expect("JSON");
+        assert_eq!(settings, evidence.configuration, "{} on {}", score.encoder, task.key);
+        compared += 1;
+    }
+    assert!(compared >= 700, "{compared}");
 }

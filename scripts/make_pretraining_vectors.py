@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make the vectors of the methods of pre-training with PyTorch, once.
 
-    python scripts/make_pretraining_vectors.py [--out server/lab/tests/vectors] [--single]
+    python scripts/make_pretraining_vectors.py [--out server/lab/tests/vectors] [--only METHOD ...] [--single]
 
 Each method of `pretraining_methods.py` trains a ResNet of four narrow basic blocks for 20 steps of SGD on seeded
 views, all at one learning rate. Of the first step every gradient is kept, of all steps the losses and the weights;
@@ -17,7 +17,7 @@ is decided here, in double precision alone: the views of a method are those of t
 3. the loss, the gradients of the first step and the weights after every step change by less than `GROWTH` times as much
    as the first weights when these are disturbed by `DISTURBANCE` of themselves.
 
-`--single` writes nothing and prints by how much PyTorch's own single precision differs from the vectors.
+`--only` keeps the vectors of all other methods. `--single` writes nothing and prints by how much PyTorch's own single precision differs from the vectors.
 """
 
 import argparse
@@ -25,6 +25,7 @@ import pathlib
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from pretraining_methods import EPOCH, METHODS, N, PICTURES, Moco, Swav, TooNear, falls
@@ -127,10 +128,14 @@ def keep_run(name, gradients, weights, into):
     keep(f"{name}.weights.", {k: v[1:] for k, v in weights.items()}, into, SAMPLES_OF_ALL)
 
 
-def make(out):
+def make(out, only):
     vectors = {"rate": np.array([RATE])}
     told = {"margin": f"{MARGIN:.0e}", "moved": f"at least {MOVED:.0e}", "growth": f"below {GROWTH}"}
-    for name in METHODS:
+    if only:
+        with safe_open(out, "np") as kept:
+            vectors |= {k: kept.get_tensor(k) for k in kept.keys() if k.split(".")[0] not in only}
+            told = kept.metadata()
+    for name in only or METHODS:
         seed, found, (losses, gradients, weights) = search(name)
         keep_run(name, gradients, weights, vectors)
         vectors[f"{name}.losses"] = losses.numpy()
@@ -140,11 +145,11 @@ def make(out):
     save_file(vectors, out, metadata=told)
 
 
-def compare(out):
+def compare(out, only):
     """Prints the errors of PyTorch's single precision, as the engine's test computes its own."""
     vectors = load_file(out)
     torch.set_default_dtype(torch.float32)
-    for name in METHODS:
+    for name in only or METHODS:
         losses, gradients, weights = train(name, vectors[f"{name}.seed"][0])
         found, errors = {}, {}
         keep_run(name, gradients, weights, found)
@@ -159,6 +164,7 @@ def compare(out):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=pathlib.Path, default="server/lab/tests/vectors")
+    parser.add_argument("--only", nargs="+", choices=METHODS, help="the methods, of all")
     parser.add_argument("--single", action="store_true", help="compare single precision with the vectors that are there")
     arguments = parser.parse_args()
-    (compare if arguments.single else make)(arguments.out / "pretraining.safetensors")
+    (compare if arguments.single else make)(arguments.out / "pretraining.safetensors", arguments.only)

@@ -1,6 +1,6 @@
 """The networks and methods of pre-training as their authors' public programs have them, in PyTorch and on seeded
 values: MoCo (facebookresearch/moco, moco/builder.py), SwAV (facebookresearch/swav, main_swav.py), PIRL
-(facebookresearch/vissl, losses/nce_loss.py with one draw of negatives a batch), SimCLR (the paper's equation 1).
+(facebookresearch/vissl, losses/nce_loss.py, both of its losses, with one draw of negatives a batch), SimCLR (the paper's equation 1).
 
 `make_pretraining_vectors.py` trains them. The default dtype is the precision of all that is computed.
 """
@@ -271,10 +271,10 @@ class Swav:
 class Pirl:
     # At the published temperature of 0.07 the loss, a sum over all negatives with a constant of the first batch, rises
     # fivefold in six steps at the rate of the other methods while the bank fills, and a run blows up whatever differs.
-    NEGATIVES, TEMPERATURE = 24, 0.3
+    NEGATIVES = 24
 
-    def __init__(self, views):
-        self.views = views
+    def __init__(self, views, contrast="nce", temperature=0.3):
+        self.views, self.contrast, self.temperature = views, getattr(self, contrast), temperature
         self.net = encoder(WIDTH)
         self.heads = (linear("projection.picture", 8 * WIDTH, OUT) | linear("projection.patch", 8 * WIDTH, OUT)
                       | linear("projection.jigsaw", PATCHES * OUT, OUT))
@@ -288,14 +288,20 @@ class Pirl:
         parts = apply(self.heads, "projection.patch", self.net(patches)).reshape(N, -1)
         jigsaw = F.normalize(apply(self.heads, "projection.jigsaw", parts), dim=1)
         whole = F.normalize(apply(self.heads, "projection.picture", self.net(picture)), dim=1)
-        loss = 0.5 * self.nce(jigsaw, seen, drawn) + 0.5 * self.nce(whole, seen, drawn)
+        loss = 0.5 * self.contrast(jigsaw, seen, drawn) + 0.5 * self.contrast(whole, seen, drawn)
         with torch.no_grad():
             self.bank[seen] = F.normalize(self.bank[seen] * 0.5 + whole * 0.5, dim=1)
         return loss
 
-    def nce(self, rows, seen, drawn):
+    def scores(self, rows, seen, drawn):
         index = torch.cat([seen[:, None], drawn[None].expand(N, -1)], 1)
-        out = torch.exp(torch.bmm(self.bank[index], rows[:, :, None]).squeeze(2) / self.TEMPERATURE)
+        return torch.bmm(self.bank[index], rows[:, :, None]).squeeze(2) / self.temperature
+
+    def cross_entropy(self, rows, seen, drawn):
+        return F.cross_entropy(self.scores(rows, seen, drawn), torch.zeros(N, dtype=torch.int64))
+
+    def nce(self, rows, seen, drawn):
+        out = torch.exp(self.scores(rows, seen, drawn))
         if self.z is None:
             self.z = out.mean().item() * PICTURES
         out = out / self.z
@@ -310,6 +316,7 @@ METHODS = {
     "moco_v2": lambda views: Moco(views, HIDDEN, 0.2),
     "swav": Swav,
     "pirl": Pirl,
+    "pirl_cross_entropy": lambda views: Pirl(views, "cross_entropy", 0.1),
     "simclr": SimClr,
     "supervised": Supervised,
 }

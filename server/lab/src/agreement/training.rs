@@ -6,7 +6,7 @@ use super::{Row, Setting};
 use crate::Result;
 use crate::pretrain::method::form::Takes;
 use crate::pretrain::method::moco::MocoForm;
-use crate::pretrain::method::pirl::PirlForm;
+use crate::pretrain::method::pirl::{Contrast, PirlForm};
 use crate::pretrain::method::projection::ProjectionForm;
 use crate::pretrain::method::simclr::SimClrForm;
 use crate::pretrain::method::supervised::SupervisedForm;
@@ -151,7 +151,15 @@ fn lessons() -> Vec<Lesson> {
         frozen_epochs: 1,
         queue: Some(QueueForm { length: BATCH, from_epoch: 0 }),
     };
-    let pirl = PirlForm { out, patches: PATCHES, temperature: 0.2, negatives: 16, momentum: 0.5, jigsaw_weight: 0.5 };
+    let pirl = PirlForm {
+        out,
+        patches: PATCHES,
+        temperature: 0.2,
+        negatives: 16,
+        momentum: 0.5,
+        jigsaw_weight: 0.5,
+        contrast: Contrast::Nce,
+    };
     vec![
         network("ResNet of basic blocks", resnet("resnet18")),
         network("ResNet of bottlenecks", resnet("resnet50")),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use virboard_lab::Result;
 use virboard_lab::pretrain::method::moco::MocoForm;
-use virboard_lab::pretrain::method::pirl::PirlForm;
+use virboard_lab::pretrain::method::pirl::{Contrast, PirlForm};
 use virboard_lab::pretrain::method::projection::ProjectionForm;
 use virboard_lab::pretrain::method::simclr::SimClrForm;
 use virboard_lab::pretrain::method::supervised::SupervisedForm;
@@ -80,7 +80,12 @@ fn begun(form: &MethodForm) -> Box<dyn Method> {
 /// the first, and losses and weights of all; `sizes` are the pixels of each view and how often a
 /// picture has it.
 fn check(form: &MethodForm, sizes: &[(usize, usize)]) {
-    let (name, title, v) = (form.key(), form.name(), vectors("pretraining.safetensors"));
+    check_as(form.key(), form.name(), form, sizes);
+}
+
+/// The same of a method under other names in the vectors and in the table.
+fn check_as(name: &str, title: &str, form: &MethodForm, sizes: &[(usize, usize)]) {
+    let v = vectors("pretraining.safetensors");
     let mut method = begun(form);
     let wanted: Vec<f64> = v[&format!("{name}.losses")].to_vec1().expect("f64");
     assert_eq!(wanted.len(), 20);
@@ -90,7 +95,7 @@ fn check(form: &MethodForm, sizes: &[(usize, usize)]) {
     let mut optimiser = Optimiser::new(Kind::Sgd { momentum: 0.9, weight_decay: 1e-4 }, method.trainable());
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
     let mut history: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
-    let everywhere = plainly(|| first_step(form, &batch(&format!("{name}/{seed}"), 0, sizes), &v));
+    let everywhere = plainly(|| first_step(name, form, &batch(&format!("{name}/{seed}"), 0, sizes), &v));
     for (step, wanted) in wanted.iter().enumerate() {
         let loss = method.loss(&batch(&format!("{name}/{seed}"), step, sizes)).expect("a loss");
         losses.push((f64::from(values(&loss)[0]) - wanted) / wanted);
@@ -135,8 +140,8 @@ fn compare(method: &dyn Method, name: &str, store: &GradStore, v: &Vectors) -> V
 }
 
 /// The same of the first loss and of its gradients.
-fn first_step(form: &MethodForm, batch: &Batch, v: &Vectors) -> Vec<f64> {
-    let (mut method, name) = (begun(form), form.key());
+fn first_step(name: &str, form: &MethodForm, batch: &Batch, v: &Vectors) -> Vec<f64> {
+    let mut method = begun(form);
     let loss = method.loss(batch).expect("a loss");
     let wanted = v[&format!("{name}.losses")].to_vec1::<f64>().expect("f64")[0];
     let gradients = compare(&*method, name, &loss.backward().expect("gradients"), v);
@@ -145,6 +150,16 @@ fn first_step(form: &MethodForm, batch: &Batch, v: &Vectors) -> Vec<f64> {
 
 const LINEAR: ProjectionForm = ProjectionForm::linear(OUT);
 const DEEP: ProjectionForm = ProjectionForm { hidden: Some(HIDDEN), out: OUT, batch_norm: true };
+const PIRL: PirlForm = PirlForm {
+    out: OUT,
+    patches: PATCHES,
+    temperature: 0.3,
+    negatives: 24,
+    momentum: 0.5,
+    jigsaw_weight: 0.5,
+    contrast: Contrast::Nce,
+};
+const JIGSAWS: [(usize, usize); 2] = [(SIDE, 1), (SMALL, PATCHES)];
 const MOCO: MocoForm = MocoForm { projection: LINEAR, temperature: 0.07, queue: 4 * BATCH, momentum: 0.9, groups: 2 };
 
 #[test]
@@ -174,9 +189,13 @@ fn swav_trains_as_its_authors_program() {
 
 #[test]
 fn pirl_trains_as_its_authors_program() {
-    let form =
-        PirlForm { out: OUT, patches: PATCHES, temperature: 0.3, negatives: 24, momentum: 0.5, jigsaw_weight: 0.5 };
-    check(&MethodForm::Pirl(form), &[(SIDE, 1), (SMALL, PATCHES)]);
+    check(&MethodForm::Pirl(PIRL), &JIGSAWS);
+}
+
+#[test]
+fn pirl_with_cross_entropy_trains_as_its_authors_program() {
+    let form = PirlForm { contrast: Contrast::CrossEntropy, temperature: 0.1, ..PIRL };
+    check_as("pirl_cross_entropy", "PIRL, cross-entropy", &MethodForm::Pirl(form), &JIGSAWS);
 }
 
 #[test]

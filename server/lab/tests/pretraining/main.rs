@@ -27,7 +27,9 @@ fn safetensors_bytes(tensor: &Tensor) -> Vec<u8> {
 #[test]
 fn every_method_goes_on_from_its_state_to_the_same_bits() {
     let forms = forms();
-    assert_eq!(forms.iter().map(MethodForm::key).collect::<Vec<_>>(), MethodForm::KEYS);
+    let mut keys: Vec<&str> = forms.iter().map(MethodForm::key).collect();
+    keys.dedup();
+    assert_eq!(keys, MethodForm::KEYS);
     for form in &forms {
         let mut whole = build(form, 3);
         let mut losses = trained(&mut *whole, form, 0..4);
@@ -204,12 +206,12 @@ fn what_does_not_fit_a_method_is_said() {
             assert!(said.contains("views of a picture and got 1"), "{said}");
         }
     }
-    let supervised = &forms()[5];
-    let mut batch = batch(supervised, 0);
+    let supervised = forms().pop().expect("the last one is supervised");
+    let mut batch = batch(&supervised, 0);
     batch.classes[0] = CLASSES as u32;
-    assert!(build(supervised, 0).loss(&batch).expect_err("no such class").to_string().contains("class number"));
+    assert!(build(&supervised, 0).loss(&batch).expect_err("no such class").to_string().contains("class number"));
     batch.classes.clear();
-    assert!(matches!(build(supervised, 0).loss(&batch), Err(Error::NoClasses)));
+    assert!(matches!(build(&supervised, 0).loss(&batch), Err(Error::NoClasses)));
     let none = start_with(0, 0, |start| supervised.build(start).err());
     assert!(matches!(none, Some(Error::NoClasses)));
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use virboard_lab::Error;
 use virboard_lab::pretrain::method::MethodForm;
+use virboard_lab::pretrain::method::pirl::Contrast;
 use virboard_lab::pretrain::method::projection::ProjectionForm;
 use virboard_lab::pretrain::settings::{OptimiserForm, ScheduleForm, Settings};
 use virboard_nn::encoder::Precision;
@@ -85,6 +86,7 @@ fn published_methods_are_the_published_ones() {
     let MethodForm::Pirl(form) = pirl.method else { panic!("PIRL") };
     assert_eq!((form.out, form.patches, form.negatives), (128, 9, 32_000));
     assert_eq!((form.temperature, form.momentum, form.jigsaw_weight), (0.07, 0.5, 0.5));
+    assert_eq!(form.contrast, Contrast::Nce);
     let jigsaw = pirl.views[1].jigsaw.as_ref().expect("a jigsaw");
     assert_eq!((jigsaw.grid, jigsaw.patch), (3, 64));
     let MethodForm::SimClr(form) = shipped("simclr").method else { panic!("SimCLR") };
@@ -173,6 +175,8 @@ fn mistakes_of_form_name_their_place_and_what_was_meant() {
     }
     let none = said("supervised", "  supervised: {}\n", "  supervised:\n");
     assert!(none.contains("supervised: {}"), "{none}");
+    let none = said("pirl", "temperature: 0.07", "temperature: 0.07\n    contrast: softmax");
+    assert!(none.contains("no name `softmax`") && none.contains("nce, cross_entropy"), "{none}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use virboard_core::catalogue::architecture::Architecture;
 use virboard_lab::pretrain::method::moco::MocoForm;
-use virboard_lab::pretrain::method::pirl::PirlForm;
+use virboard_lab::pretrain::method::pirl::{Contrast, PirlForm};
 use virboard_lab::pretrain::method::projection::ProjectionForm;
 use virboard_lab::pretrain::method::simclr::SimClrForm;
 use virboard_lab::pretrain::method::supervised::SupervisedForm;
@@ -92,6 +92,15 @@ pub fn forms() -> Vec<MethodForm> {
     let deep = ProjectionForm { hidden: Some(7), out: 4, batch_norm: true };
     let moco = MocoForm { projection: linear, temperature: 0.2, queue: 16, momentum: 0.9, groups: 2 };
     let queue = Some(QueueForm { length: 16, from_epoch: 1 });
+    let pirl = PirlForm {
+        out: 4,
+        patches: 9,
+        temperature: 0.2,
+        negatives: 10,
+        momentum: 0.5,
+        jigsaw_weight: 0.5,
+        contrast: Contrast::Nce,
+    };
     vec![
         MethodForm::MocoV1(moco),
         MethodForm::MocoV2(MocoForm { projection: deep, ..moco }),
@@ -105,14 +114,8 @@ pub fn forms() -> Vec<MethodForm> {
             frozen_epochs: 1,
             queue,
         }),
-        MethodForm::Pirl(PirlForm {
-            out: 4,
-            patches: 9,
-            temperature: 0.2,
-            negatives: 10,
-            momentum: 0.5,
-            jigsaw_weight: 0.5,
-        }),
+        MethodForm::Pirl(pirl),
+        MethodForm::Pirl(PirlForm { contrast: Contrast::CrossEntropy, ..pirl }),
         MethodForm::SimClr(SimClrForm { projection: deep, temperature: 0.2 }),
         MethodForm::Supervised(SupervisedForm {}),
     ]

@@ -2,7 +2,7 @@
 //! 1912.01991).
 
 use super::bank::Bank;
-use super::loss::{mistaken_temperature, normalised, softplus};
+use super::loss::{cross_entropy, mistaken_temperature, normalised, softplus};
 use super::projection::{Linear, Network};
 use super::saved::{State, of_shape};
 use super::{Batch, Method, Start};
@@ -11,6 +11,21 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use virboard_nn::seeded::Stream;
 use virboard_nn::trainable::{Gradients, Normalising};
+
+/// How a picture is told from the negatives. The authors' program has both
+/// (facebookresearch/vissl, `loss_type` of `nce_loss_with_memory`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contrast {
+    /// Noise-contrastive, as published: each score is judged by itself, by a constant of the first
+    /// batch. In a bank of few pictures, which is soon as alike as the newest embeddings, the sum
+    /// over the negatives drives all of them away from where they are together.
+    #[default]
+    Nce,
+    /// The cross-entropy of the positive among all scores (InfoNCE), which sees differences of
+    /// scores alone; with it the authors train projections of two layers.
+    CrossEntropy,
+}
 
 /// Settings of PIRL.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -33,6 +48,9 @@ pub struct PirlForm {
     /// Weight of the jigsaw's loss, from 0 to 1; the picture's has the rest.
     #[serde(default = "half")]
     pub jigsaw_weight: f64,
+    /// The loss.
+    #[serde(default)]
+    pub contrast: Contrast,
 }
 
 const fn nine() -> usize {
@@ -108,12 +126,23 @@ impl Pirl {
         normalised(&self.of_jigsaw.forward(&parts.reshape((pictures, self.form.patches * self.form.out))?)?)
     }
 
-    /// The noise-contrastive loss of rows `N x D` against their own rows of the bank and others,
-    /// the mean over the pictures (equation 5; a sum over the negatives).
+    /// The loss of rows `N x D` against their own rows of the bank and others, the mean over the
+    /// pictures.
     fn contrast(&mut self, rows: &Tensor, positive: &Tensor, negative: &Tensor) -> Result<Tensor> {
         let positive = ((rows * positive)?.sum_keepdim(1)? / self.form.temperature)?;
         let negative = (rows.matmul(&negative.t()?)? / self.form.temperature)?;
-        let log_constant = self.constant(&Tensor::cat(&[&positive, &negative], 1)?)?;
+        match self.form.contrast {
+            Contrast::Nce => self.noise_contrastive(&positive, &negative),
+            Contrast::CrossEntropy => {
+                cross_entropy(&Tensor::cat(&[&positive, &negative], 1)?, &vec![0; positive.dim(0)?])
+            }
+        }
+    }
+
+    /// Equation 5 from scores of positives, `N x 1`, and negatives, `N x K`: a sum over the
+    /// negatives.
+    fn noise_contrastive(&mut self, positive: &Tensor, negative: &Tensor) -> Result<Tensor> {
+        let log_constant = self.constant(&Tensor::cat(&[positive, negative], 1)?)?;
         // P(s) = exp(s) / Z is that of the data, K / M that of K draws among M pictures, and
         // h = P / (P + K / M) that s is no draw: the logistic function of s - ln(Z K / M).
         let shift = log_constant + (self.form.negatives as f64 / self.pictures as f64).ln();

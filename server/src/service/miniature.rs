@@ -98,11 +98,15 @@ pub struct Planned {
     pub row: Encoder,
     /// Key of the first of several that differ in the seed alone.
     pub first: String,
-    /// Whether it is one of those, and not the first.
-    pub repeats: bool,
 }
 
 impl Planned {
+    /// Whether it differs from another one in the seed alone, and is not the first of these.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        self.row.key != self.first
+    }
+
     /// The row with what the training tells.
     #[must_use]
     pub fn declared(&self, trained: Encoder) -> Encoder {
@@ -156,7 +160,7 @@ impl List {
         {
             return Err(ListError::Missing(format!("there is no encoder `{key}` to be repeated")));
         }
-        all.sort_by_key(|p| (p.repeats, p.row.epochs, p.work.settings.data.subset == Subset::Full));
+        all.sort_by_key(|p| (p.repeats(), p.row.epochs, p.work.settings.data.subset == Subset::Full));
         Ok(all)
     }
 
@@ -221,7 +225,7 @@ impl List {
             note: String::new(),
             ..original.clone()
         };
-        Ok(Planned { work: Pretrain { settings, encoder: key, from: None }, row, first, repeats: seed > 0 })
+        Ok(Planned { work: Pretrain { settings, encoder: key, from: None }, row, first })
     }
 }
 
@@ -262,7 +266,7 @@ mod tests {
     #[test]
     fn every_encoder_of_the_paper_is_repeated_once_and_three_stand_beside() {
         let all = planned();
-        let first: Vec<&Planned> = all.iter().filter(|p| !p.repeats).collect();
+        let first: Vec<&Planned> = all.iter().filter(|p| !p.repeats()).collect();
         assert_eq!(first.len(), 33);
         let of: BTreeSet<&str> = first.iter().filter_map(|p| p.row.stands_for.as_deref()).collect();
         assert_eq!(of.len(), 33);
@@ -273,9 +277,14 @@ mod tests {
             let seen = p.row.pretraining.name();
             assert_eq!(p.work.settings.mistakes(), Vec::<String>::new(), "{}", p.row.key);
             assert!(p.row.name != p.work.encoder && !p.row.key.contains('/'), "{} {seen}", p.row.name);
-            assert_eq!((p.row.suites.is_empty(), p.row.stands_for.is_none()), (p.repeats, p.repeats), "{}", p.row.key);
+            assert_eq!(
+                (p.row.suites.is_empty(), p.row.stands_for.is_none()),
+                (p.repeats(), p.repeats()),
+                "{}",
+                p.row.key
+            );
         }
-        assert!(all.iter().filter(|p| p.repeats).count() >= 8, "three seeds of four encoders");
+        assert!(all.iter().filter(|p| p.repeats()).count() >= 8, "three seeds of four encoders");
     }
 
     #[test]

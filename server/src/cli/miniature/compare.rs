@@ -54,7 +54,7 @@ pub async fn compare(settings: &Settings) -> Result<(), Failure> {
     let shipped = means(&[before, seeds].concat());
     let spreads = spreads(&all, &shipped);
     let (mut compared, mut off) = (0, Vec::new());
-    for planned in all.iter().filter(|p| !p.repeats) {
+    for planned in all.iter().filter(|p| !p.repeats()) {
         let (key, file) = (&planned.row.key, file_of(&settings.data, &planned.row.key));
         let ships = settings.samples.join("encoders").join(format!("{key}.safetensors"));
         if !file.is_file() || !ships.is_file() {

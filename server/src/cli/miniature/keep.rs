@@ -28,7 +28,7 @@ pub async fn keep(settings: &Settings, to: &Path) -> Result<(), Failure> {
         let file = file_of(&settings.data, key);
         if !file.is_file() {
             eprintln!("{key} is not there yet");
-        } else if planned.repeats {
+        } else if planned.repeats() {
             repeated.insert(key.clone());
         } else {
             let row = rows::encoder(&std::fs::read_to_string(&file)?)?;

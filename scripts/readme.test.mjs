@@ -11,7 +11,7 @@ const shipped = JSON.parse(gunzipSync(readFileSync("server/samples/results.json.
   .filter((score) => (score.provenance.probe ?? "head") === "head" && score.provenance.selected !== false);
 
 test("the table of the miniature's scores is what ships", () => {
-  const encoders = ["Mini_Supervised", "Mini_SWAV_800", "Mini_MoCov2_800", "Mini_SimCLR_1000", "Mini_Random"];
+  const encoders = ["Mini_Supervised", "Mini_SWAV_800", "Mini_MoCov2_800", "Mini_PIRL_800", "Mini_SimCLR_1000", "Mini_Random"];
   let compared = 0;
   for (const [, task, cells] of readme.matchAll(/^\| (\S+), [^|]*\|(.*)\|$/gm)) {
     const scores = encoders.map((e) => shipped.find((s) => s.task === task && s.encoder === e));
@@ -25,7 +25,7 @@ test("the table of the miniature's scores is what ships", () => {
     });
   }
   const tasks = shipped.filter((s) => s.encoder === "Mini_Random").map((s) => s.task);
-  assert.equal(compared, 6 * new Set(tasks).size, "every task on which the miniature is measured is in the table");
+  assert.equal(compared, (encoders.length + 1) * new Set(tasks).size, "every task on which the miniature is measured is in the table");
 });
 
 test("no document types a number of encoders, tasks or data sets of the catalogue", () => {

@@ -51,7 +51,8 @@ pub fn mask(grid: &Grid, labels: &[Label], width: u32, height: u32) -> Result<(F
     let shares = counts.iter().map(|n| *n as f32 / classes.len().max(1) as f32).collect();
     let colours: Vec<[u8; 3]> = labels.iter().map(|l| rgb(&l.colour)).collect();
     let (w, h) = shown_size(width, height);
-    let shown: Vec<u8> = grid.classes_at(w, h).iter().flat_map(|c| colours[usize::from(*c)]).collect();
+    let smaller = ((w, h) != (width, height)).then(|| grid.classes_at(w, h));
+    let shown: Vec<u8> = smaller.as_ref().unwrap_or(&classes).iter().flat_map(|c| colours[usize::from(*c)]).collect();
     let small = grid.classes_at(grid.width as u32, grid.height as u32);
     let files = Files {
         exact: png(&classes, width, height, ExtendedColorType::L8)?,
@@ -71,7 +72,9 @@ pub fn depth(grid: &Grid, width: u32, height: u32) -> Result<(Files, f32, f32)> 
     // The encoder takes 16-bit samples in the machine's byte order.
     let exact: Vec<u8> = values.iter().flat_map(|v| deep(*v).to_ne_bytes()).collect();
     let (w, h) = shown_size(width, height);
-    let shown: Vec<u8> = grid.values_at(0, w, h).iter().flat_map(|v| scale_colour(1.0 - share(*v))).collect();
+    let smaller = ((w, h) != (width, height)).then(|| grid.values_at(0, w, h));
+    let shown: Vec<u8> =
+        smaller.as_ref().unwrap_or(&values).iter().flat_map(|v| scale_colour(1.0 - share(*v))).collect();
     let files = Files {
         exact: png(&exact, width, height, ExtendedColorType::L16)?,
         shown: png(&shown, w, h, ExtendedColorType::Rgb8)?,
@@ -108,7 +111,9 @@ pub fn flow(grid: &Grid, reference: (u32, u32), width: u32, height: u32) -> Resu
     let deep = |v: f32| (v * FLOW_STEPS + 32768.0).round().clamp(0.0, 65535.0) as u16;
     let exact: Vec<u8> = full.iter().flat_map(|(u, v)| [deep(*u), deep(*v), 1]).flat_map(u16::to_ne_bytes).collect();
     let (w, h) = shown_size(width, height);
-    let shown: Vec<u8> = at(w, h).into_iter().flat_map(|(u, v)| flow_colour(u, v, longest)).collect();
+    let smaller = ((w, h) != (width, height)).then(|| at(w, h));
+    let shown: Vec<u8> =
+        smaller.as_ref().unwrap_or(&full).iter().flat_map(|(u, v)| flow_colour(*u, *v, longest)).collect();
     let small = at(grid.width as u32, grid.height as u32);
     let stretch = 3.0 / ARROWS.0 as f32 * width as f32 / longest.max(1e-3);
     let path = at(ARROWS.0, ARROWS.1)

@@ -10,6 +10,7 @@ use super::{Result, ServiceError, Virboard};
 use super::{metrics, pictures};
 use crate::store::StoredPrediction;
 use ::image::RgbImage;
+use futures::future::try_join_all;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use virboard_core::catalogue::encoder::Encoder;
@@ -232,12 +233,17 @@ impl Virboard {
         costs.encoder += pass;
         costs.heads += heads;
         let started = Instant::now();
-        let mut outputs = Vec::new();
-        for ((spec, raw), Asked { task, version, .. }) in answer.outputs.into_iter().zip(tasks.iter().copied()) {
-            let place = Place { info: &photo.info, encoder: &encoder.key, task, version };
+        let info = &photo.info;
+        let places =
+            tasks.iter().map(|Asked { task, version, .. }| Place { info, encoder: &encoder.key, task, version });
+        // Pictures of several outputs are made side by side.
+        let kept = answer.outputs.into_iter().zip(places).map(|((spec, raw), place)| async move {
             let output = self.keep(place, &spec, raw).await?;
-            let stored = StoredPrediction { output, milliseconds: pass + heads };
-            self.store.add_prediction(&photo.info.sha256, &encoder.key, task, version, &stored).await?;
+            Ok::<_, ServiceError>((place, StoredPrediction { output, milliseconds: pass + heads }))
+        });
+        let mut outputs = Vec::new();
+        for (place, stored) in try_join_all(kept).await? {
+            self.store.add_prediction(&info.sha256, place.encoder, place.task, place.version, &stored).await?;
             outputs.push(place.answered(stored));
         }
         costs.pictures += milliseconds(started.elapsed());

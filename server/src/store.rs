@@ -236,31 +236,32 @@ impl Store {
         Ok(Some(StoredPrediction { output, milliseconds: row.try_get(1)? }))
     }
 
-    /// Keeps a prediction.
-    pub async fn add_prediction(
+    /// Keeps predictions of an encoder about an image: task, version of the weights, and what was said; all or none.
+    pub async fn add_predictions(
         &self,
         image: &str,
         encoder: &str,
-        task: &str,
-        version: &str,
-        prediction: &StoredPrediction,
+        predictions: impl Iterator<Item = (&str, &str, &StoredPrediction)>,
     ) -> Result<()> {
-        let output = serde_json::to_string(&prediction.output)
-            .map_err(|source| StoreError::Content { what: "a prediction", source })?;
-        sqlx::query(
-            "insert or replace into predictions (image, encoder, task, version, output, milliseconds, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(image)
-        .bind(encoder)
-        .bind(task)
-        .bind(version)
-        .bind(output)
-        .bind(prediction.milliseconds)
-        .bind(now())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        let mut tx = self.pool.begin().await?;
+        for (task, version, prediction) in predictions {
+            let output = serde_json::to_string(&prediction.output)
+                .map_err(|source| StoreError::Content { what: "a prediction", source })?;
+            sqlx::query(
+                "insert or replace into predictions (image, encoder, task, version, output, milliseconds, created_at)
+                 values ($1, $2, $3, $4, $5, $6, $7)",
+            )
+            .bind(image)
+            .bind(encoder)
+            .bind(task)
+            .bind(version)
+            .bind(output)
+            .bind(prediction.milliseconds)
+            .bind(now())
+            .execute(&mut *tx)
+            .await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Closes the database; what was written is in its file.

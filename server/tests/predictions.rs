@@ -190,7 +190,22 @@ async fn pictures_are_kept_by_name_and_answered_by_address() {
     let base = format!("/api/v1/predictions/{}/EfficientNetLite0", first["image"]["sha256"].as_str().expect("a hash"));
     let address = output(&first, "SceneSegmentation")["mask"].as_str().expect("an address");
     assert!(address.starts_with(&format!("{base}/SceneSegmentation/")) && address.ends_with("/mask.png"), "{address}");
-    assert_eq!(server.get(address).await.0, StatusCode::OK);
+    let version = address.split('/').nth_back(1).expect("a version");
+    let folder = &base["/api/v1/".len()..];
+    let folder = server.data.path().join("uploads").join(folder).join("SceneSegmentation").join(version);
+    let files = || -> Vec<String> {
+        let found = std::fs::read_dir(&folder).expect("it was kept").flatten();
+        found.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+    };
+    assert_eq!(files(), ["values.bin"], "pictures are made when they are looked at");
+    let (status, mask) = server.get(address).await;
+    assert_eq!(status, StatusCode::OK);
+    let (_, missing) = server.get(&address.replace("mask.png", "map.png")).await;
+    assert!(String::from_utf8_lossy(&missing).contains("no such picture"), "a mask has no distances");
+    // What was made is kept, as predictions of older versions have it.
+    std::fs::remove_file(folder.join("values.bin")).expect("removed");
+    assert_eq!(files(), ["mask.png"]);
+    assert_eq!(server.get(address).await, (StatusCode::OK, mask));
 
     let database = format!("sqlite://{}", server.data.path().join("virboard.db").display());
     let pool = sqlx::SqlitePool::connect(&database).await.expect("the database opens");

@@ -15,7 +15,7 @@ pub mod task;
 
 pub use name::{nearest, slug};
 pub use rows::Mistake;
-pub use suite::Suite;
+pub use suite::{MINIATURE, Suite};
 
 use crate::run::Score;
 use encoder::{Encoder, EncoderRole};

@@ -112,7 +112,7 @@ pub struct Costs {
     pub encoder: f64,
     /// The heads on its features, shared in the same way.
     pub heads: f64,
-    /// Painting and writing pictures of the outputs.
+    /// Keeping the outputs. Pictures of them are made when they are first looked at.
     pub pictures: f64,
 }
 

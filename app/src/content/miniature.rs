@@ -6,11 +6,10 @@ use maud::{Markup, html};
 use std::sync::Arc;
 use virboard_core::analysis::Table;
 use virboard_core::analysis::kinds::kind;
+use virboard_core::catalogue::MINIATURE;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::leaderboard::Sheet;
 
-/// Key of the suite.
-const SUITE: &str = "miniature";
 /// Key of the analysis of the claims.
 const CLAIMS: &str = "claims";
 
@@ -31,7 +30,7 @@ const DIFFERENCES: [[&str; 3]; 7] = [
 
 /// The page.
 pub fn page(_: &Address, facts: &Facts) -> Option<Page> {
-    let sheet = facts.sheets.iter().find(|s| s.suite.key == SUITE)?;
+    let sheet = facts.sheets.iter().find(|s| s.suite.key == MINIATURE)?;
     let title = "The paper in miniature";
     let body = html! {
         h1 { (title) }
@@ -40,7 +39,7 @@ pub fn page(_: &Address, facts: &Facts) -> Option<Page> {
             "its encoders by the same methods, trained from scratch on real pictures, and measured on tasks of the same four categories. "
             "Every number of the miniature was computed by this program; nothing is copied."
         }
-        p { a.call href={ "/?suite=" (SUITE) } { "See the leaderboard" } }
+        p { a.call href={ "/?suite=" (MINIATURE) } { "See the leaderboard" } }
         section {
             h2 { "How it differs from the paper" }
             (table(&differences(), "How the miniature differs from the paper"))
@@ -73,7 +72,7 @@ fn differences() -> Table {
 
 /// The claims on the scores here and on the paper's published points.
 fn claims(facts: &Facts) -> Markup {
-    let address = Address::new("/analyses/claims", &format!("suite={SUITE}"));
+    let address = Address::new("/analyses/claims", &format!("suite={MINIATURE}"));
     let selection = analyses::selection(&address, &facts.board);
     let Some(kind) = kind(CLAIMS) else { return html! {} };
     let answer = (kind.compute)(&selection.matrix, &selection.options);
@@ -99,7 +98,7 @@ fn tasks(sheet: &Sheet, board: &Board) -> Table {
 
 fn encoders(board: &Board) -> Table {
     let mut table = Table::new(&["in the paper", "here", "trained on", "pictures", "epochs in the paper"]);
-    let stands = |e: &&Arc<Encoder>| e.stands_for.is_some() && e.suites.iter().any(|s| s == SUITE);
+    let stands = |e: &&Arc<Encoder>| e.stands_for.is_some() && e.suites.iter().any(|s| s == MINIATURE);
     for encoder in board.catalogue.encoders().iter().filter(stands) {
         let original = encoder.stands_for.as_deref().and_then(|key| board.catalogue.encoder(key));
         let original = original.map_or("–", |original| original.name.as_str());

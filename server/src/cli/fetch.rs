@@ -4,7 +4,7 @@ use super::bars::Bars;
 use super::dataset::pack::packed;
 use super::{Failure, named};
 use crate::service::Settings;
-use crate::service::fetch::{FetchError, Patience, fetch};
+use crate::service::fetch::{FetchError, Patience, fetch, mirrored};
 use crate::service::open_data::{fetch_dataset, fetch_original, fetchable};
 use crate::service::packs::{free, is_here, place};
 use clap::{Args, Subcommand};
@@ -79,7 +79,7 @@ fn encoders(settings: &Settings, keys: &[String], mirror: Option<&str>) -> Resul
             continue;
         };
         let name = url.rsplit('/').next().unwrap_or_default();
-        let url = mirror.map_or_else(|| url.clone(), |m| format!("{}/{name}", m.trim_end_matches('/')));
+        let url = mirrored(url, mirror);
         let ending = ["pth.tar", "torch", "safetensors", "pth", "pt"].into_iter().find(|e| name.ends_with(e));
         let path = settings.data.join("checkpoints").join(format!("{}.{}", entry.key, ending.unwrap_or("pt")));
         // Only a file whose network can be loaded gets its name.

@@ -9,10 +9,11 @@ use super::evaluate::{evaluate, table};
 use super::pretrain::train;
 use crate::service::Settings;
 use crate::service::declared::Keep;
-use crate::service::miniature::{List, Planned, SUITE, cost};
+use crate::service::miniature::{List, Planned, cost};
 use crate::service::plan::{self, Request};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
+use virboard_core::catalogue::MINIATURE;
 use virboard_core::protocol::Protocol;
 use virboard_lab::Error;
 use virboard_lab::pretrain::leaks::{self, Leak};
@@ -112,11 +113,11 @@ fn chosen<'a>(all: &[&'a str], only: &'a [String], what: &str) -> Result<Vec<&'a
 /// Scores what is there of the encoders, and the suite's references.
 async fn measure(settings: Settings, only: &[String], tasks: &[String], seeds: &[u64]) -> Result<(), Failure> {
     let (all, catalogue) = (planned(&settings)?, settings.catalogue());
-    let suite = catalogue.suite(SUITE).ok_or("the catalogue has no suite of the miniature")?;
+    let suite = catalogue.suite(MINIATURE).ok_or("the catalogue has no suite of the miniature")?;
     let made = all.iter().map(|p| &*p.row.key).filter(|key| catalogue.encoder(key).is_some());
     let made: Vec<&str> = made.chain(suite.references.iter().map(String::as_str)).collect();
     let encoders: Vec<String> = chosen(&made, only, "encoder")?.into_iter().map(str::to_owned).collect();
-    let rows = catalogue.tasks_of(SUITE);
+    let rows = catalogue.tasks_of(MINIATURE);
     let keys: Vec<&str> = rows.iter().map(|task| &*task.key).collect();
     let keys: Vec<String> = chosen(&keys, tasks, "task")?.into_iter().map(str::to_owned).collect();
     let mut failures = Vec::new();
@@ -173,7 +174,7 @@ fn pretrain(settings: &Settings, only: &[String]) -> Result<(), Failure> {
 /// Refuses to train on pictures that a task is tested on.
 fn compare_with_tests(settings: &Settings) -> Result<(), Failure> {
     let (sources, catalogue) = (List::read(&settings.samples)?.sources(), settings.catalogue());
-    let tasks: Vec<String> = catalogue.tasks_of(SUITE).iter().map(|task| task.key.clone()).collect();
+    let tasks: Vec<String> = catalogue.tasks_of(MINIATURE).iter().map(|task| task.key.clone()).collect();
     let compared = leaks::compare(&settings.folders().places, &sources, &tasks, &Bars::default())?;
     let Some(Leak { task, test, training }) = compared.leaks.first() else {
         eprintln!("none of {} training pictures is among {} test pictures", compared.training, compared.test);

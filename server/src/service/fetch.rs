@@ -86,6 +86,13 @@ enum Trouble {
     Final(FetchError),
 }
 
+/// Where to take a file from: its own address, or that of its name on a mirror.
+#[must_use]
+pub fn mirrored(url: &str, mirror: Option<&str>) -> String {
+    let name = url.rsplit('/').next().unwrap_or_default();
+    mirror.map_or_else(|| url.to_owned(), |mirror| format!("{}/{name}", mirror.trim_end_matches('/')))
+}
+
 /// Fetches `url` to `path`, resuming a partial download. `check` looks at the complete file
 /// before it gets its name. A file that is there already stays.
 pub fn fetch(

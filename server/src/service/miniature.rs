@@ -4,8 +4,8 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use virboard_core::catalogue::Catalogue;
 use virboard_core::catalogue::encoder::{Encoder, EncoderRole, Licence, Method, Pretraining};
+use virboard_core::catalogue::{Catalogue, MINIATURE};
 use virboard_lab::pretrain::pictures::Data;
 use virboard_lab::pretrain::settings::{Neighbours, Settings};
 use virboard_lab::pretrain::subset::Subset;
@@ -13,8 +13,6 @@ use virboard_lab::work::pretrain::{Pretrain, Trained};
 
 /// File below the samples' folder that holds the list.
 pub const LIST: &str = "miniature.yaml";
-/// Key of the suite.
-pub const SUITE: &str = "miniature";
 /// What precedes the keys of the paper's encoders.
 const PREFIX: &str = "Mini_";
 
@@ -219,7 +217,7 @@ impl List {
             url: None,
             licence: Some(self.licence.clone()),
             role: EncoderRole::Declared,
-            suites: if seed == 0 { vec![SUITE.to_owned()] } else { Vec::new() },
+            suites: if seed == 0 { vec![MINIATURE.to_owned()] } else { Vec::new() },
             stands_for: Some(original.key.clone()).filter(|_| seed == 0),
             pictures: Some(taken.join(", ")).filter(|_| !untrained),
             note: String::new(),

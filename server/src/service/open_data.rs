@@ -1,7 +1,7 @@
 //! Which data sets can be fetched without a registration, and how they are laid out.
 
 use super::Settings;
-use super::fetch::{FetchError, Patience, fetch};
+use super::fetch::{FetchError, Patience, fetch, mirrored};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use virboard_core::catalogue::task::Task;
@@ -93,10 +93,7 @@ impl Download<'_> {
     /// Fetches a part and unpacks it below `folder`, unless that was done before.
     fn part(&self, part: &Part, folder: &Path, progress: &dyn Progress) -> Result<(), FetchError> {
         let last = part.url.rsplit('/').next().unwrap_or_default();
-        let url = match self.mirror {
-            Some(mirror) => format!("{}/{last}", mirror.trim_end_matches('/')),
-            None => part.url.to_owned(),
-        };
+        let url = mirrored(part.url, self.mirror);
         let kept = |name: &str| self.downloads.join(format!("{}-{name}", self.name));
         let (archive, done) = match part.packing {
             Packing::Plain(name) => {

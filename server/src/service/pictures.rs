@@ -3,21 +3,36 @@
 use super::{Result, ServiceError};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage, imageops};
-use virboard_lab::head::Label;
+use virboard_core::prediction::Output;
 use virboard_lab::predict::Grid;
 
 /// Longest side of pictures that are only looked at.
 pub const SHOWN: u32 = 1280;
 
-/// What is stored of a per-pixel output.
-pub struct Files {
-    /// The exact values at the photo's size: an 8-bit or 16-bit PNG.
-    pub exact: Vec<u8>,
-    /// Coloured, at most [`SHOWN`] pixels long.
-    pub shown: Vec<u8>,
-    /// Values at the head's resolution, for reading them under the pointer: width and
-    /// height, then one value a pixel, all as little-endian `u16`.
-    pub grid: Vec<u8>,
+/// The file of a per-pixel output's values, of which its pictures are made when they are asked for.
+pub const VALUES: &str = "values.bin";
+
+/// Every file that a per-pixel output can have; not each has all.
+pub const FILES: [&str; 6] = ["mask.png", "map.png", "flow.png", "arrows.svg", "shown.png", "grid.bin"];
+
+/// A grid as bytes: channels, height and width as little-endian `u32`, then `channels x height x width` values as
+/// little-endian `f32`.
+#[must_use]
+pub fn values(grid: &Grid) -> Vec<u8> {
+    let sides = [grid.channels, grid.height, grid.width].map(|side| (side as u32).to_le_bytes());
+    sides.into_iter().chain(grid.values.iter().map(|v| v.to_le_bytes())).flatten().collect()
+}
+
+/// The grid of what [`values`] gave; an error for anything else.
+pub fn grid_of(bytes: &[u8]) -> Result<Grid> {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let whole = rest.is_empty().then_some(words).and_then(|words| words.split_first_chunk::<3>());
+    let (sides, values) = whole.ok_or_else(|| ServiceError::internal("the values of an output are cut off"))?;
+    let [channels, height, width] = sides.map(|side| u32::from_le_bytes(side) as usize);
+    if channels * height * width != values.len() {
+        return Err(ServiceError::internal("the values of an output are not as many as they say"));
+    }
+    Ok(Grid { channels, height, width, values: values.iter().map(|v| f32::from_le_bytes(*v)).collect() })
 }
 
 /// `width x height`, scaled down to at most [`SHOWN`] pixels a side.
@@ -39,48 +54,94 @@ pub fn photo(picture: &RgbImage) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The mask of a segmentation, and the share of each class.
-pub fn mask(grid: &Grid, labels: &[Label], width: u32, height: u32) -> Result<(Files, Vec<f32>)> {
-    let classes = grid.classes_at(width, height);
-    let mut counts = vec![0u64; labels.len()];
-    for class in &classes {
-        if let Some(count) = counts.get_mut(usize::from(*class)) {
+/// The share of each class in a segmentation, counted at the size at which it is shown.
+#[must_use]
+pub fn shares(grid: &Grid, classes: usize, width: u32, height: u32) -> Vec<f32> {
+    let (w, h) = shown_size(width, height);
+    let mut counts = vec![0u64; classes];
+    for class in grid.classes_at(w, h) {
+        if let Some(count) = counts.get_mut(usize::from(class)) {
             *count += 1;
         }
     }
-    let shares = counts.iter().map(|n| *n as f32 / classes.len().max(1) as f32).collect();
-    let colours: Vec<[u8; 3]> = labels.iter().map(|l| rgb(&l.colour)).collect();
-    let (w, h) = shown_size(width, height);
-    let smaller = ((w, h) != (width, height)).then(|| grid.classes_at(w, h));
-    let shown: Vec<u8> = smaller.as_ref().unwrap_or(&classes).iter().flat_map(|c| colours[usize::from(*c)]).collect();
-    let small = grid.classes_at(grid.width as u32, grid.height as u32);
-    let files = Files {
-        exact: png(&classes, width, height, ExtendedColorType::L8)?,
-        shown: png(&shown, w, h, ExtendedColorType::Rgb8)?,
-        grid: grid_file(grid, small.into_iter().map(u16::from)),
-    };
-    Ok((files, shares))
+    let all = (u64::from(w) * u64::from(h)).max(1);
+    counts.iter().map(|n| *n as f32 / all as f32).collect()
 }
 
-/// The map of a depth, and its smallest and largest value.
-pub fn depth(grid: &Grid, width: u32, height: u32) -> Result<(Files, f32, f32)> {
-    let values = grid.values_at(0, width, height);
-    let low = values.iter().copied().fold(f32::INFINITY, f32::min);
-    let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max).max(low + 1e-6);
-    let share = |v: f32| ((v - low) / (high - low)).clamp(0.0, 1.0);
-    let deep = |v: f32| (share(v) * 65535.0).round() as u16;
-    // The encoder takes 16-bit samples in the machine's byte order.
-    let exact: Vec<u8> = values.iter().flat_map(|v| deep(*v).to_ne_bytes()).collect();
+/// The smallest and the largest value of a depth, apart by at least a millionth.
+#[must_use]
+pub fn range(grid: &Grid) -> (f32, f32) {
+    let low = grid.values.iter().copied().fold(f32::INFINITY, f32::min);
+    (low, grid.values.iter().copied().fold(f32::NEG_INFINITY, f32::max).max(low + 1e-6))
+}
+
+/// A flow in pixels of a photo of `width x height`, of one in pixels of a picture of `reference`.
+#[must_use]
+pub fn scaled(mut flow: Grid, reference: (u32, u32), width: u32, height: u32) -> Grid {
+    let (right, down) = flow.values.split_at_mut(flow.height * flow.width);
+    right.iter_mut().for_each(|u| *u *= width as f32 / reference.0 as f32);
+    down.iter_mut().for_each(|v| *v *= height as f32 / reference.1 as f32);
+    flow
+}
+
+/// The longest displacement of a flow.
+#[must_use]
+pub fn longest(flow: &Grid) -> f32 {
+    displacements(flow, flow.width as u32, flow.height as u32).iter().map(|(u, v)| u.hypot(*v)).fold(0f32, f32::max)
+}
+
+/// A file of a per-pixel output of a photo of `width x height`, or nothing if it has no such file: the exact values as
+/// a PNG at the photo's size (`mask.png`, `map.png`, `flow.png`), `shown.png` in colours at most [`SHOWN`] pixels long,
+/// `grid.bin` for reading them under the pointer (width, height, then a value a pixel at the head's resolution, all
+/// little-endian `u16`), and a flow's `arrows.svg`.
+pub fn file(name: &str, output: &Output, grid: &Grid, width: u32, height: u32) -> Result<Option<Vec<u8>>> {
     let (w, h) = shown_size(width, height);
-    let smaller = ((w, h) != (width, height)).then(|| grid.values_at(0, w, h));
-    let shown: Vec<u8> =
-        smaller.as_ref().unwrap_or(&values).iter().flat_map(|v| scale_colour(1.0 - share(*v))).collect();
-    let files = Files {
-        exact: png(&exact, width, height, ExtendedColorType::L16)?,
-        shown: png(&shown, w, h, ExtendedColorType::Rgb8)?,
-        grid: grid_file(grid, grid.values.iter().map(|v| deep(*v))),
+    let own = (grid.width as u32, grid.height as u32);
+    let shown = |colours: Vec<u8>| png(&colours, w, h, ExtendedColorType::Rgb8);
+    // The encoder of PNGs takes 16-bit samples in the machine's byte order.
+    let bytes = match (output, name) {
+        (Output::Segmentation { .. }, "mask.png") => {
+            png(&grid.classes_at(width, height), width, height, ExtendedColorType::L8)?
+        }
+        (Output::Segmentation { labels, .. }, "shown.png") => {
+            let colours: Vec<[u8; 3]> = labels.iter().map(|l| rgb(&l.colour)).collect();
+            let colour = |class: u8| colours.get(usize::from(class)).copied().unwrap_or(UNKNOWN);
+            shown(grid.classes_at(w, h).into_iter().flat_map(colour).collect())?
+        }
+        (Output::Segmentation { .. }, "grid.bin") => {
+            grid_file(grid, grid.classes_at(own.0, own.1).into_iter().map(u16::from))
+        }
+        (Output::Depth { minimum, maximum, .. }, _) => {
+            let share = |v: f32| ((v - minimum) / (maximum - minimum)).clamp(0.0, 1.0);
+            let deep = |v: f32| (share(v) * 65535.0).round() as u16;
+            match name {
+                "map.png" => {
+                    let exact = grid.values_at(0, width, height).into_iter().flat_map(|v| deep(v).to_ne_bytes());
+                    png(&exact.collect::<Vec<u8>>(), width, height, ExtendedColorType::L16)?
+                }
+                "shown.png" => {
+                    shown(grid.values_at(0, w, h).into_iter().flat_map(|v| scale_colour(1.0 - share(v))).collect())?
+                }
+                "grid.bin" => grid_file(grid, grid.values.iter().map(|v| deep(*v))),
+                _ => return Ok(None),
+            }
+        }
+        (Output::Flow { .. }, "flow.png") => {
+            let deep = |v: f32| (v * FLOW_STEPS + 32768.0).round().clamp(0.0, 65535.0) as u16;
+            let exact = displacements(grid, width, height).into_iter().flat_map(|(u, v)| [deep(u), deep(v), 1]);
+            png(&exact.flat_map(u16::to_ne_bytes).collect::<Vec<u8>>(), width, height, ExtendedColorType::Rgb16)?
+        }
+        (Output::Flow { longest, .. }, "shown.png") => {
+            shown(displacements(grid, w, h).into_iter().flat_map(|(u, v)| flow_colour(u, v, *longest)).collect())?
+        }
+        (Output::Flow { .. }, "grid.bin") => {
+            let lengths = displacements(grid, own.0, own.1).into_iter().map(|(u, v)| u.hypot(v) * FLOW_STEPS);
+            grid_file(grid, lengths.map(|length| length.min(65535.0) as u16))
+        }
+        (Output::Flow { longest, .. }, "arrows.svg") => arrows(grid, *longest, width, height).into_bytes(),
+        _ => return Ok(None),
     };
-    Ok((files, low, high))
+    Ok(Some(bytes))
 }
 
 /// Columns and rows of arrows over a flow.
@@ -88,35 +149,15 @@ const ARROWS: (u32, u32) = (16, 12);
 /// Steps of the stored length of a flow in a pixel: those of KITTI's flow files.
 const FLOW_STEPS: f32 = 64.0;
 
-/// The pictures of a flow, its longest displacement, and some arrows.
-pub struct Flow {
-    /// `flow.png`: KITTI's 16-bit RGB, `value * 64 + 32768` to the right and down, blue 1.
-    /// The grid holds lengths in 64ths of a pixel.
-    pub files: Files,
-    /// Pixels of the longest displacement.
-    pub longest: f32,
-    /// Arrows as an SVG drawing of the photo's shape; the longest spans three of their columns.
-    pub arrows: String,
+/// Displacements to the right and down at every pixel of a `width x height` picture.
+fn displacements(flow: &Grid, width: u32, height: u32) -> Vec<(f32, f32)> {
+    flow.values_at(0, width, height).into_iter().zip(flow.values_at(1, width, height)).collect()
 }
 
-/// The flow of a photo of `width x height`, of a grid in pixels of a picture of `reference`.
-pub fn flow(grid: &Grid, reference: (u32, u32), width: u32, height: u32) -> Result<Flow> {
-    let (sx, sy) = (width as f32 / reference.0 as f32, height as f32 / reference.1 as f32);
-    let at = |w, h| -> Vec<(f32, f32)> {
-        let (u, v) = (grid.values_at(0, w, h), grid.values_at(1, w, h));
-        u.into_iter().zip(v).map(|(u, v)| (u * sx, v * sy)).collect()
-    };
-    let full = at(width, height);
-    let longest = full.iter().map(|(u, v)| u.hypot(*v)).fold(0f32, f32::max);
-    let deep = |v: f32| (v * FLOW_STEPS + 32768.0).round().clamp(0.0, 65535.0) as u16;
-    let exact: Vec<u8> = full.iter().flat_map(|(u, v)| [deep(*u), deep(*v), 1]).flat_map(u16::to_ne_bytes).collect();
-    let (w, h) = shown_size(width, height);
-    let smaller = ((w, h) != (width, height)).then(|| at(w, h));
-    let shown: Vec<u8> =
-        smaller.as_ref().unwrap_or(&full).iter().flat_map(|(u, v)| flow_colour(*u, *v, longest)).collect();
-    let small = at(grid.width as u32, grid.height as u32);
+/// Arrows as an SVG drawing of the photo's shape; the longest spans three of their columns.
+fn arrows(flow: &Grid, longest: f32, width: u32, height: u32) -> String {
     let stretch = 3.0 / ARROWS.0 as f32 * width as f32 / longest.max(1e-3);
-    let path = at(ARROWS.0, ARROWS.1)
+    let path = displacements(flow, ARROWS.0, ARROWS.1)
         .into_iter()
         .enumerate()
         .map(|(i, (u, v))| {
@@ -131,16 +172,10 @@ pub fn flow(grid: &Grid, reference: (u32, u32), width: u32, height: u32) -> Resu
         .collect::<Vec<_>>()
         .concat();
     let stroke = width as f32 / 300.0;
-    let arrows = format!(
+    format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" fill=\"none\" stroke-linecap=\"round\"><path d=\"{path}\" stroke=\"#fff\" stroke-width=\"{:.1}\"/><path d=\"{path}\" stroke=\"#000\" stroke-width=\"{stroke:.1}\"/></svg>",
         2.2 * stroke
-    );
-    let files = Files {
-        exact: png(&exact, width, height, ExtendedColorType::Rgb16)?,
-        shown: png(&shown, w, h, ExtendedColorType::Rgb8)?,
-        grid: grid_file(grid, small.iter().map(|(u, v)| (u.hypot(*v) * FLOW_STEPS).min(65535.0) as u16)),
-    };
-    Ok(Flow { files, longest, arrows })
+    )
 }
 
 /// The usual colours of flow: the hue tells the direction (red to the right), white is rest.
@@ -180,12 +215,15 @@ fn grid_file(grid: &Grid, values: impl Iterator<Item = u16>) -> Vec<u8> {
     [grid.width as u16, grid.height as u16].into_iter().chain(values).flat_map(u16::to_le_bytes).collect()
 }
 
+/// Grey, for what has no colour.
+const UNKNOWN: [u8; 3] = [128; 3];
+
 /// The bytes of `#rrggbb`; grey for anything else.
 fn rgb(colour: &str) -> [u8; 3] {
     let part = |at: usize| colour.get(at..at + 2).and_then(|p| u8::from_str_radix(p, 16).ok());
     match (part(1), part(3), part(5)) {
         (Some(r), Some(g), Some(b)) => [r, g, b],
-        _ => [128; 3],
+        _ => UNKNOWN,
     }
 }
 
@@ -212,41 +250,63 @@ fn scale_colour(share: f32) -> [u8; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use virboard_core::prediction::MaskLabel;
+
+    fn made(name: &str, output: &Output, grid: &Grid, size: (u32, u32)) -> Vec<u8> {
+        file(name, output, grid, size.0, size.1).expect("encoded").expect("it has such a file")
+    }
+
+    fn opened(name: &str, output: &Output, grid: &Grid, size: (u32, u32)) -> image::DynamicImage {
+        image::load_from_memory(&made(name, output, grid, size)).expect("a PNG")
+    }
 
     #[test]
     fn a_depth_map_spans_sixteen_bits_linearly() {
         let grid = Grid { channels: 1, height: 1, width: 3, values: vec![1.0, 2.0, 5.0] };
-        let (files, low, high) = depth(&grid, 3, 1).expect("encoded");
-        assert_eq!((low, high), (1.0, 5.0));
-        let map = image::load_from_memory(&files.exact).expect("a PNG").into_luma16();
-        assert_eq!(map.as_raw(), &[0, 16384, 65535]);
-        assert_eq!(files.grid, [3, 0, 1, 0, 0, 0, 0, 64, 255, 255]);
+        let (minimum, maximum) = range(&grid);
+        assert_eq!((minimum, maximum), (1.0, 5.0));
+        let depth = Output::Depth { minimum, maximum, unit: "m".to_owned(), map: "map.png".to_owned() };
+        assert_eq!(opened("map.png", &depth, &grid, (3, 1)).into_luma16().as_raw(), &[0, 16384, 65535]);
+        assert_eq!(made("grid.bin", &depth, &grid, (3, 1)), [3, 0, 1, 0, 0, 0, 0, 64, 255, 255]);
+        assert!(file("mask.png", &depth, &grid, 3, 1).expect("no fault").is_none(), "a depth has no mask");
     }
 
     #[test]
     fn a_flow_is_scaled_to_the_photo_and_told_in_colours() {
         // Everything moves 2 pixels to the right in a picture of 4 x 2.
         let grid = Grid { channels: 2, height: 1, width: 2, values: vec![2.0, 2.0, 0.0, 0.0] };
-        let flow = flow(&grid, (4, 2), 8, 4).expect("encoded");
-        assert!((flow.longest - 4.0).abs() < 1e-6);
-        let exact = image::load_from_memory(&flow.files.exact).expect("a PNG").into_rgb16();
-        assert_eq!((exact.dimensions(), exact.get_pixel(3, 2).0), ((8, 4), [32768 + 4 * 64, 32768, 1]));
-        let shown = image::load_from_memory(&flow.files.shown).expect("a PNG").into_rgb8();
-        assert_eq!(shown.get_pixel(0, 0).0, [255, 0, 0]);
+        let (grid, size) = (scaled(grid, (4, 2), 8, 4), (8, 4));
+        let longest = longest(&grid);
+        assert!((longest - 4.0).abs() < 1e-6);
+        let flow = Output::Flow { longest, map: "flow.png".to_owned() };
+        let exact = opened("flow.png", &flow, &grid, size).into_rgb16();
+        assert_eq!((exact.dimensions(), exact.get_pixel(3, 2).0), (size, [32768 + 4 * 64, 32768, 1]));
+        assert_eq!(opened("shown.png", &flow, &grid, size).into_rgb8().get_pixel(0, 0).0, [255, 0, 0]);
         assert_eq!(flow_colour(0.0, 0.0, 1.0), [255; 3]);
-        assert!(flow.arrows.starts_with("<svg") && flow.arrows.matches('M').count() == 2 * 192);
+        let arrows = String::from_utf8(made("arrows.svg", &flow, &grid, size)).expect("a text");
+        assert!(arrows.starts_with("<svg") && arrows.matches('M').count() == 2 * 192);
     }
 
     #[test]
     fn a_mask_holds_class_indices() {
-        let labels = [("a", "#ff0000"), ("b", "#00ff00")].map(|(n, c)| Label { name: n.into(), colour: c.into() });
+        let labels = [("a", "#ff0000"), ("b", "#00ff00")].into_iter().enumerate().map(|(index, (name, colour))| {
+            MaskLabel { index: index as u8, name: name.into(), colour: colour.into(), share: 0.5 }
+        });
+        let masks = Output::Segmentation { labels: labels.collect(), mask: "mask.png".to_owned() };
         let grid = Grid { channels: 2, height: 1, width: 2, values: vec![1.0, 0.0, 0.0, 1.0] };
-        let (files, shares) = mask(&grid, &labels, 4, 2).expect("encoded");
-        let mask = image::load_from_memory(&files.exact).expect("a PNG").into_luma8();
-        assert_eq!(mask.as_raw(), &[0, 0, 1, 1, 0, 0, 1, 1]);
-        assert_eq!(shares, [0.5, 0.5]);
-        let shown = image::load_from_memory(&files.shown).expect("a PNG").into_rgb8();
-        assert_eq!(shown.get_pixel(3, 0).0, [0, 255, 0]);
+        assert_eq!(opened("mask.png", &masks, &grid, (4, 2)).into_luma8().as_raw(), &[0, 0, 1, 1, 0, 0, 1, 1]);
+        assert_eq!(shares(&grid, 2, 4, 2), [0.5, 0.5]);
+        assert_eq!(opened("shown.png", &masks, &grid, (4, 2)).into_rgb8().get_pixel(3, 0).0, [0, 255, 0]);
+    }
+
+    #[test]
+    fn values_come_back_as_they_were_kept_and_cut_off_ones_are_refused() {
+        let grid = Grid { channels: 2, height: 1, width: 2, values: vec![1.5, -2.0, 0.25, 1e9] };
+        let kept = values(&grid);
+        assert_eq!(grid_of(&kept).expect("whole"), grid);
+        for cut in [0, 5, 12, kept.len() - 4, kept.len() - 1] {
+            assert!(grid_of(&kept[..cut]).is_err(), "{cut} bytes of {}", kept.len());
+        }
     }
 
     #[test]

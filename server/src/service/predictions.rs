@@ -86,14 +86,19 @@ impl Virboard {
         }
         let pixels = self.pixels(&mut Photo::stored(info)).await?;
         let jpeg = self.decoders.run(count(&pixels), move || pictures::photo(&pixels)).await??;
-        match self.blobs.put(&key, jpeg.clone()).await {
-            // It can be shown all the same.
-            Ok(()) | Err(ServiceError::DiskFull | ServiceError::ReadOnly) => Ok(jpeg),
+        self.kept(&key, jpeg).await
+    }
+
+    /// Keeps what was made to be looked at. Where nothing can be kept it can be shown all the same.
+    async fn kept(&self, key: &str, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        match self.blobs.put(key, bytes.clone()).await {
+            Ok(()) | Err(ServiceError::DiskFull | ServiceError::ReadOnly) => Ok(bytes),
             Err(error) => Err(error),
         }
     }
 
-    /// A picture of a prediction: `mask.png`, `map.png`, `flow.png`, `shown.png`, `overlay.png` or `grid.bin`.
+    /// A picture of a prediction, made when it is first looked at: `overlay.png` of a segmentation, and those of
+    /// [`pictures::file`].
     pub async fn picture(&self, image: &str, encoder: &str, task: &str, version: &str, file: &str) -> Result<Vec<u8>> {
         let info = self.image_info(image).await?;
         let catalogue = self.catalogue();
@@ -103,19 +108,36 @@ impl Virboard {
         if !version.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(ServiceError::NotFound("There is no such version of the head."));
         }
-        let folder = folder(&info.sha256, &encoder.key, &task.key, version);
-        match file {
-            "mask.png" | "map.png" | "flow.png" | "arrows.svg" | "shown.png" | "grid.bin" => {
-                self.blobs.get(&format!("{folder}/{file}")).await
-            }
-            "overlay.png" => {
-                let mask = self.blobs.get(&format!("{folder}/shown.png")).await?;
-                // Nobody may have looked at the photo itself yet.
-                let photo = self.shown_photo(image).await?;
-                tokio::task::spawn_blocking(move || pictures::overlay(&photo, &mask, 0.55)).await?
-            }
-            _ => Err(ServiceError::NotFound("There is no such picture of this prediction.")),
+        let place = Place { info: &info, encoder: &encoder.key, task: &task.key, version };
+        if file != "overlay.png" {
+            return self.picture_of(place, file).await;
         }
+        let mask = self.picture_of(place, "shown.png").await?;
+        let photo = self.shown_photo(image).await?;
+        tokio::task::spawn_blocking(move || pictures::overlay(&photo, &mask, 0.55)).await?
+    }
+
+    async fn picture_of(&self, place: Place<'_>, file: &str) -> Result<Vec<u8>> {
+        let Place { info, encoder, task, version } = place;
+        let none = ServiceError::NotFound("There is no such picture of this prediction.");
+        let Some(stored) = self.store.prediction(&info.sha256, encoder, task, version).await? else {
+            return Err(none);
+        };
+        // A file's name is only taken from the list of those that there are.
+        let Some(file) = pictures::FILES.iter().find(|known| **known == file) else { return Err(none) };
+        let folder = place.folder();
+        let key = format!("{folder}/{file}");
+        if self.blobs.has(&key).await {
+            return self.blobs.get(&key).await;
+        }
+        let values = self.blobs.get(&format!("{folder}/{}", pictures::VALUES)).await?;
+        let (width, height) = (info.width, info.height);
+        let make = move || {
+            let grid = pictures::grid_of(&values)?;
+            pictures::file(file, &stored.output, &grid, width, height)
+        };
+        let bytes = self.decoders.run(u64::from(width) * u64::from(height), make).await??.ok_or(none)?;
+        self.kept(&key, bytes).await
     }
 
     /// Decodes on a thread for heavy work; also gives the bytes back.
@@ -236,55 +258,46 @@ impl Virboard {
         let info = &photo.info;
         let places =
             tasks.iter().map(|Asked { task, version, .. }| Place { info, encoder: &encoder.key, task, version });
-        // Pictures of several outputs are made side by side.
         let kept = answer.outputs.into_iter().zip(places).map(|((spec, raw), place)| async move {
-            let output = self.keep(place, &spec, raw).await?;
+            let output = self.keep(place, spec, raw).await?;
             Ok::<_, ServiceError>((place, StoredPrediction { output, milliseconds: pass + heads }))
         });
-        let mut outputs = Vec::new();
-        for (place, stored) in try_join_all(kept).await? {
-            self.store.add_prediction(&info.sha256, place.encoder, place.task, place.version, &stored).await?;
-            outputs.push(place.answered(stored));
-        }
+        let kept = try_join_all(kept).await?;
+        let rows = kept.iter().map(|(place, stored)| (place.task, place.version, stored));
+        self.store.add_predictions(&info.sha256, &encoder.key, rows).await?;
+        let outputs = kept.into_iter().map(|(place, stored)| place.answered(stored)).collect();
         costs.pictures += milliseconds(started.elapsed());
         Ok(outputs)
     }
 
-    /// Turns a raw output into what is stored, and keeps its pictures.
-    async fn keep(&self, place: Place<'_>, spec: &HeadSpec, raw: Raw) -> Result<Output> {
+    /// Turns a raw output into what is stored, and keeps the values of which its pictures are made.
+    async fn keep(&self, place: Place<'_>, spec: Arc<HeadSpec>, raw: Raw) -> Result<Output> {
         let (width, height) = (place.info.width, place.info.height);
-        let pixels = u64::from(width) * u64::from(height);
-        let folder = place.folder();
-        match raw {
+        let (output, grid) = match raw {
             Raw::Classes(probabilities) => {
-                let mut classes: Vec<ClassProbability> = spec
-                    .labels
-                    .iter()
-                    .zip(probabilities)
+                let labelled = spec.labels.iter().zip(probabilities);
+                let mut classes: Vec<ClassProbability> = labelled
                     .map(|(label, probability)| ClassProbability { label: label.name.clone(), probability })
                     .collect();
                 classes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-                Ok(Output::Classification { classes })
+                return Ok(Output::Classification { classes });
             }
             Raw::Pixels(grid) => {
-                let labels = spec.labels.clone();
-                let (files, shares) =
-                    self.decoders.run(pixels, move || pictures::mask(&grid, &labels, width, height)).await??;
-                self.put(&folder, "mask.png", files).await?;
+                let (pixels, classes) = (u64::from(width) * u64::from(height), spec.labels.len());
+                let count = move || (pictures::shares(&grid, classes, width, height), grid);
+                let (shares, grid) = self.decoders.run(pixels, count).await?;
                 let labels = spec.labels.iter().zip(shares).enumerate().map(|(index, (label, share))| MaskLabel {
                     index: index as u8,
                     name: label.name.clone(),
                     colour: label.colour.clone(),
                     share,
                 });
-                Ok(Output::Segmentation { labels: labels.collect(), mask: "mask.png".to_owned() })
+                (Output::Segmentation { labels: labels.collect(), mask: "mask.png".to_owned() }, grid)
             }
             Raw::Depth(grid) => {
-                let (files, minimum, maximum) =
-                    self.decoders.run(pixels, move || pictures::depth(&grid, width, height)).await??;
-                self.put(&folder, "map.png", files).await?;
                 debug_assert_eq!(spec.kind, OutputKind::Depth);
-                Ok(Output::Depth { minimum, maximum, unit: spec.unit.clone(), map: "map.png".to_owned() })
+                let (minimum, maximum) = pictures::range(&grid);
+                (Output::Depth { minimum, maximum, unit: spec.unit.clone(), map: "map.png".to_owned() }, grid)
             }
             Raw::Flow(grid) => {
                 // A head without a reference measures in the photo's own pixels; one with a single
@@ -295,19 +308,12 @@ impl Virboard {
                         place.task
                     )));
                 }
-                let reference = spec.reference.unwrap_or((width, height));
-                let flow = self.decoders.run(pixels, move || pictures::flow(&grid, reference, width, height)).await??;
-                self.put(&folder, "flow.png", flow.files).await?;
-                self.blobs.put(&format!("{folder}/arrows.svg"), flow.arrows.into_bytes()).await?;
-                Ok(Output::Flow { longest: flow.longest, map: "flow.png".to_owned() })
+                let grid = pictures::scaled(grid, spec.reference.unwrap_or((width, height)), width, height);
+                (Output::Flow { longest: pictures::longest(&grid), map: "flow.png".to_owned() }, grid)
             }
-        }
-    }
-
-    async fn put(&self, folder: &str, exact: &str, files: pictures::Files) -> Result<()> {
-        self.blobs.put(&format!("{folder}/{exact}"), files.exact).await?;
-        self.blobs.put(&format!("{folder}/shown.png"), files.shown).await?;
-        self.blobs.put(&format!("{folder}/grid.bin"), files.grid).await
+        };
+        self.blobs.put(&format!("{}/{}", place.folder(), pictures::VALUES), pictures::values(&grid)).await?;
+        Ok(output)
     }
 }
 

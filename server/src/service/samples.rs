@@ -61,8 +61,13 @@ pub fn ship(path: &Path, runs: &[Run]) -> virboard_lab::Result<()> {
 
 /// Puts the shipped scores into the store, unless they are there.
 pub async fn import_scores(store: &Store, samples: &Path) {
-    let runs = match shipped(&samples.join(SCORES)) {
-        Ok(runs) => runs,
+    let file = samples.join(SCORES);
+    let runs = match tokio::task::spawn_blocking(move || shipped(&file)).await {
+        Ok(Ok(runs)) => runs,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the shipped scores cannot be read; the leaderboard goes without them");
+            return;
+        }
         Err(error) => {
             tracing::warn!(%error, "the shipped scores cannot be read; the leaderboard goes without them");
             return;

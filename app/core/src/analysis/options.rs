@@ -56,10 +56,46 @@ impl Selection {
             x: get("x").unwrap_or_default().to_owned(),
             ranks: on("ranks"),
             reference,
-            alignments: alignments.clone(),
+            alignments: Arc::new(of_suite(alignments, catalogue, &suite)),
             fine_tuned: Matrix::of(catalogue, fine_tuned, &suite.key, Some(matrix.protocol)),
             catalogue: catalogue.clone(),
         };
         Self { suite, matrix, options }
+    }
+}
+
+/// Alignments between encoders of a suite, or of none, as those are that somebody brought.
+fn of_suite(alignments: &[Alignment], catalogue: &Catalogue, suite: &Suite) -> Vec<Alignment> {
+    let shown = |key: &str| {
+        catalogue.encoder(key).is_none_or(|e| e.suites.is_empty() || e.suites.iter().any(|key| *key == suite.key))
+    };
+    alignments.iter().filter(|a| shown(&a.encoders.0) && shown(&a.encoders.1)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alignments_are_shown_with_their_encoders_suite() {
+        let catalogue = Arc::new(Catalogue::builtin());
+        let suites = |key: &str| catalogue.encoder(key).map(|e| e.suites.clone());
+        assert_eq!(suites("SWAV_200"), Some(vec!["paper".to_owned()]));
+        let between = |a: &str, b: &str| Alignment {
+            encoders: (a.to_owned(), b.to_owned()),
+            images: 1,
+            rows: vec!["conv".into()],
+            columns: vec!["conv".into()],
+            cka: vec![vec![1.0]],
+        };
+        let all = Arc::new(vec![between("SWAV_200", "SWAV_800"), between("Mine", "Mine"), between("Mine", "SWAV_200")]);
+        let shown = |suite: &str| {
+            let get = |key: &str| (key == "suite").then_some(suite);
+            let chosen = Selection::from_query(get, &catalogue, &[], &[], &all);
+            chosen.options.alignments.iter().map(|a| a.encoders.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(shown("paper").len(), 3);
+        let other = catalogue.suites().iter().find(|s| s.key != "paper").expect("another suite").key.clone();
+        assert_eq!(shown(&other), [("Mine".to_owned(), "Mine".to_owned())]);
     }
 }

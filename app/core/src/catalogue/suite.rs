@@ -29,6 +29,9 @@ pub struct Suite {
     pub order: u32,
 }
 
+/// Key of the suite that is the paper in miniature.
+pub const MINIATURE: &str = "miniature";
+
 /// After all that are built in.
 const fn last() -> u32 {
     100

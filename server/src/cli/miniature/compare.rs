@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use virboard_core::catalogue::rows;
 use virboard_core::catalogue::task::Task;
 use virboard_core::run::{Probe, Run};
+use virboard_core::statistics::mean;
 use virboard_core::words::counted;
 use virboard_nn::files::sha256_file;
 
@@ -26,7 +27,7 @@ fn means(runs: &[Run]) -> Means {
     for score in runs.iter().map(|run| &run.score).filter(|score| score.evidence.probe == Probe::Head) {
         values.entry((score.encoder.clone(), score.task.clone())).or_default().push(score.value);
     }
-    values.into_iter().map(|(of, all)| (of, all.iter().sum::<f64>() / all.len() as f64)).collect()
+    values.into_iter().filter_map(|(of, all)| Some((of, mean(&all)?))).collect()
 }
 
 /// The largest difference, by task, between encoders that differ in the seed of their training alone.

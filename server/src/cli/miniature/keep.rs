@@ -3,12 +3,12 @@
 use super::planned;
 use crate::cli::Failure;
 use crate::service::declared::file_of;
-use crate::service::miniature::SUITE;
 use crate::service::samples::{SCORES, SEEDS, ship, shipped};
 use crate::service::{Settings, alignments};
 use crate::store::Store;
 use std::collections::BTreeSet;
 use std::path::Path;
+use virboard_core::catalogue::MINIATURE;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_core::catalogue::rows;
 use virboard_core::run::{Probe, Run, Score};
@@ -19,7 +19,7 @@ use virboard_lab::work::head_path;
 /// their scores.
 pub async fn keep(settings: &Settings, to: &Path) -> Result<(), Failure> {
     let (all, catalogue) = (planned(settings)?, settings.catalogue());
-    let suite = catalogue.suite(SUITE).ok_or("the catalogue has no suite of the miniature")?;
+    let suite = catalogue.suite(MINIATURE).ok_or("the catalogue has no suite of the miniature")?;
     let folders = settings.folders();
     let mut shown: BTreeSet<String> = suite.references.iter().cloned().collect();
     let (mut repeated, mut kept) = (BTreeSet::new(), 0);
@@ -37,7 +37,7 @@ pub async fn keep(settings: &Settings, to: &Path) -> Result<(), Failure> {
             kept += 1;
         }
     }
-    let tasks: BTreeSet<String> = catalogue.tasks_of(SUITE).iter().map(|task| task.key.clone()).collect();
+    let tasks: BTreeSet<String> = catalogue.tasks_of(MINIATURE).iter().map(|task| task.key.clone()).collect();
     let runs = collected(&settings.store().await?).await?;
     let runs = runs.into_iter().filter(|run| tasks.contains(&run.score.task));
     let (mut board, mut seeds) = (Vec::new(), Vec::new());
@@ -92,15 +92,12 @@ fn ship_with(path: &Path, measured: &[Run]) -> Result<(), Failure> {
 /// counts too, but not what an earlier recipe left. Neither a run's number nor its files mean anything elsewhere, so that
 /// they are without.
 pub async fn collected(store: &Store) -> Result<Vec<Run>, Failure> {
-    let counting = store.counting_scores().await?;
+    let of = |s: &Score| (s.encoder.clone(), s.task.clone(), s.evidence.probe.name(), s.evidence.key.clone());
+    let counting: BTreeSet<_> = store.counting_scores().await?.iter().map(of).collect();
     let mut runs = Vec::new();
     for mut score in store.all_scores().await? {
         let head = score.evidence.probe == Probe::Head;
-        let same = |other: &Score| {
-            let of = |s: &Score| (s.encoder.clone(), s.task.clone(), s.evidence.probe, s.evidence.key.clone());
-            of(other) == of(&score)
-        };
-        if head && !counting.iter().any(same) {
+        if head && !counting.contains(&of(&score)) {
             continue;
         }
         let epochs = match score.run.filter(|_| head) {

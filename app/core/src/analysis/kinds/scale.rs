@@ -113,14 +113,15 @@ fn scatter(matrix: &Matrix, name: &str, of: fn(&Encoder) -> Option<f64>) -> Vec<
 
 /// The first ImageNet test set against the second.
 pub fn versions(matrix: &Matrix, options: &Options) -> Analysis {
-    let reference: Vec<(f64, f64)> = if options.reference {
-        published("Imagenetv2").map_or_else(Vec::new, |p| p.points.iter().map(|(v, x)| (*x, *v)).collect())
-    } else {
-        Vec::new()
-    };
     let (rows, x, y) = match (matrix.task("Imagenet"), matrix.task("Imagenetv2")) {
         (Some(a), Some(b)) => matrix.pairs(a, b),
         _ => (Vec::new(), Vec::new(), Vec::new()),
+    };
+    // Without scores the published points are all there is to see.
+    let reference: Vec<(f64, f64)> = if options.reference || rows.is_empty() {
+        published("Imagenetv2").map_or_else(Vec::new, |p| p.points.iter().map(|(v, x)| (*x, *v)).collect())
+    } else {
+        Vec::new()
     };
     if rows.is_empty() && reference.is_empty() {
         return Analysis::not_enough("No encoder has a score on both ImageNet test sets yet.");

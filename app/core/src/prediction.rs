@@ -31,7 +31,7 @@ pub struct MaskLabel {
     pub name: String,
     /// `#rrggbb`.
     pub colour: String,
-    /// Share of the picture's pixels, 0 to 1.
+    /// Share of the picture, 0 to 1, counted on at most 256 pixels a side.
     pub share: f32,
 }
 

@@ -8,6 +8,8 @@ use virboard_lab::predict::Grid;
 
 /// Longest side of pictures that are only looked at.
 pub const SHOWN: u32 = 1280;
+/// Longest side of the pixels on which shares are counted.
+const COUNTED: u32 = 256;
 
 /// The file of a per-pixel output's values, of which its pictures are made when they are asked for.
 pub const VALUES: &str = "values.bin";
@@ -38,7 +40,12 @@ pub fn grid_of(bytes: &[u8]) -> Result<Grid> {
 /// `width x height`, scaled down to at most [`SHOWN`] pixels a side.
 #[must_use]
 pub fn shown_size(width: u32, height: u32) -> (u32, u32) {
-    let scale = (f64::from(SHOWN) / f64::from(width.max(height))).min(1.0);
+    scaled_down(width, height, SHOWN)
+}
+
+/// `width x height`, scaled down to at most `most` pixels a side.
+fn scaled_down(width: u32, height: u32, most: u32) -> (u32, u32) {
+    let scale = (f64::from(most) / f64::from(width.max(height))).min(1.0);
     let side = |s: u32| ((f64::from(s) * scale).round() as u32).max(1);
     (side(width), side(height))
 }
@@ -54,10 +61,10 @@ pub fn photo(picture: &RgbImage) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The share of each class in a segmentation, counted at the size at which it is shown.
+/// The share of each class in a segmentation, counted on at most [`COUNTED`] pixels a side: heads say less than that.
 #[must_use]
 pub fn shares(grid: &Grid, classes: usize, width: u32, height: u32) -> Vec<f32> {
-    let (w, h) = shown_size(width, height);
+    let (w, h) = scaled_down(width, height, COUNTED);
     let mut counts = vec![0u64; classes];
     for class in grid.classes_at(w, h) {
         if let Some(count) = counts.get_mut(usize::from(class)) {

@@ -4,6 +4,7 @@ pub mod bars;
 pub mod cache;
 pub mod cka;
 pub mod dataset;
+mod desk;
 pub mod doctor;
 pub mod encode;
 pub mod encoder;
@@ -12,10 +13,12 @@ pub mod export;
 pub mod fetch;
 mod finetune;
 pub mod import;
+pub mod jobs;
 pub mod miniature;
 pub mod pretrain;
 pub mod scene;
 pub mod serve;
+pub mod worker;
 
 use crate::service::Settings;
 use crate::service::precision::Choice;
@@ -91,6 +94,10 @@ enum Command {
     Encode(encode::Encode),
     /// Train heads on frozen encoders and score them
     Evaluate(evaluate::Evaluate),
+    /// Do jobs that wait in the queue of the data folder
+    Worker(worker::Worker),
+    /// List jobs, cancel one, or let one be tried again
+    Jobs(jobs::Jobs),
     /// Pre-train an encoder of your own: MoCo v1 and v2, SwAV, PIRL, SimCLR or with labels
     Pretrain(pretrain::Pretrain),
     /// Declare encoders of your own, list all, pack a checkpoint, or take a declaration back
@@ -145,7 +152,12 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     if matches!(
         cli.command,
         Some(
-            Command::Encode(_) | Command::Evaluate(_) | Command::Cka(_) | Command::Pretrain(_) | Command::Miniature(_)
+            Command::Encode(_)
+                | Command::Evaluate(_)
+                | Command::Cka(_)
+                | Command::Pretrain(_)
+                | Command::Miniature(_)
+                | Command::Worker(_)
         )
     ) {
         virboard_lab::memory::keep_freed();
@@ -155,6 +167,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Doctor(doctor) => doctor.run(settings).await,
         Command::Encode(encode) => encode.run(settings).await,
         Command::Evaluate(evaluate) => evaluate.run(settings).await,
+        Command::Worker(worker) => worker.run(settings).await,
+        Command::Jobs(jobs) => jobs.run(settings).await,
         Command::Pretrain(pretrain) => pretrain.run(settings).await,
         Command::Encoder(encoder) => encoder.run(settings).await,
         Command::Dataset(dataset) => dataset.run(settings).await,

@@ -10,6 +10,7 @@ pub mod datasets;
 pub mod declared;
 pub mod decoders;
 pub mod doctor;
+pub mod engine;
 pub mod error;
 pub mod estimate;
 pub mod export;
@@ -17,6 +18,8 @@ pub mod extract;
 pub mod fetch;
 pub mod heads;
 pub mod import;
+pub mod jobs;
+pub mod kinds;
 pub mod metrics;
 pub mod miniature;
 #[cfg(test)]
@@ -34,11 +37,13 @@ mod trainings;
 pub mod uploads;
 pub mod virb_config;
 pub mod worker;
+pub mod working;
 
 use crate::store::{Store, StoreError};
 use batcher::Batcher;
 use blobs::Blobs;
 use decoders::Decoders;
+use engine::{Engine, Local};
 pub use error::{Result, ServiceError};
 use heads::Heads;
 use precision::Choice;
@@ -147,6 +152,12 @@ impl Settings {
         std::fs::create_dir_all(&self.data).map_err(|source| OpenError::Folder { path: self.data.clone(), source })?;
         Ok(Store::open(&self.data.join("virboard.db"), &self.catalogue()).await?)
     }
+
+    /// The queue of jobs beside that database.
+    #[must_use]
+    pub fn engine(&self, store: &Store) -> Engine {
+        Engine::Local(Local::new(store.clone()))
+    }
 }
 
 /// Why Virboard could not start.
@@ -166,6 +177,9 @@ pub enum OpenError {
     /// The lab cannot be used.
     #[error(transparent)]
     Lab(#[from] virboard_lab::Error),
+    /// The queue of jobs cannot be used.
+    #[error(transparent)]
+    Engine(#[from] engine::EngineError),
     /// The uploads folder cannot be used.
     #[error("the uploads folder cannot be used: {0}")]
     Blobs(#[from] object_store::Error),
@@ -184,6 +198,7 @@ impl From<virboard_nn::Error> for OpenError {
 #[derive(Clone)]
 pub struct Virboard {
     store: Store,
+    engine: Engine,
     blobs: Blobs,
     registry: Arc<Registry>,
     heads: Arc<Heads>,
@@ -201,8 +216,9 @@ impl Virboard {
     /// Opens the data folder, cleans up after killed processes and starts the device's thread.
     pub async fn open(settings: &Settings) -> std::result::Result<Self, OpenError> {
         let store = settings.store().await?;
+        let engine = settings.engine(&store);
         if !store.is_read_only() {
-            worker::clean_up(settings, &store).await?;
+            worker::clean_up(settings, &store, &engine).await?;
         }
         let blobs = Blobs::open(&settings.data.join("uploads"), store.is_read_only())?;
         // A precision may have to be measured first.
@@ -215,6 +231,7 @@ impl Virboard {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let mut app = Self {
             store,
+            engine,
             blobs,
             registry,
             heads,
@@ -300,6 +317,12 @@ impl Virboard {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The queue of jobs.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// What can be compared on what.

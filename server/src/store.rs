@@ -1,11 +1,17 @@
 //! Everything that is kept in SQL. No other module has any.
 
 pub mod columns;
+mod events;
 mod incoming;
+mod jobs;
+mod leases;
 mod runs;
 mod scores;
 
+pub use events::{Claim, Event, Happened, WorkerRow};
 pub use incoming::{Arrival, Replace};
+pub use jobs::{JobRow, JobState, NewJob, Offered};
+pub use leases::{Claimant, Leaving, Stage};
 pub use scores::Former;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};

@@ -2,11 +2,14 @@
 
 use super::Failure;
 use super::bars::Bars;
+use super::desk::Desk;
+use crate::service::worker::WorkError;
 use crate::service::{Settings, alignments};
 use clap::Args;
 use std::path::PathBuf;
+use std::sync::Arc;
 use virboard_core::analysis::Alignment;
-use virboard_lab::work::{self, Record, Work};
+use virboard_lab::work::{Job, Record, cka};
 
 /// Options of the comparison.
 #[derive(Debug, Args)]
@@ -44,17 +47,26 @@ impl Cka {
         }
         let folder = alignments::folder(&settings.data);
         let (json, keep) = (self.json, self.keep);
-        let work = move || -> Result<Vec<Record>, virboard_lab::Error> {
+        let desk = Arc::new(Desk::open(&settings).await?);
+        let worked = desk.clone();
+        let work = move || -> Result<Vec<Record>, WorkError> {
             let (lab, bars) = (settings.lab()?, Bars::default());
+            let worker = worked.worker(&lab, &bars);
             let catalogue = lab.registry.catalogue();
-            let one = |(first, second): (String, String)| {
-                let key = |name: &str| catalogue.encoder_named(name).map(|e| e.key.clone());
+            let one = |(first, second): (String, String)| -> Result<Record, WorkError> {
+                let key = |name: &str| {
+                    catalogue.encoder_named(name).map(|e| e.key.clone()).map_err(virboard_lab::Error::from)
+                };
                 let (encoders, images) = ((key(&first)?, key(&second)?), self.images.clone());
-                work::cka::Cka { encoders, images, limit: self.limit as usize, side: self.side }.run(&lab, &bars)
+                let job = Job::of(&cka::Cka { encoders, images, limit: self.limit as usize, side: self.side })?;
+                let _lock = job.lock(&lab.folders)?;
+                worker.run_one(&job, &|_| Ok(()))
             };
             pairs.into_iter().map(one).collect()
         };
-        for record in tokio::task::spawn_blocking(work).await?? {
+        let records = tokio::task::spawn_blocking(work).await?;
+        desk.close().await;
+        for record in records? {
             let alignment: Alignment = serde_json::from_value(record.found)?;
             print(&alignment, json)?;
             if keep {

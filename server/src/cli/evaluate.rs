@@ -1,6 +1,7 @@
 //! `virboard evaluate`.
 
 use super::bars::Bars;
+use super::desk::Desk;
 use super::finetune::FineTune;
 use super::{Failure, named};
 use crate::service::Settings;
@@ -8,7 +9,7 @@ use crate::service::cost::{Grid, Rates};
 use crate::service::estimate::{estimate, pictures_per_second};
 use crate::service::plan::{self, Plan, PlanError, Request};
 use crate::service::virb_config::{self, Rules, TaskPlan};
-use crate::service::worker::{self, Done, WorkError, Worker};
+use crate::service::worker::{self, Done, WorkError};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -229,9 +230,9 @@ async fn show_plan(settings: Settings, request: Request) -> Result<(), Failure> 
 
 /// Plans and evaluates with progress bars.
 pub async fn evaluate(settings: Settings, request: Request, again: bool) -> Result<Done, Failure> {
-    let store = settings.store().await?;
-    worker::clean_up(&settings, &store).await?;
-    let runtime = tokio::runtime::Handle::current();
+    let desk = std::sync::Arc::new(Desk::open(&settings).await?);
+    worker::clean_up(&settings, &desk.store, &desk.engine).await?;
+    let worked = desk.clone();
     let work = move || -> Result<Done, Failure> {
         let lab = settings.lab()?;
         let plan = planned(&settings, &lab.registry, &request)?;
@@ -240,10 +241,11 @@ pub async fn evaluate(settings: Settings, request: Request, again: bool) -> Resu
             announce(&lab.registry, &plan)?;
         }
         let jobs: Vec<Job> = plan.work.iter().map(Job::of).collect::<Result<_, _>>()?;
-        let progress = &Bars::default();
-        Ok(Worker { lab: &lab, store: &store, runtime: &runtime, progress }.run_all(&jobs, again)?)
+        Ok(worked.worker(&lab, &Bars::default()).run_all(&jobs, again)?)
     };
-    tokio::task::spawn_blocking(work).await.map_err(WorkError::Ended)?
+    let done = tokio::task::spawn_blocking(work).await.map_err(WorkError::Ended)?;
+    desk.close().await;
+    done
 }
 
 /// A value of a task's metric with its unit, as people read it.

@@ -2,15 +2,18 @@
 
 use super::Failure;
 use super::bars::Bars;
+use super::desk::Desk;
 use crate::service::Settings;
-use crate::service::declared::{Keep, add, file_of};
+use crate::service::declared::Keep;
+use crate::service::kinds::{Declared, declare};
 use clap::Args;
 use std::path::PathBuf;
+use tokio::runtime::Handle;
 use virboard_core::catalogue::encoder::Encoder;
 use virboard_lab::pretrain::settings;
 use virboard_lab::progress::Progress;
 use virboard_lab::work::pretrain::{self, Trained};
-use virboard_lab::work::{Job, Work};
+use virboard_lab::work::{Job, Record, Work};
 
 /// Options of a pre-training.
 #[derive(Debug, Args)]
@@ -58,11 +61,8 @@ impl Pretrain {
     }
 }
 
-/// A row and its checkpoint, and how that is kept.
-pub(super) type Declared = (Encoder, PathBuf, Keep);
-
 /// Trains, and declares what comes of it: for each encoder, of its row and checkpoint, what `declared` makes of them.
-/// Nothing where another process is at it.
+/// Nothing where another process is at it. Blocks.
 pub(super) fn train(
     settings: &Settings,
     work: &pretrain::Pretrain,
@@ -73,16 +73,10 @@ pub(super) fn train(
     let lab = settings.lab()?;
     let job = Job::of(work)?;
     let Some(_lock) = job.try_lock(&lab.folders)? else { return Ok(None) };
-    let record = job.run(&lab, progress)?;
-    let trained: Trained = serde_json::from_value(record.found)?;
-    for (encoder, file) in &trained.encoders {
-        // What is there already was declared before this run was interrupted.
-        if lab.registry.catalogue().encoder(&encoder.key).is_none() {
-            let (row, checkpoint, keep) = declared(encoder.clone(), settings.data.join(file))?;
-            add(settings, row, Some(&checkpoint), keep)?;
-        }
-        eprintln!("{} is declared in {}", encoder.key, file_of(&settings.data, &encoder.key).display());
-    }
-    job.finish(&lab.folders);
-    Ok(Some(trained))
+    let runtime = Handle::current();
+    let desk = runtime.block_on(Desk::open(settings))?;
+    let conclude = |record: &Record| declare(settings, &lab, record, progress, &declared);
+    let record = desk.worker(&lab, progress).run_one(&job, &conclude);
+    runtime.block_on(desk.close());
+    Ok(Some(serde_json::from_value(record?.found)?))
 }

@@ -3,15 +3,18 @@
 use super::Failure;
 use crate::http::connections::{self, Limits};
 use crate::http::router;
-use crate::service::{Settings, Virboard};
+use crate::service::{Settings, Virboard, working};
 use clap::Args;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Time that the database is given to close.
 const CLOSING: Duration = Duration::from_secs(1);
+/// Time that workers are given to give back their jobs, beside that of running requests.
+const GIVING_BACK: Duration = Duration::from_secs(1);
 
 /// Options of the server.
 #[derive(Debug, Args)]
@@ -34,6 +37,9 @@ pub struct Serve {
     /// Encoders to load before the first photo comes
     #[arg(long, default_value_t = 3)]
     warm: usize,
+    /// Workers that do jobs in this process, one a GPU; 0 leaves them to `virboard worker`
+    #[arg(long, default_value_t = 0, env = "VIRBOARD_WORKERS", value_parser = clap::value_parser!(u32).range(..=64))]
+    workers: u32,
 }
 
 impl Default for Serve {
@@ -46,6 +52,7 @@ impl Default for Serve {
             connections,
             connections_per_address: per_address,
             warm: 3,
+            workers: 0,
         }
     }
 }
@@ -57,6 +64,14 @@ impl Serve {
         let site = self.site_dir.unwrap_or_else(default_site);
         let app = Virboard::open(&settings).await?;
         let store = app.store().clone();
+        let (tell, told) = watch::channel(false);
+        let workers = match (store.is_read_only(), self.workers) {
+            (true, 0) => Vec::new(),
+            (true, _) => {
+                return Err("the data folder is read-only; workers keep what they do there: leave out --workers".into());
+            }
+            (false, workers) => working::start(&settings, &store, app.engine(), workers, &told)?,
+        };
         let (warmed, most) = (app.clone(), self.warm);
         tokio::spawn(async move { warmed.warm(most).await });
         let router = router(app, &site, settings.public.clone());
@@ -69,7 +84,13 @@ impl Serve {
         let _ = writeln!(std::io::stdout(), "Virboard is ready at http://{addr}");
         let limits =
             Limits { connections: self.connections, per_address: self.connections_per_address, ..Limits::default() };
-        connections::serve(listener, router, limits, stop()).await;
+        let stopped = async move {
+            stop().await;
+            tracing::info!("stopping; running requests are finished first");
+            let _ = tell.send(true);
+        };
+        connections::serve(listener, router, limits, stopped).await;
+        working::wait(workers, GIVING_BACK).await;
         if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
             tracing::warn!("the database was still at work and was left; it puts itself right when it is opened");
         }
@@ -85,12 +106,12 @@ fn default_site() -> PathBuf {
 }
 
 /// Ends when the process is asked to stop.
-async fn stop() {
+pub(super) async fn stop() {
     let interrupt = tokio::signal::ctrl_c();
     let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(signal) => signal,
         Err(error) => {
-            tracing::warn!(%error, "only Ctrl-C stops the server");
+            tracing::warn!(%error, "only Ctrl-C stops this process");
             let _ = interrupt.await;
             return;
         }
@@ -99,5 +120,4 @@ async fn stop() {
         _ = interrupt => {}
         _ = terminate.recv() => {}
     }
-    tracing::info!("stopping; running requests are finished first");
 }

@@ -1,6 +1,8 @@
 //! Runs of jobs and their epochs.
 
 use super::columns::score_of;
+use super::events::{Claim, Happened, tell};
+use super::leases;
 use super::scores::{find, insert, set_aside};
 use super::{Result, Store, now};
 use sqlx::sqlite::SqliteRow;
@@ -71,10 +73,20 @@ impl Store {
         Ok(id)
     }
 
-    /// Adds an epoch to a run.
-    pub async fn add_epoch(&self, run: i64, epoch: Epoch) -> Result<()> {
-        let mut connection = self.pool.acquire().await?;
-        insert_epoch(&mut connection, run, epoch).await
+    /// Adds an epoch, of `of`, to a run of a job, and tells of it; nothing once the claim is lost.
+    pub async fn add_epoch(&self, claim: &Claim, run: i64, epoch: Epoch, of: u32, at: i64) -> Result<()> {
+        let said = [
+            ("run", run.into()),
+            ("epoch", epoch.epoch.into()),
+            ("of", of.into()),
+            ("train_loss", epoch.train_loss.into()),
+            ("test_metric", epoch.test_metric.into()),
+        ];
+        let mut tx = self.pool.begin_with("begin immediate").await?;
+        if tell(&mut tx, claim, &Happened::new("epoch", &said), at).await? {
+            insert_epoch(&mut tx, run, epoch).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Ends a run that failed.
@@ -88,11 +100,14 @@ impl Store {
         Ok(())
     }
 
-    /// Ends the runs of a job and records what came of it, all or nothing: a score with the same
+    /// Ends a job with its runs and records what came of it, all or nothing: a score with the same
     /// key and seed on the same weights and data replaces its older self. Epochs were added
-    /// before.
-    pub async fn finish_job(&self, begun: &[i64], runs: &[Run]) -> Result<()> {
+    /// before. `false`, and nothing is recorded, if the claim was lost.
+    pub async fn finish_job(&self, claim: &Claim, begun: &[i64], runs: &[Run], at: i64) -> Result<bool> {
         let mut tx = self.pool.begin_with("begin immediate").await?;
+        if !leases::finish(&mut tx, claim, &Happened::new("finished", &[("runs", begun.into())]), at).await? {
+            return Ok(false);
+        }
         for run in begun {
             sqlx::query("update runs set status = 'finished', finished_at = $2 where id = $1")
                 .bind(run)
@@ -103,7 +118,8 @@ impl Store {
         for run in runs {
             insert(&mut tx, &run.score).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// A run by its number: its score, of several that which was chosen, and its epochs. The

@@ -11,7 +11,7 @@ mod scores;
 pub use events::{Claim, Event, Happened, WorkerRow};
 pub use incoming::{Arrival, Replace};
 pub use jobs::{JobRow, JobState, NewJob, Offered};
-pub use leases::{Claimant, Leaving, Stage};
+pub use leases::{Claimant, Kept, Leaving, Stage};
 pub use scores::Former;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};

@@ -46,7 +46,9 @@ impl Jobs {
                 if self.json {
                     println!("{}", serde_json::to_string_pretty(&rows)?);
                 } else {
-                    rows.iter().for_each(|row| println!("{}", line(row)));
+                    for row in &rows {
+                        println!("{}", line(row));
+                    }
                 }
             }
             Action::Cancel { name } => {

@@ -3,7 +3,7 @@
 use super::events::{Claim, Happened, add_event};
 use super::jobs::{JobRow, JobState};
 use super::{Result, Store};
-use sqlx::{QueryBuilder, Row, SqliteConnection};
+use sqlx::{FromRow, QueryBuilder, SqliteConnection};
 
 /// Who claims until when.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,13 @@ pub struct Stage {
     pub done: u64,
     /// Its parts; 0 where they are not known.
     pub total: u64,
+}
+
+/// A claim that is still held.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Kept {
+    /// Who asked that the job stops.
+    pub cancel_by: Option<String>,
 }
 
 /// How a claim ends without a record.
@@ -75,8 +82,8 @@ impl Store {
     }
 
     /// Keeps a claim until later. Gives who asked that it stops, if somebody did; `None` if the claim is lost.
-    pub async fn beat_job(&self, claim: &Claim, stage: &Stage, at: i64, until: i64) -> Result<Option<Option<String>>> {
-        let row = sqlx::query(
+    pub async fn beat_job(&self, claim: &Claim, stage: &Stage, at: i64, until: i64) -> Result<Option<Kept>> {
+        let row = sqlx::query_as(
             "update jobs set beat_at = $3, lease_until = $4, stage = $5, done = $6, total = $7
              where name = $1 and attempt = $2 and state = 'running' returning cancel_by",
         )
@@ -89,17 +96,17 @@ impl Store {
         .bind(stage.total as i64)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| Ok(row.try_get(0)?)).transpose()
+        Ok(row)
     }
 
     /// The same without keeping it.
-    pub async fn look_at_job(&self, claim: &Claim) -> Result<Option<Option<String>>> {
-        let row = sqlx::query("select cancel_by from jobs where name = $1 and attempt = $2 and state = 'running'")
+    pub async fn look_at_job(&self, claim: &Claim) -> Result<Option<Kept>> {
+        let row = sqlx::query_as("select cancel_by from jobs where name = $1 and attempt = $2 and state = 'running'")
             .bind(&claim.job)
             .bind(claim.attempt)
             .fetch_optional(&self.pool)
             .await?;
-        row.map(|row| Ok(row.try_get(0)?)).transpose()
+        Ok(row)
     }
 
     /// Ends a claim without a record; `false` if it was lost before.

@@ -2,7 +2,7 @@
 
 use super::{Asked, Beat, Card, Failed, Lease, Outcome, Result};
 use crate::store::{
-    Claim, Claimant, Event, Happened, JobRow, JobState, Leaving, NewJob, Offered, Stage, Store, WorkerRow, now,
+    Claim, Claimant, Event, Happened, JobRow, JobState, Kept, Leaving, NewJob, Offered, Stage, Store, WorkerRow, now,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,7 +27,7 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            lease: Duration::from_secs(60),
+            lease: Duration::from_mins(1),
             beat: Duration::from_secs(20),
             stall: Duration::from_mins(30),
             look: Duration::from_secs(2),
@@ -259,8 +259,8 @@ impl Local {
     }
 }
 
-fn heard(claim: Option<Option<String>>) -> Beat {
-    match claim {
+fn heard(claim: Option<Kept>) -> Beat {
+    match claim.map(|kept| kept.cancel_by) {
         None => Beat::Lost,
         Some(None) => Beat::Goes,
         Some(Some(by)) => Beat::Cancel(by),

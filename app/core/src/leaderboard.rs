@@ -19,5 +19,6 @@ pub use quote::Quote;
 pub use seen::seen;
 pub use sheet::{Column, Place, Row, Sheet};
 pub use spread::Spread;
+pub(crate) use view::encoded;
 use view::safe;
 pub use view::{Show, View};

@@ -8,6 +8,7 @@
 
 pub mod analysis;
 pub mod catalogue;
+pub mod explorer;
 pub mod leaderboard;
 pub mod prediction;
 pub mod protocol;

@@ -38,6 +38,12 @@ pub fn population_deviation(x: &[f64]) -> Option<f64> {
     (!x.is_empty()).then(|| (squares(x) / x.len() as f64).sqrt())
 }
 
+/// Standard deviation of a sample (`numpy.std` with `ddof=1`); `None` of fewer than two values.
+#[must_use]
+pub fn sample_deviation(x: &[f64]) -> Option<f64> {
+    (x.len() > 1).then(|| (squares(x) / (x.len() - 1) as f64).sqrt())
+}
+
 /// The value below which a share `q`, 0 to 1, of the sample lies, interpolated linearly
 /// (`numpy.quantile`).
 #[must_use]
@@ -69,5 +75,6 @@ mod tests {
     fn nothing_has_no_mean() {
         assert_eq!((mean(&[]), population_deviation(&[]), quantile(&[], 0.5)), (None, None, None));
         assert_eq!(quantile(&[4.0], 0.3), Some(4.0));
+        assert_eq!((sample_deviation(&[4.0]), sample_deviation(&[1.0, 2.0, 3.0])), (None, Some(1.0)));
     }
 }

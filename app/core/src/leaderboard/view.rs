@@ -174,7 +174,7 @@ pub(super) fn safe(name: &str) -> bool {
 }
 
 /// The text as it may stand in a query.
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     text.bytes()
         .map(|b| match b {

@@ -3,6 +3,7 @@
 pub mod handed;
 pub mod live;
 mod picture;
+pub mod runs;
 #[cfg(feature = "hydrate")]
 pub mod sheets;
 

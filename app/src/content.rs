@@ -9,6 +9,7 @@ mod fine_tuned;
 mod miniature;
 mod parts;
 mod published;
+pub mod runs;
 mod task;
 mod training;
 
@@ -20,6 +21,7 @@ use maud::{Markup, html};
 use std::sync::Arc;
 use virboard_core::analysis::Alignment;
 use virboard_core::catalogue::Catalogue;
+use virboard_core::explorer::Runs;
 use virboard_core::leaderboard::{Column, Sheet, Wish};
 use virboard_core::prediction::Prediction;
 use virboard_core::run::{Epoch, Run, Score};
@@ -60,6 +62,10 @@ pub struct Facts {
     pub runs: Vec<Run>,
     /// What is kept of the pre-training of the encoder that the page is about.
     pub training: Option<Training>,
+    /// All runs; read for the pages about runs alone.
+    pub explored: Arc<Runs>,
+    /// The runs that the page tells more of.
+    pub details: Vec<runs::Detail>,
     /// What encoders say of sample photographs about the task that the page is about.
     pub examples: Vec<Example>,
 }
@@ -104,6 +110,8 @@ pub enum Subject<'a> {
     Encoder(&'a str),
     /// The task with this key: the page shows examples.
     Task(&'a str),
+    /// Runs: the page shows all of them, or those of [`runs::wanted`].
+    Runs,
     /// Nothing in particular.
     General,
 }
@@ -125,6 +133,9 @@ static ROUTES: &[Route] = &[
     Route { path: "/analyses/:key", subject: general, write: analyses::page },
     Route { path: "/choose", subject: general, write: |_, address, facts| choose_page(address, facts) },
     Route { path: "/compare", subject: general, write: |_, address, facts| Some(compare::page(address, facts)) },
+    Route { path: "/runs", subject: all_runs, write: |_, address, facts| Some(runs::all(address, facts)) },
+    Route { path: "/runs/compare", subject: all_runs, write: |_, address, facts| Some(runs::compare(address, facts)) },
+    Route { path: "/runs/:key", subject: all_runs, write: runs::page },
     Route { path: "/miniature", subject: general, write: |_, address, facts| miniature::page(address, facts) },
     Route {
         path: "/encoders/:key",
@@ -136,6 +147,10 @@ static ROUTES: &[Route] = &[
 
 fn general(_: &str) -> Subject<'_> {
     Subject::General
+}
+
+fn all_runs(_: &str) -> Subject<'_> {
+    Subject::Runs
 }
 
 /// The route of a path, and the key in it.
@@ -196,6 +211,8 @@ mod tests {
             (Some("analyses"), None) => "Analyses".to_owned(),
             (Some("analyses"), Some("claims")) | (Some("miniature"), _) => "14 without enough data".to_owned(),
             (Some("analyses" | "compare"), _) => "class=\"caveat\"".to_owned(),
+            (Some("runs"), None) => "There are no runs yet".to_owned(),
+            (Some("runs"), _) => "Tick two runs or more".to_owned(),
             (Some("choose"), _) => "There are no scores yet to choose by".to_owned(),
             (Some("encoders"), Some(key)) => format!("virboard evaluate --encoders {key} --tasks"),
             (Some("tasks"), _) => "No encoder has been measured on this task".to_owned(),
@@ -213,8 +230,9 @@ mod tests {
     #[test]
     fn with_nothing_stored_every_page_explains_itself() {
         let facts = nothing_stored();
-        let mut paths: Vec<String> =
-            ["/", "/analyses", "/choose", "/compare", "/miniature"].map(str::to_owned).to_vec();
+        let mut paths: Vec<String> = ["/", "/analyses", "/choose", "/compare", "/miniature", "/runs", "/runs/compare"]
+            .map(str::to_owned)
+            .to_vec();
         paths.extend(KINDS.iter().map(|k| format!("/analyses/{}", k.slug)));
         paths.extend(facts.board.catalogue.encoders().iter().map(|e| format!("/encoders/{}", e.key)));
         paths.extend(facts.board.catalogue.tasks().iter().map(|t| format!("/tasks/{}", t.key)));
@@ -229,7 +247,16 @@ mod tests {
                 assert!(made.html.contains(&wanted), "{path}?{query} lacks `{wanted}`: {}", made.html);
             }
         }
-        for path in ["/nowhere", "/encoders/nobody", "/tasks/none", "/analyses/none", "/encoders", "/encoders/a/b"] {
+        for path in [
+            "/nowhere",
+            "/encoders/nobody",
+            "/tasks/none",
+            "/analyses/none",
+            "/runs/1",
+            "/runs/none",
+            "/encoders",
+            "/encoders/a/b",
+        ] {
             assert!(!content(&Address::new(path, ""), &facts).found, "{path}");
         }
     }
@@ -239,6 +266,7 @@ mod tests {
         let of = |path| format!("{:?}", subject(&Address::new(path, "")));
         assert_eq!(of("/encoders/Random"), "Encoder(\"Random\")");
         assert_eq!(of("/tasks/Pets/"), "Task(\"Pets\")");
+        assert_eq!((of("/runs"), of("/runs/12"), of("/runs/compare")), ("Runs".into(), "Runs".into(), "Runs".into()));
         for path in ["/", "/choose", "/analyses/imagenet", "/encoders", "/tasks/", "/nowhere"] {
             assert_eq!(of(path), "General", "{path}");
         }

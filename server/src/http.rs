@@ -7,6 +7,7 @@ pub mod middleware;
 pub mod pages;
 pub mod problem;
 pub mod query;
+pub mod runs;
 pub mod upload;
 
 use crate::service::Virboard;
@@ -71,6 +72,9 @@ fn rest() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(analyses::get_analysis))
         .routes(routes!(analyses::get_standings))
         .routes(routes!(analyses::get_leaderboard))
+        .routes(routes!(runs::list_runs))
+        .routes(routes!(runs::get_run))
+        .routes(routes!(runs::get_epochs))
         .routes(routes!(api::get_photo))
         .routes(routes!(api::get_picture))
         .split_for_parts()

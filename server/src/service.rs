@@ -32,6 +32,7 @@ pub mod places;
 pub mod plan;
 pub mod precision;
 pub mod predictions;
+pub mod runs;
 pub mod samples;
 mod trainings;
 pub mod uploads;
@@ -207,6 +208,7 @@ pub struct Virboard {
     uploads: Uploads,
     photos: Arc<Vec<SamplePhoto>>,
     contents: Arc<contents::Contents>,
+    explorer: Arc<runs::Explorer>,
     alignments: Vec<PathBuf>,
     /// Where files declare encoders and data sets.
     settings: Settings,
@@ -240,6 +242,7 @@ impl Virboard {
             uploads: Uploads::default(),
             photos: Arc::default(),
             contents: Arc::default(),
+            explorer: Arc::default(),
             alignments: vec![alignments::folder(&settings.data), alignments::folder(&settings.samples)],
             settings: settings.clone(),
         };

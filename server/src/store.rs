@@ -2,6 +2,7 @@
 
 pub mod columns;
 mod events;
+mod explorer;
 mod incoming;
 mod jobs;
 mod leases;
@@ -9,6 +10,7 @@ mod runs;
 mod scores;
 
 pub use events::{Claim, Event, Happened, WorkerRow};
+pub use explorer::{Course, StoredRun};
 pub use incoming::{Arrival, Replace};
 pub use jobs::{JobRow, JobState, NewJob, Offered};
 pub use leases::{Claimant, Kept, Leaving, Stage};

@@ -98,6 +98,9 @@ async fn the_description_names_every_route() {
         ("/api/v1/predictions", "post"),
         ("/api/v1/predictions/{sha256}/{encoder}/{task}/{version}/{file}", "get"),
         ("/api/v1/results", "get"),
+        ("/api/v1/runs", "get"),
+        ("/api/v1/runs/{id}", "get"),
+        ("/api/v1/runs/{id}/epochs", "get"),
         ("/api/v1/standings", "get"),
         ("/api/v1/tasks", "get"),
     ]

@@ -24,6 +24,7 @@ pub fn Header() -> impl IntoView {
                 <A href="/" exact=true>"Leaderboard"</A>
                 <A href="/choose">"Choose"</A>
                 <A href="/analyses">"Analyses"</A>
+                <A href="/runs">"Runs"</A>
                 <A href="/try">"Try a photo"</A>
             </nav>
             <form class="theme" method="post" action="/theme" aria-label="Theme">

@@ -4,6 +4,7 @@
 use super::failed;
 use crate::api::{Content, Missing, load_content};
 use crate::browser::live::{self, Kept};
+use crate::browser::runs;
 #[cfg(feature = "hydrate")]
 use crate::browser::sheets;
 use leptos::prelude::*;
@@ -58,7 +59,7 @@ pub fn ContentPage() -> impl IntoView {
         // What is shown already is changed where it is.
         #[cfg(feature = "hydrate")]
         if let Some((_, before)) = last.get_value().filter(|(p, _)| *p == path)
-            && sheets::update(&path, &query)
+            && (sheets::update(&path, &query) || runs::update(&path, &query))
         {
             return before;
         }
@@ -80,7 +81,17 @@ pub fn ContentPage() -> impl IntoView {
             leptos::task::spawn_local(sheets::load());
         }
     });
+    #[cfg(feature = "hydrate")]
+    {
+        let keys = window_event_listener(leptos::ev::keydown, |event| {
+            if runs::pressed(&event) {
+                event.prevent_default();
+            }
+        });
+        on_cleanup(move || keys.remove());
+    }
     let typed = move |event: web_sys::Event| {
+        runs::complete(&event);
         if let Some(to) = live::form_address(&event).filter(|_| live::typed(&event)) {
             go.run((to, true));
         }
@@ -109,6 +120,8 @@ pub fn ContentPage() -> impl IntoView {
     let changed = move |event: web_sys::Event| {
         if let Some(to) = live::form_address(&event) {
             go.run((to, false));
+        } else if let Some(to) = runs::ticked(&event) {
+            go.run((to, true));
         }
     };
     let submitted = move |event: web_sys::SubmitEvent| {
@@ -118,6 +131,7 @@ pub fn ContentPage() -> impl IntoView {
         }
     };
     let clicked = move |event: web_sys::MouseEvent| {
+        runs::between(&event);
         if live::download(&event) {
             event.prevent_default();
         } else if let Some(to) = live::shifted(&event) {

@@ -110,6 +110,9 @@ impl Virboard {
     /// The page at an address. Several who ask for it at once wait for one.
     pub async fn content(&self, address: Address) -> Result<Arc<Content>> {
         let snapshot = self.snapshot().await?;
+        if let Subject::Runs = subject(&address) {
+            return self.runs_page(address, snapshot.board.clone()).await;
+        }
         let key = (snapshot.generation, address.clone());
         let made = self.contents.pages.try_get_with(key, async {
             let mut facts =
@@ -120,7 +123,7 @@ impl Virboard {
                     facts.training = self.training_of(key, &snapshot.board).await?;
                 }
                 Subject::Task(key) => facts.examples = self.examples(key, &snapshot).await,
-                Subject::General => {}
+                Subject::Runs | Subject::General => {}
             }
             let made = tokio::task::spawn_blocking(move || content(&address, &facts)).await?;
             Ok::<_, ServiceError>(Arc::new(made))

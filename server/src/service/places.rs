@@ -32,9 +32,32 @@ pub(super) fn hidden(mut score: Score) -> Score {
     score
 }
 
+/// A sentence whose absolute paths are cut down to their last names.
+#[must_use]
+pub(super) fn hidden_in(sentence: &str) -> String {
+    let mut out = String::with_capacity(sentence.len());
+    let ends = |c: char| c.is_whitespace() || "\"'`“”()[]{},;:".contains(c);
+    for piece in sentence.split_inclusive(ends) {
+        let (word, end) =
+            piece.char_indices().last().filter(|(_, c)| ends(*c)).map_or((piece, ""), |(at, _)| piece.split_at(at));
+        let name = Path::new(word).file_name().filter(|_| Path::new(word).is_absolute());
+        out.push_str(&name.map_or_else(|| word.into(), |n| n.to_string_lossy()));
+        out.push_str(end);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences_keep_their_words_and_lose_their_folders() {
+        let sentence = "/data/pets/a b.jpg: cannot be read (see `/var/log/x.log`), 3/4 done; and/or /";
+        assert_eq!(hidden_in(sentence), "a b.jpg: cannot be read (see `x.log`), 3/4 done; and/or /");
+        assert_eq!(hidden_in("in “/home/me/é.png”"), "in “é.png”");
+        assert_eq!(hidden_in(""), "");
+    }
 
     #[test]
     fn absolute_paths_are_cut_down_to_names() {

@@ -8,12 +8,14 @@ mod examples;
 mod fine_tuned;
 mod miniature;
 mod parts;
+mod people;
 mod published;
 pub mod runs;
 mod task;
 mod training;
 
 pub use address::Address;
+pub use people::{Personal, Said, is_personal, personal};
 
 use crate::api::{Content, EncoderState, SamplePhoto};
 use crate::{choose, leaderboard};

@@ -18,6 +18,7 @@ pub mod miniature;
 pub mod pretrain;
 pub mod scene;
 pub mod serve;
+pub mod user;
 pub mod worker;
 
 use crate::service::Settings;
@@ -117,6 +118,8 @@ enum Command {
     Cka(cka::Cka),
     /// The paper's encoders on a small scale: trained from scratch on small pictures
     Miniature(miniature::Miniature),
+    /// Add, list and disable users of the server, and make tokens for programs
+    User(user::UserCommand),
     /// Render a scene with its true mask and depth
     Scene(scene::SceneCommand),
 }
@@ -178,6 +181,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cache(cache) => cache.run(&settings),
         Command::Cka(cka) => cka.run(settings).await,
         Command::Miniature(miniature) => miniature.run(settings).await,
+        Command::User(user) => user.run(settings).await,
         Command::Scene(scene) => scene.run(),
     }
 }

@@ -2,9 +2,11 @@
 
 pub mod analyses;
 pub mod api;
+pub mod browser;
 pub mod connections;
 pub mod middleware;
 pub mod pages;
+pub mod people;
 pub mod problem;
 pub mod query;
 pub mod runs;
@@ -18,6 +20,7 @@ use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use leptos::config::LeptosOptions;
 use leptos_axum::{LeptosRoutes, generate_route_list};
+use people::Door;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +52,8 @@ pub struct AppState {
     pub options: LeptosOptions,
     /// Addresses of the browser's files.
     pub assets: Arc<Assets>,
+    /// How the server is reached.
+    pub door: Arc<Door>,
 }
 
 /// The REST interface's description.
@@ -77,14 +82,23 @@ fn rest() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(runs::get_epochs))
         .routes(routes!(api::get_photo))
         .routes(routes!(api::get_picture))
+        .merge(people::rest::routes())
         .split_for_parts()
 }
 
-/// The whole server. `site` holds the browser's files, `public` the static ones.
+/// The whole server on its own machine. `site` holds the browser's files, `public` the static ones.
 pub fn router(app: Virboard, site: &std::path::Path, public: PathBuf) -> Router {
+    router_behind(app, site, public, Door::default())
+}
+
+/// The whole server, reached as the door says.
+pub fn router_behind(app: Virboard, site: &std::path::Path, public: PathBuf, door: Door) -> Router {
     let options = LeptosOptions::builder().output_name("virboard").build();
     let assets = Arc::new(Assets::find(site));
-    let state = AppState { app, options, assets };
+    let door = Arc::new(door);
+    let identify = axum::middleware::from_fn_with_state((app.clone(), door.clone()), people::identify);
+    let csrf = door.csrf();
+    let state = AppState { app, options, assets, door };
     let (rest, openapi) = rest();
     let routes = generate_route_list(virboard_app::App);
     let context_state = state.clone();
@@ -104,6 +118,7 @@ pub fn router(app: Virboard, site: &std::path::Path, public: PathBuf) -> Router 
         .route("/api/{*path}", any(pages::no_interface))
         .route("/rpc/{*name}", post(pages::server_function))
         .merge(pages)
+        .merge(people::forms::routes())
         .route("/try", post(upload::form))
         .route("/theme", post(pages::theme))
         .route("/healthz", get(|| async { "ok" }))
@@ -120,6 +135,8 @@ pub fn router(app: Virboard, site: &std::path::Path, public: PathBuf) -> Router 
         .layer(CompressionLayer::new().quality(tower_http::CompressionLevel::Fastest).compress_when(compressible))
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(MAX_REQUEST))
+        .layer(identify)
+        .layer(csrf)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(axum::middleware::from_fn(middleware::explain))
         .layer(axum::middleware::from_fn(middleware::security_headers))

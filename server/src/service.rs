@@ -27,6 +27,7 @@ mod mutations;
 pub mod open_data;
 pub mod own_data;
 pub mod packs;
+pub mod people;
 pub mod pictures;
 pub mod places;
 pub mod plan;
@@ -47,6 +48,7 @@ use decoders::Decoders;
 use engine::{Engine, Local};
 pub use error::{Result, ServiceError};
 use heads::Heads;
+use people::People;
 use precision::Choice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -210,6 +212,7 @@ pub struct Virboard {
     contents: Arc<contents::Contents>,
     explorer: Arc<runs::Explorer>,
     alignments: Vec<PathBuf>,
+    people: People,
     /// Where files declare encoders and data sets.
     settings: Settings,
 }
@@ -232,6 +235,7 @@ impl Virboard {
         let batcher = Batcher::start(registry.clone(), heads.clone(), settings.queue).map_err(OpenError::Thread)?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let mut app = Self {
+            people: People::new(store.clone()),
             store,
             engine,
             blobs,
@@ -326,6 +330,12 @@ impl Virboard {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Users, and who asks.
+    #[must_use]
+    pub fn people(&self) -> &People {
+        &self.people
     }
 
     /// What can be compared on what.

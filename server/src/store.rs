@@ -1,11 +1,13 @@
 //! Everything that is kept in SQL. No other module has any.
 
+pub mod audit;
 pub mod columns;
 mod events;
 mod explorer;
 mod incoming;
 mod jobs;
 mod leases;
+pub mod people;
 mod runs;
 mod scores;
 

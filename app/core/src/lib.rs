@@ -10,6 +10,7 @@ pub mod analysis;
 pub mod catalogue;
 pub mod explorer;
 pub mod leaderboard;
+pub mod people;
 pub mod prediction;
 pub mod protocol;
 pub mod run;

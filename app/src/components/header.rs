@@ -4,6 +4,7 @@ use crate::api::Version;
 use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::use_location;
+use virboard_core::people::Person;
 
 /// Name, navigation and theme.
 #[component]
@@ -27,6 +28,7 @@ pub fn Header() -> impl IntoView {
                 <A href="/runs">"Runs"</A>
                 <A href="/try">"Try a photo"</A>
             </nav>
+            <Who/>
             <form class="theme" method="post" action="/theme" aria-label="Theme">
                 <input type="hidden" name="back" value=back/>
                 <button name="to" value="light" title="Light" on:click=|e| choose(&e, "light")>"☀"<span class="hidden">"Light"</span></button>
@@ -35,6 +37,22 @@ pub fn Header() -> impl IntoView {
             </form>
         </header>
     }
+}
+
+/// The way to one's account, or to sign in. Where there are no users there is neither.
+#[component]
+fn Who() -> impl IntoView {
+    let path = use_location().pathname;
+    // The server knows; the browser is told.
+    let name = SharedValue::new(|| use_context::<Person>().filter(|p| p.user || p.role.is_none()).map(|p| p.name));
+    name.into_inner().map(|name| {
+        if name.is_empty() {
+            let to = move || format!("/sign-in?back={}", path.get());
+            view! { <a class="who" href=to>"Sign in"</a> }.into_any()
+        } else {
+            view! { <a class="who" href="/account" title="Your account">{name}</a> }.into_any()
+        }
+    })
 }
 
 fn with_mark(search: &str) -> String {

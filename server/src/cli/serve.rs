@@ -2,7 +2,8 @@
 
 use super::Failure;
 use crate::http::connections::{self, Limits};
-use crate::http::router;
+use crate::http::people::Door;
+use crate::http::router_behind;
 use crate::service::{Settings, Virboard, working};
 use clap::Args;
 use std::io::Write;
@@ -15,6 +16,10 @@ use tokio::sync::watch;
 const CLOSING: Duration = Duration::from_secs(1);
 /// Time that workers are given to give back their jobs, beside that of running requests.
 const GIVING_BACK: Duration = Duration::from_secs(1);
+
+/// What is said, in red, where people sign in over plain http.
+const INSECURE: &str = "\x1b[31mPeople sign in over plain http: whoever can listen in this network can act as they. \
+    Do this only where you trust everybody on it; otherwise put a proxy with https in front.\x1b[0m";
 
 /// Options of the server.
 #[derive(Debug, Args)]
@@ -34,6 +39,12 @@ pub struct Serve {
     /// Connections at a time from one address; as many as --connections behind a proxy, which is one address
     #[arg(long, default_value_t = Limits::default().per_address)]
     connections_per_address: usize,
+    /// Address at which a proxy shows this server, such as https://virboard.example; the proxy sets X-Forwarded-For
+    #[arg(long, env = "VIRBOARD_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// Let people sign in over plain http; whoever can listen in the network can then act as they
+    #[arg(long)]
+    insecure_http: bool,
     /// Encoders to load before the first photo comes
     #[arg(long, default_value_t = 3)]
     warm: usize,
@@ -51,6 +62,8 @@ impl Default for Serve {
             queue: 128,
             connections,
             connections_per_address: per_address,
+            public_url: None,
+            insecure_http: false,
             warm: 3,
             workers: 0,
         }
@@ -61,6 +74,7 @@ impl Serve {
     /// Serves until the process is asked to stop; running requests are finished first.
     pub async fn run(self, mut settings: Settings) -> Result<(), Failure> {
         settings.queue = self.queue as usize;
+        let door = self.door()?;
         let site = self.site_dir.unwrap_or_else(default_site);
         let app = Virboard::open(&settings).await?;
         let store = app.store().clone();
@@ -74,7 +88,9 @@ impl Serve {
         };
         let (warmed, most) = (app.clone(), self.warm);
         tokio::spawn(async move { warmed.warm(most).await });
-        let router = router(app, &site, settings.public.clone());
+        let people = app.people().clone();
+        let public = door.is_public();
+        let router = router_behind(app, &site, settings.public.clone(), door);
         let listener = tokio::net::TcpListener::bind(self.addr).await.map_err(|e| {
             format!("cannot listen on {}: {e}. Is another Virboard running? Try --addr 127.0.0.1:3001", self.addr)
         })?;
@@ -82,6 +98,23 @@ impl Serve {
         tracing::info!(address = %format!("http://{addr}"), "Virboard is ready");
         // A server goes on where nobody reads what it says.
         let _ = writeln!(std::io::stdout(), "Virboard is ready at http://{addr}");
+        if self.insecure_http {
+            let _ = writeln!(std::io::stderr(), "{INSECURE}");
+        }
+        if public && !store.is_read_only() && !people.any().await? {
+            let at = self
+                .public_url
+                .as_deref()
+                .map_or_else(|| format!("http://{addr}"), |url| url.trim_end_matches('/').to_owned());
+            let link = people.first_link().await?;
+            // Never in the log: whoever opens it first is the admin.
+            let _ = writeln!(
+                std::io::stdout(),
+                "Others can reach this address and there are no users yet, so that nothing else is shown until the first admin is made.\n\
+                 Open this link within a day; it works once: {at}/first-admin?link={}",
+                link.text()
+            );
+        }
         let limits =
             Limits { connections: self.connections, per_address: self.connections_per_address, ..Limits::default() };
         let stopped = async move {
@@ -96,6 +129,18 @@ impl Serve {
         }
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+impl Serve {
+    /// How the server is reached.
+    fn door(&self) -> Result<Door, Failure> {
+        let door = Door::at(self.addr.ip());
+        let door = if self.insecure_http { door.insecure() } else { door };
+        match &self.public_url {
+            Some(url) => door.behind(url).map_err(|e| format!("--public-url cannot be {url}: {e}").into()),
+            None => Ok(door),
+        }
     }
 }
 

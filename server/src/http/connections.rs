@@ -7,19 +7,23 @@ mod crowd;
 mod pace;
 mod watched;
 
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::middleware::AddExtension;
 use axum::response::IntoResponse;
+use axum::{Extension, Router};
 use crowd::{Crowd, Place};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tower::Layer;
 use watched::Watched;
 
 /// What connections may take.
@@ -65,7 +69,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             Some(_) = running.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => match crowd.enter(address.ip()) {
-                    Some(place) => drop(running.spawn(answer(stream, router.clone(), limits, closed.clone(), place))),
+                    Some(place) => {
+                        // Who asks is known by the address, too.
+                        let service = Extension(ConnectInfo(address)).layer(router.clone());
+                        drop(running.spawn(answer(stream, service, limits, closed.clone(), place)));
+                    }
                     None => refuse(&stream),
                 },
                 Err(error) => {
@@ -85,8 +93,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     }
 }
 
+/// What answers the requests of a connection: it knows the address at the other end.
+type Served = AddExtension<Router, ConnectInfo<SocketAddr>>;
+
 /// Answers the requests of a connection.
-async fn answer(stream: TcpStream, router: Router, limits: Limits, mut closed: watch::Receiver<bool>, _place: Place) {
+async fn answer(stream: TcpStream, service: Served, limits: Limits, mut closed: watch::Receiver<bool>, _place: Place) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection goes on with delays");
     }
@@ -94,7 +105,7 @@ async fn answer(stream: TcpStream, router: Router, limits: Limits, mut closed: w
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
-        .serve_connection(io, TowerToHyperService::new(router));
+        .serve_connection(io, TowerToHyperService::new(service));
     let mut connection = pin!(connection);
     let mut asked = false;
     let ended = loop {

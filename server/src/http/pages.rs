@@ -1,7 +1,10 @@
 //! Pages: what Leptos needs around it.
 
 use super::AppState;
+use super::browser::{back, cookie};
 use super::problem::Problem;
+use crate::service::backend::Visit;
+use crate::service::people::{Actor, Origin};
 use axum::Form;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -11,14 +14,19 @@ use leptos::prelude::*;
 use serde::Deserialize;
 use std::sync::Arc;
 use virboard_app::api::{Backend, Missing, Version};
+use virboard_app::content::Said;
 use virboard_app::theme::Theme;
 
 /// What pages and server functions find in their context.
 pub fn provide(state: &AppState) {
-    provide_context::<Arc<dyn Backend>>(Arc::new(state.app.clone()));
     provide_context(Version(crate::VERSION));
-    let theme = use_context::<axum::http::request::Parts>().map(|parts| theme_of(&parts.headers)).unwrap_or_default();
-    provide_context(theme);
+    if let Some(parts) = use_context::<axum::http::request::Parts>() {
+        provide_context(theme_of(&parts.headers));
+        let actor = parts.extensions.get::<Actor>().cloned().unwrap_or_else(|| Actor::nobody(Origin::default()));
+        provide_context(actor.person());
+        let said = parts.extensions.get::<Said>().cloned();
+        provide_context::<Arc<dyn Backend>>(Arc::new(Visit { app: state.app.clone(), actor, said }));
+    }
     if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
         provide_context(Missing(Arc::new(move || response.set_status(StatusCode::NOT_FOUND))));
     }
@@ -67,17 +75,10 @@ pub struct Wish {
 
 /// Remembers a theme in a cookie and goes back to the page.
 pub async fn theme(Form(wish): Form<Wish>) -> Response {
-    // Only addresses of this site: a second slash would name another host.
-    let back = if wish.back.starts_with('/') && !wish.back.starts_with("//") && !wish.back.contains('\\') {
-        wish.back
-    } else {
-        "/".to_owned()
-    };
-    let cookie = format!("theme={}; Path=/; Max-Age=31536000; SameSite=Lax", wish.to.name());
-    ([(header::SET_COOKIE, cookie)], Redirect::to(&back)).into_response()
+    let remembered = format!("theme={}; Path=/; Max-Age=31536000; SameSite=Lax", wish.to.name());
+    ([(header::SET_COOKIE, remembered)], Redirect::to(back(&wish.back))).into_response()
 }
 
 fn theme_of(headers: &HeaderMap) -> Theme {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
-    cookies.flat_map(|c| c.split(';')).find_map(|c| Theme::parse(c.trim().strip_prefix("theme=")?)).unwrap_or_default()
+    cookie(headers, "theme").and_then(Theme::parse).unwrap_or_default()
 }

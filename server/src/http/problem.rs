@@ -61,6 +61,13 @@ impl From<&ServiceError> for Problem {
             ServiceError::NoHead { .. } => ("no-head", 409, "Head missing"),
             ServiceError::OtherWeights { .. } => ("other-weights", 409, "Head of other weights"),
             ServiceError::NotFound(_) => ("not-found", 404, "Not found"),
+            ServiceError::SignIn => ("sign-in", 401, "Sign in"),
+            ServiceError::NotAllowed(_) => ("not-allowed", 403, "Not allowed"),
+            ServiceError::WrongPassword => ("wrong-password", 401, "Wrong name or password"),
+            ServiceError::TooManyTries(_) => ("too-many-tries", 429, "Too many tries"),
+            ServiceError::LinkSpent => ("link-spent", 410, "Link used or too old"),
+            ServiceError::NoAdmin => ("no-admin", 503, "No admin yet"),
+            ServiceError::Conflict(_) => ("conflict", 409, "Conflict"),
             ServiceError::Request(_) => ("bad-request", 400, "Bad request"),
             ServiceError::Internal(_) => ("internal", 500, "Internal error"),
         };
@@ -116,12 +123,15 @@ pub fn of_status(status: StatusCode, reason: Option<String>) -> Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let busy = self.status == 503;
+        let (busy, sign_in) = (self.status == 503, self.status == 401);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if busy {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("3"));
+        }
+        if sign_in {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -132,6 +142,10 @@ impl IntoResponse for ServiceError {
         if let Self::Internal(cause) = &self {
             tracing::error!(%cause, "a request failed");
         }
-        Problem::from(&self).into_response()
+        let mut response = Problem::from(&self).into_response();
+        if let Self::TooManyTries(seconds) = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }

@@ -1,6 +1,7 @@
 //! What a use case can fail with, as sentences that a person can act on.
 
 use crate::store::{Refused, StoreError};
+use virboard_core::people::Role;
 use virboard_lab::image::ImageError;
 
 /// The result of a use case.
@@ -69,6 +70,29 @@ pub enum ServiceError {
     /// No such stored thing.
     #[error("{0}")]
     NotFound(&'static str),
+    /// Nobody has signed in, and this is not for everybody.
+    #[error("This needs an account on this server. Sign in, or send a token.")]
+    SignIn,
+    /// Who has signed in may not do this.
+    #[error("This needs the role “{}”. Ask an admin of this server.", .0.name())]
+    NotAllowed(Role),
+    /// The name, the password or both are not right.
+    #[error("The name or the password is wrong.")]
+    WrongPassword,
+    /// Too many tries to sign in; after so many seconds there is another.
+    #[error("Too many tries to sign in. Try again in {0} seconds.")]
+    TooManyTries(u64),
+    /// A link that is good once was used, or is too old.
+    #[error(
+        "This link was used already or is too old. Start the server again for another, or run `virboard user add`."
+    )]
+    LinkSpent,
+    /// There are no users, and this server does not listen to its own machine alone.
+    #[error("This server has no admin yet. Whoever started it was shown a link that makes the first one.")]
+    NoAdmin,
+    /// What is asked for contradicts what is there.
+    #[error("{0}")]
+    Conflict(String),
     /// The request itself is wrong.
     #[error("{0}")]
     Request(String),

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 pub mod drawn;
+pub mod people;
 pub mod program;
 pub mod wire;
 

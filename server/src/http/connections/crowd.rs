@@ -1,8 +1,9 @@
 //! Who is connected how often.
 
 use super::Limits;
+use crate::service::people::household;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The connections of the moment.
@@ -59,14 +60,6 @@ pub(super) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.crowd.leave(self.address);
-    }
-}
-
-/// What is counted as one: everybody has a network of 64 bits of IPv6 addresses.
-fn household(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

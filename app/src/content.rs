@@ -10,12 +10,15 @@ mod miniature;
 mod parts;
 mod people;
 mod published;
+pub mod queue;
 pub mod runs;
+mod said;
 mod task;
 mod training;
 
 pub use address::Address;
-pub use people::{Personal, Said, is_personal, personal};
+pub use people::{Personal, is_personal, personal};
+pub use said::Said;
 
 use crate::api::{Content, EncoderState, SamplePhoto};
 use crate::{choose, leaderboard};

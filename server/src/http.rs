@@ -4,11 +4,13 @@ pub mod analyses;
 pub mod api;
 pub mod browser;
 pub mod connections;
+pub mod jobs;
 pub mod middleware;
 pub mod pages;
 pub mod people;
 pub mod problem;
 pub mod query;
+pub mod queue;
 pub mod runs;
 pub mod upload;
 
@@ -82,6 +84,7 @@ fn rest() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(runs::get_epochs))
         .routes(routes!(api::get_photo))
         .routes(routes!(api::get_picture))
+        .merge(jobs::routes())
         .merge(people::rest::routes())
         .split_for_parts()
 }
@@ -110,8 +113,10 @@ pub fn router_behind(app: Virboard, site: &std::path::Path, public: PathBuf, doo
         move || virboard_app::shell(&shell_state.assets),
     );
     // Pictures are compressed already.
-    let compressible =
-        SizeAbove::new(512).and(NotForContentType::IMAGES).and(NotForContentType::new("application/wasm"));
+    let compressible = SizeAbove::new(512)
+        .and(NotForContentType::IMAGES)
+        .and(NotForContentType::new("application/wasm"))
+        .and(NotForContentType::SSE);
     Router::new()
         .merge(rest)
         .route("/api/openapi.json", get(move || async move { Json(openapi) }))
@@ -119,6 +124,7 @@ pub fn router_behind(app: Virboard, site: &std::path::Path, public: PathBuf, doo
         .route("/rpc/{*name}", post(pages::server_function))
         .merge(pages)
         .merge(people::forms::routes())
+        .merge(queue::routes())
         .route("/try", post(upload::form))
         .route("/theme", post(pages::theme))
         .route("/healthz", get(|| async { "ok" }))

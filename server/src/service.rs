@@ -33,6 +33,7 @@ pub mod places;
 pub mod plan;
 pub mod precision;
 pub mod predictions;
+pub mod queue;
 pub mod runs;
 pub mod samples;
 mod trainings;

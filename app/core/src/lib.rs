@@ -13,6 +13,7 @@ pub mod leaderboard;
 pub mod people;
 pub mod prediction;
 pub mod protocol;
+pub mod queue;
 pub mod run;
 pub mod statistics;
 pub mod unread;

@@ -16,12 +16,16 @@ impl Address {
     /// joined by commas.
     #[must_use]
     pub fn new(path: &str, query: &str) -> Self {
+        let pairs = form_urlencoded::parse(query.trim_start_matches('?').as_bytes());
+        Self::of(path, pairs.map(|(key, value)| (key.into_owned(), value.into_owned())))
+    }
+
+    /// The same of the fields of a form.
+    #[must_use]
+    pub fn of(path: &str, fields: impl Iterator<Item = (String, String)>) -> Self {
         let mut read: BTreeMap<String, String> = BTreeMap::new();
-        for (key, value) in form_urlencoded::parse(query.trim_start_matches('?').as_bytes()) {
-            if value.is_empty() {
-                continue;
-            }
-            let all = read.entry(key.into_owned()).or_default();
+        for (key, value) in fields.filter(|(_, value)| !value.is_empty()) {
+            let all = read.entry(key).or_default();
             if !all.is_empty() {
                 all.push(',');
             }

@@ -1,6 +1,8 @@
 //! Pages about whoever asks: signing in, the own account, users for admins. They are written for one request and
 //! never kept; their forms work without WebAssembly.
 
+use super::queue::{self, Launch, Queue};
+use super::said::{Said, told};
 use super::{Address, Page};
 use crate::api::Content;
 use maud::{Markup, html};
@@ -18,15 +20,10 @@ pub struct Personal {
     pub users: Vec<User>,
     /// One's own tokens; all, for admins.
     pub tokens: Vec<Token>,
-}
-
-/// What came of a form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
-    /// It was refused; why.
-    Refused(String),
-    /// A token was made; its secret, which is shown this once.
-    Token(String),
+    /// The queue, for its page and for whoever may see it.
+    pub queue: Option<Queue>,
+    /// New evaluations, for their page and for whoever may ask for them.
+    pub launch: Option<Launch>,
 }
 
 /// What `done` in the address of the account stands for: the server leads there after a form.
@@ -47,10 +44,12 @@ struct Route {
 }
 
 /// Every page about a person.
-static ROUTES: [Route; 3] = [
+static ROUTES: [Route; 5] = [
     Route { path: "/sign-in", write: sign_in },
     Route { path: "/account", write: account },
     Route { path: "/first-admin", write: first_admin },
+    Route { path: "/queue", write: |a, f| queue::page(a, &f.person, f.said.as_ref(), f.queue.as_ref()) },
+    Route { path: "/launch", write: |a, f| queue::launch(a, f.said.as_ref(), f.launch.as_ref()) },
 ];
 
 fn route(address: &Address) -> Option<&'static Route> {
@@ -71,20 +70,6 @@ pub fn personal(address: &Address, facts: &Personal) -> Content {
     let found = page.is_some();
     let (title, body) = page.unwrap_or_default();
     Content { title, html: body.into_string(), found }
-}
-
-fn told(said: Option<&Said>) -> Markup {
-    html! {
-        @match said {
-            Some(Said::Refused(why)) => p.problem role="alert" { (why) },
-            Some(Said::Token(secret)) => div.done role="status" {
-                p { "This is your new token. It is shown this once: copy it to where it is used." }
-                pre { code { (secret) } }
-                p.note { "Send it as " code { "Authorization: Bearer " (secret.get(..8).unwrap_or_default()) "…" } "." }
-            },
-            None => {},
-        }
-    }
 }
 
 /// A field with its label above.

@@ -8,6 +8,7 @@ mod grid;
 mod page;
 mod table;
 
+pub use cell::duration;
 pub use compare::page as compare;
 pub use page::page;
 
@@ -54,6 +55,7 @@ pub fn all(address: &Address, facts: &Facts) -> Page {
     let body = html! {
         (crumbs(&[("/", "Leaderboard")], "runs"))
         h1 { "Runs" }
+        p.note { a href="/queue" { "Queue and workers" } " · " a href="/launch" { "New evaluations" } }
         @if runs.rows().is_empty() {
             p.caveat { "There are no runs yet. " code { "virboard evaluate --encoders EfficientNetLite0 --tasks SamplePhotos" } " makes some." }
         } @else {

@@ -6,7 +6,7 @@ use crate::api::{Content, Missing, load_content};
 use crate::browser::live::{self, Kept};
 use crate::browser::runs;
 #[cfg(feature = "hydrate")]
-use crate::browser::sheets;
+use crate::browser::{events, sheets};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
@@ -89,6 +89,22 @@ pub fn ContentPage() -> impl IntoView {
             }
         });
         on_cleanup(move || keys.remove());
+    }
+    // Where something happens that the page tells of, it is loaded anew, and nothing moves.
+    #[cfg(feature = "hydrate")]
+    {
+        let listener = StoredValue::new_local(None::<events::Listener>);
+        let there = Memo::new(move |_| shown.with(Option::is_some));
+        Effect::new(move |_| {
+            location.pathname.track();
+            listener.set_value(None);
+            if there.get() {
+                request_animation_frame(move || {
+                    listener.set_value(events::Listener::of_page(move || shown.refetch()));
+                });
+            }
+        });
+        on_cleanup(move || listener.set_value(None));
     }
     let typed = move |event: web_sys::Event| {
         runs::complete(&event);

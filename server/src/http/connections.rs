@@ -26,6 +26,18 @@ use tokio::task::JoinSet;
 use tower::Layer;
 use watched::Watched;
 
+/// Hears that the server is asked to stop: an answer without end has to end by itself then.
+#[derive(Debug, Clone)]
+pub struct Closing(watch::Receiver<bool>);
+
+impl Closing {
+    /// Waits for it.
+    pub async fn wait(mut self) {
+        // A server that is gone has stopped, too.
+        let _ = self.0.wait_for(|closed| *closed).await;
+    }
+}
+
 /// What connections may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -61,6 +73,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     let router = router.layer(axum::middleware::from_fn(move |request, next| pace::keep(limits, request, next)));
     let crowd = Arc::new(Crowd::new(limits));
     let (closing, closed) = watch::channel(false);
+    let router = router.layer(Extension(Closing(closed.clone())));
     let mut running = JoinSet::new();
     let mut stop = pin!(stop);
     loop {

@@ -3,6 +3,7 @@
 use super::api::Items;
 use super::problem::Problem;
 use super::query::{Choice, Fields};
+use crate::service::people::Actor;
 use crate::service::{ServiceError, Virboard};
 use crate::table::csv;
 use axum::Json;
@@ -44,8 +45,8 @@ pub struct RunsQuery {
         (status = 400, description = "The filter or a parameter is not understood; the answer says where", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub async fn list_runs(State(app): State<Virboard>, fields: Fields) -> Result<Response, ServiceError> {
-    let runs = app.explored().await?;
+pub async fn list_runs(State(app): State<Virboard>, actor: Actor, fields: Fields) -> Result<Response, ServiceError> {
+    let runs = app.explored(&actor).await?;
     check(&fields, &runs)?;
     let mut view = View::from_query(|key| fields.get(key).map(str::to_owned));
     if view.columns.is_empty() && view.group.is_empty() {
@@ -175,11 +176,12 @@ fn run<'a>(runs: &'a Runs, id: &str) -> Result<&'a RunRow, ServiceError> {
 )]
 pub async fn get_run(
     State(app): State<Virboard>,
+    actor: Actor,
     Path(id): Path<String>,
     fields: Fields,
 ) -> Result<Json<Value>, ServiceError> {
     fields.check(&[])?;
-    let runs = app.explored().await?;
+    let runs = app.explored(&actor).await?;
     let run = run(&runs, &id)?;
     let mut item = json!(run);
     item["settings"] = run.settings.iter().map(|(name, _)| (name.clone(), plain(&run.setting(name)))).collect();
@@ -203,11 +205,12 @@ pub async fn get_run(
 )]
 pub async fn get_epochs(
     State(app): State<Virboard>,
+    actor: Actor,
     Path(id): Path<String>,
     fields: Fields,
 ) -> Result<Response, ServiceError> {
     fields.check(&[("format", Choice::One(FORMATS.to_vec()))])?;
-    let runs = app.explored().await?;
+    let runs = app.explored(&actor).await?;
     let epochs = app.epochs_of(run(&runs, &id)?.id).await?;
     if fields.get("format") != Some("csv") {
         return Ok(Json(Items { items: epochs.iter().map(|e| json!(e)).collect() }).into_response());

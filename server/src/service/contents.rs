@@ -110,9 +110,6 @@ impl Virboard {
     /// The page at an address. Several who ask for it at once wait for one.
     pub async fn content(&self, address: Address) -> Result<Arc<Content>> {
         let snapshot = self.snapshot().await?;
-        if let Subject::Runs = subject(&address) {
-            return self.runs_page(address, snapshot.board.clone()).await;
-        }
         let key = (snapshot.generation, address.clone());
         let made = self.contents.pages.try_get_with(key, async {
             let mut facts =

@@ -93,6 +93,20 @@ impl People {
         Ok(Actor::of(holder, origin))
     }
 
+    /// The same person a while later, with what they may do by then.
+    pub async fn again(&self, actor: &Actor) -> Result<Actor> {
+        let origin = actor.origin().clone();
+        match actor.hash() {
+            Some(hash) => {
+                let holder = self.store().holder(hash, IDLE).await?;
+                Ok(holder.map_or_else(|| Actor::nobody(origin.clone()), |holder| Actor::of(holder, origin.clone())))
+            }
+            // Whoever sits at the machine does everything only until there are users.
+            None if self.any().await? => Ok(Actor::nobody(origin)),
+            None => Ok(actor.clone()),
+        }
+    }
+
     /// Notes a change that has no transaction of its own here, such as that of a job.
     pub async fn note(&self, entry: &Entry) -> Result<()> {
         Ok(self.store().note(entry).await?)

@@ -1,8 +1,9 @@
 //! All runs for the explorer: kept in memory until one of them changes.
 
+use super::Virboard;
 use super::error::Result;
+use super::people::Actor;
 use super::places;
-use super::{ServiceError, Virboard};
 use crate::store::{Course, StoredRun};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -10,9 +11,10 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use virboard_app::api::Content;
 use virboard_app::content::runs::{Detail, wanted};
-use virboard_app::content::{Address, Board, Facts, content};
+use virboard_app::content::{Address, Facts, content};
 use virboard_core::catalogue::Catalogue;
 use virboard_core::explorer::{RunRow, Runs, State};
+use virboard_core::people::Role;
 use virboard_core::protocol::Protocol;
 use virboard_core::run::{Epoch, Score};
 
@@ -31,8 +33,9 @@ pub struct Explorer {
 }
 
 impl Virboard {
-    /// All runs. They are read again when one has changed; several who ask at once wait for one.
-    pub async fn explored(&self) -> Result<Arc<Runs>> {
+    /// All runs, which viewers may see. They are read again when one has changed; several who ask at once wait for one.
+    pub async fn explored(&self, actor: &Actor) -> Result<Arc<Runs>> {
+        actor.needs(Role::Viewer)?;
         let mut last = self.explorer.last.lock().await;
         let (revision, catalogue) = (self.store.runs_revision().await?, self.catalogue());
         if let Some(s) = last.as_ref().filter(|s| s.revision == revision && Arc::ptr_eq(&s.catalogue, &catalogue)) {
@@ -92,13 +95,13 @@ impl Virboard {
         Ok(self.store.epochs_of(id).await?)
     }
 
-    /// The page about runs at an address.
-    pub(super) async fn runs_page(&self, address: Address, board: Arc<Board>) -> Result<Arc<Content>> {
-        let explored = self.explored().await?;
+    /// The page about runs at an address, which viewers may see.
+    pub(super) async fn runs_page(&self, actor: &Actor, address: Address) -> Result<Content> {
+        let explored = self.explored(actor).await?;
+        let board = self.board().await?;
         let details = self.details(&wanted(&address), &explored).await?;
         let facts = Facts { board, explored, details, ..Facts::default() };
-        let made = tokio::task::spawn_blocking(move || content(&address, &facts)).await?;
-        Ok::<_, ServiceError>(Arc::new(made))
+        Ok(tokio::task::spawn_blocking(move || content(&address, &facts)).await?)
     }
 }
 

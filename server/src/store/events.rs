@@ -90,6 +90,11 @@ impl Store {
         Ok(sqlx::query_as(query).bind(after).bind(most).fetch_all(&self.pool).await?)
     }
 
+    /// Number of the last event; 0 before the first.
+    pub async fn last_event(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar("select coalesce(max(id), 0) from events").fetch_one(&self.pool).await?)
+    }
+
     /// All events of a job, in order.
     pub async fn events_of(&self, job: &str) -> Result<Vec<Event>> {
         Ok(sqlx::query_as("select * from events where job = $1 order by id").bind(job).fetch_all(&self.pool).await?)

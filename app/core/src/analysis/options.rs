@@ -66,9 +66,7 @@ impl Selection {
 
 /// Alignments between encoders of a suite, or of none, as those are that somebody brought.
 fn of_suite(alignments: &[Alignment], catalogue: &Catalogue, suite: &Suite) -> Vec<Alignment> {
-    let shown = |key: &str| {
-        catalogue.encoder(key).is_none_or(|e| e.suites.is_empty() || e.suites.iter().any(|key| *key == suite.key))
-    };
+    let shown = |key: &str| catalogue.encoder(key).is_none_or(|e| e.suites.is_empty() || e.suites.contains(&suite.key));
     alignments.iter().filter(|a| shown(&a.encoders.0) && shown(&a.encoders.1)).cloned().collect()
 }
 

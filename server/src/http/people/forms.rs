@@ -29,14 +29,15 @@ pub fn routes() -> Router<AppState> {
 }
 
 /// What a form holds.
-type Fields = HashMap<String, String>;
+pub type Fields = HashMap<String, String>;
 
-fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
+/// A field of a form; empty where there is none.
+pub fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
     fields.get(name).map_or("", String::as_str)
 }
 
 /// A form, and the request that it came with.
-async fn read(request: Request) -> Result<(Parts, Fields), Response> {
+pub async fn read(request: Request) -> Result<(Parts, Fields), Response> {
     let (parts, body) = request.into_parts();
     let rebuilt = Request::from_parts(parts.clone(), body);
     let Form(fields) = Form::<Fields>::from_request(rebuilt, &()).await.map_err(IntoResponse::into_response)?;
@@ -58,7 +59,7 @@ async fn shown(state: AppState, parts: &Parts, address: &str, said: Said) -> Res
 }
 
 /// The page again, with the reason why the form was refused.
-async fn refused(state: AppState, parts: &Parts, address: &str, error: ServiceError) -> Response {
+pub async fn refused(state: AppState, parts: &Parts, address: &str, error: ServiceError) -> Response {
     // What has no page, or is ours to mend.
     if matches!(error, ServiceError::Internal(_)) {
         return error.into_response();

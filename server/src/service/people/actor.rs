@@ -112,6 +112,11 @@ impl Actor {
         self.shown.as_ref().map(|s| s.user)
     }
 
+    /// Hash of the credential that they have shown.
+    pub(super) fn hash(&self) -> Option<&str> {
+        self.shown.as_ref().map(|s| s.hash.as_str())
+    }
+
     /// Hash of the session by which they are signed in.
     pub(super) fn session(&self) -> Option<&str> {
         self.shown.as_ref().filter(|s| s.kind == Kind::Session).map(|s| s.hash.as_str())

@@ -84,7 +84,6 @@ impl Door {
     }
 
     /// Refuses what another site makes a browser send. Programs send neither of the headers by which it is known.
-    #[must_use]
     pub fn csrf(&self) -> CsrfLayer<impl Fn(ProtectionError) -> Response + Clone + Send + Sync + 'static> {
         self.csrf.clone().with_rejection_response(|_| {
             let detail = "Another site has sent this, or a proxy has changed the header Host (see --public-url).";

@@ -1,7 +1,5 @@
 //! What only runs in the browser: sending forms and reading grids.
 
-#[cfg(feature = "hydrate")]
-pub mod events;
 pub mod handed;
 pub mod live;
 mod picture;

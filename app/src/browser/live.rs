@@ -148,3 +148,13 @@ impl Kept {
         }
     }
 }
+
+/// Listens to what happens to jobs, on the page that tells of it, and calls `changed` each time. A browser connects again by
+/// itself and goes on after the last event that it has heard.
+#[cfg(feature = "hydrate")]
+pub fn listen(path: &str, changed: impl Fn() + 'static) -> Option<web_sys::EventSource> {
+    let source = (path == "/queue").then(|| web_sys::EventSource::new("/api/v1/events?newest=true").ok())??;
+    let heard = wasm_bindgen::closure::Closure::<dyn FnMut()>::new(changed).into_js_value();
+    source.set_onmessage(Some(heard.unchecked_ref()));
+    Some(source)
+}

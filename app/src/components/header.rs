@@ -39,13 +39,22 @@ pub fn Header() -> impl IntoView {
     }
 }
 
+/// What stands for a name where there are no users; no name has a blank.
+const NO_USERS: &str = " ";
+
+/// The name of a user, nothing for whoever has not signed in, and [`NO_USERS`].
+fn shown_name(person: Person) -> String {
+    if person.user || person.role.is_none() { person.name } else { NO_USERS.to_owned() }
+}
+
 /// The way to one's account, or to sign in. Where there are no users there is neither.
 #[component]
 fn Who() -> impl IntoView {
     let path = use_location().pathname;
     // The server knows; the browser is told.
-    let name = SharedValue::new(|| use_context::<Person>().filter(|p| p.user || p.role.is_none()).map(|p| p.name));
-    name.into_inner().map(|name| {
+    let name =
+        SharedValue::new(|| use_context::<Person>().map_or_else(|| NO_USERS.to_owned(), shown_name)).into_inner();
+    (name != NO_USERS).then(|| {
         if name.is_empty() {
             let to = move || format!("/sign-in?back={}", path.get());
             view! { <a class="who" href=to>"Sign in"</a> }.into_any()

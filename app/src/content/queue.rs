@@ -63,8 +63,6 @@ pub fn page(address: &Address, person: &Person, said: Option<&Said>, queue: Opti
         h1 { "Queue" }
         (told(said))
         (done(address))
-        // The browser's part listens there and shows the page anew when something has happened.
-        div data-live="/api/v1/events" {}
         noscript { meta http-equiv="refresh" content="15"; }
         p.lead { (counted(running, "job")) " running, " (waiting) " waiting, " (counted(queue.workers.len(), "worker")) "." }
         @if person.role >= Some(Role::Member) { p { a.call href="/launch" { "New evaluations" } } }
@@ -304,7 +302,7 @@ mod tests {
         assert_eq!(["cancel", "retry", "drain"].map(|b| count(&admin, b)), [2, 1, 1]);
         let viewer = seen_by("anna", Some(Role::Viewer));
         assert!(count(&viewer, "cancel") == 0 && !viewer.contains("/launch") && viewer.contains("the disk is full"));
-        assert!(viewer.contains("training 3 of 10") && viewer.contains("data-live"));
+        assert!(viewer.contains("training 3 of 10"));
         let nobody = seen_by("", None);
         assert!(nobody.contains("/sign-in?back=/queue") && !nobody.contains("on x"), "{nobody}");
     }

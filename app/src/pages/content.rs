@@ -6,7 +6,7 @@ use crate::api::{Content, Missing, load_content};
 use crate::browser::live::{self, Kept};
 use crate::browser::runs;
 #[cfg(feature = "hydrate")]
-use crate::browser::{events, sheets};
+use crate::browser::sheets;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
@@ -93,18 +93,13 @@ pub fn ContentPage() -> impl IntoView {
     // Where something happens that the page tells of, it is loaded anew, and nothing moves.
     #[cfg(feature = "hydrate")]
     {
-        let listener = StoredValue::new_local(None::<events::Listener>);
-        let there = Memo::new(move |_| shown.with(Option::is_some));
+        let source = StoredValue::new_local(None::<web_sys::EventSource>);
+        let end = move || source.update_value(|source| drop(source.take().map(|s| s.close())));
         Effect::new(move |_| {
-            location.pathname.track();
-            listener.set_value(None);
-            if there.get() {
-                request_animation_frame(move || {
-                    listener.set_value(events::Listener::of_page(move || shown.refetch()));
-                });
-            }
+            end();
+            source.set_value(live::listen(&location.pathname.get(), move || shown.refetch()));
         });
-        on_cleanup(move || listener.set_value(None));
+        on_cleanup(end);
     }
     let typed = move |event: web_sys::Event| {
         runs::complete(&event);

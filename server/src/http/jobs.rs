@@ -192,6 +192,9 @@ pub struct From {
     /// Number of the last event that is known; by default what happens from now on. The header `Last-Event-ID`, which
     /// browsers send when they connect again, goes before it.
     after: Option<i64>,
+    /// Of several events that are known at once only the newest is told: enough to know that something has happened.
+    #[serde(default)]
+    newest: bool,
 }
 
 /// What happens to jobs, as it happens: server-sent events with a number each, from which a listener goes on.
@@ -202,7 +205,7 @@ pub struct From {
 pub async fn listen(
     State(app): State<Virboard>,
     actor: Actor,
-    Query(From { after }): Query<From>,
+    Query(From { after, newest }): Query<From>,
     closing: Option<Extension<Closing>>,
     headers: HeaderMap,
 ) -> Result<Response, ServiceError> {
@@ -213,7 +216,7 @@ pub async fn listen(
     };
     // The first look also refuses whoever may not listen.
     let first = app.events(&actor, after, AT_ONCE).await?;
-    let listener = Listener { app, actor, after, waiting: first.into(), looks: 0 };
+    let listener = Listener { app, actor, after, waiting: VecDeque::new(), looks: 0, newest }.with(first);
     let events = stream::unfold(listener, Listener::next).take_until(async move {
         match closing {
             Some(Extension(closing)) => closing.wait().await,
@@ -231,9 +234,17 @@ struct Listener {
     after: i64,
     waiting: VecDeque<Event>,
     looks: u32,
+    newest: bool,
 }
 
 impl Listener {
+    /// With events to be told.
+    fn with(mut self, events: Vec<Event>) -> Self {
+        let skipped = if self.newest { events.len().saturating_sub(1) } else { 0 };
+        self.waiting = events.into_iter().skip(skipped).collect();
+        self
+    }
+
     /// The next event, once there is one; nothing where who listens may no longer.
     async fn next(mut self) -> Option<(Result<sse::Event, Infallible>, Self)> {
         loop {
@@ -248,7 +259,8 @@ impl Listener {
             if self.looks.is_multiple_of(RECHECK) {
                 self.actor = self.app.people().again(&self.actor).await.ok()?;
             }
-            self.waiting = self.app.events(&self.actor, self.after, AT_ONCE).await.ok()?.into();
+            let events = self.app.events(&self.actor, self.after, AT_ONCE).await.ok()?;
+            self = self.with(events);
         }
     }
 }

@@ -140,6 +140,8 @@ fn row(run: StoredRun, score: Option<(Score, bool)>, course: Option<&Course>, ca
         precision: set("precision").unwrap_or_default(),
         protocol: set("protocol").and_then(|p| Protocol::of(&p)).unwrap_or_default(),
         version: run.version,
+        attempt: run.attempt,
+        worker: run.worker,
         settings,
         ..RunRow::default()
     };

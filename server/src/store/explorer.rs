@@ -39,6 +39,10 @@ pub struct StoredRun {
     pub started_at: i64,
     /// When it ended.
     pub finished_at: Option<i64>,
+    /// The claim of its job in which it began, if that is the last one: of former ones nothing is kept.
+    pub attempt: Option<u32>,
+    /// Who had that.
+    pub worker: Option<String>,
 }
 
 /// How far a run has come.
@@ -67,8 +71,9 @@ impl Store {
     /// All runs, by number.
     pub async fn all_runs(&self) -> Result<Vec<StoredRun>> {
         let rows = sqlx::query(
-            "select id, job, encoder, task, configuration, key, seed, device, version, status, error, started_at,
-                 finished_at from runs order by id",
+            "select runs.id, runs.job, encoder, task, configuration, runs.key, seed, device, version, status, runs.error,
+                 started_at, runs.finished_at, jobs.attempt, jobs.worker
+             from runs left join jobs on jobs.name = runs.job and jobs.claimed_at <= runs.started_at order by runs.id",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -87,6 +92,8 @@ impl Store {
                 error: row.try_get(10)?,
                 started_at: row.try_get(11)?,
                 finished_at: row.try_get(12)?,
+                attempt: row.try_get(13)?,
+                worker: row.try_get(14)?,
             })
         };
         rows.iter().map(run).collect()

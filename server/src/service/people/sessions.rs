@@ -69,6 +69,8 @@ impl People {
         let account = self.new_account(NewUser { name: name.to_owned(), role: Role::Admin, password: Some(password) });
         let account = account.await?;
         let mut entry = actor.entry("user.add", &account.user.name);
+        // Whoever opens the link is from then on the admin.
+        entry.user.clone_from(&account.user.name);
         Role::Admin.name().clone_into(&mut entry.after);
         match self.store().add_first(&hash, &account, &entry).await? {
             Change::Done => {}

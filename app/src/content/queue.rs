@@ -141,6 +141,12 @@ fn since(job: &Job, now: i64) -> Markup {
     html! { time title={ (date_of(at)) " UTC" } { (ago(now - at)) } }
 }
 
+/// Bytes as people read them.
+fn size(bytes: u64) -> String {
+    let mega = bytes as f64 / 1e6;
+    if mega < 1000.0 { format!("{mega:.1} MB") } else { format!("{:.1} GB", mega / 1000.0) }
+}
+
 fn ago(seconds: i64) -> String {
     format!("{} ago", duration(seconds.max(0) as f64))
 }
@@ -204,9 +210,11 @@ pub fn launch(address: &Address, said: Option<&Said>, launch: Option<&Launch>) -
         @if let Some(plan) = &launch.plan { (planned(plan, &chosen)) }
         form.launch method="get" action="/launch" {
             fieldset { legend { "Encoders whose weights are here" } (boxes("encoders", &encoders, &chosen.encoders)) }
-            @for suite in catalogue.suites() {
-                @let tasks: Vec<(&str, &str)> = catalogue.tasks().iter().filter(|t| t.suite == suite.name).map(|t| (&*t.key, &*t.name)).collect();
-                @if !tasks.is_empty() { details open[tasks.iter().any(|t| chosen.tasks.iter().any(|c| c == t.0))] {
+            @for (i, suite) in catalogue.suites().iter().enumerate() {
+                @let tasks = catalogue.tasks_of(&suite.key);
+                @let tasks: Vec<(&str, &str)> = tasks.iter().map(|t| (&*t.key, &*t.name)).collect();
+                @let open = if chosen.tasks.is_empty() { i == 0 } else { tasks.iter().any(|t| chosen.tasks.iter().any(|c| c == t.0)) };
+                @if !tasks.is_empty() { details open[open] {
                     summary { "Tasks of " (suite.name) " (" (tasks.len()) ")" }
                     (boxes("tasks", &tasks, &chosen.tasks))
                 } }
@@ -246,7 +254,7 @@ fn planned(plan: &Result<Plan, String>, chosen: &Grid) -> Markup {
                 Ok(plan) => {
                     h2 { "Plan" }
                     p { strong { (counted(plan.jobs.len(), "job")) } ", about " strong { (duration(plan.seconds)) } " of one worker if nothing is there yet, and "
-                        strong { (format!("{:.2}", plan.bytes as f64 / 1e9)) " GB" } " of features that are kept."
+                        strong { (size(plan.bytes)) } " of features that are kept."
                         @if plan.waiting > 0 { " " (plan.waiting) " of them wait or run already and stay as they are." } }
                     @for missing in &plan.missing { p.caveat { (missing) } }
                     details { summary { "Each job" } ul { @for (_, title) in &plan.jobs { li { (title) } } } }

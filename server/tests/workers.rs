@@ -170,7 +170,7 @@ async fn a_job_that_cannot_be_done_fails_with_its_reason_and_the_worker_goes_on(
     let (store, settings) = (store(data.path()).await, settings(data.path()));
     let engine = settings.engine(&store);
     let evaluate = |encoder: &str| {
-        let (encoder, task) = (encoder.to_owned(), "Pets".to_owned());
+        let (encoder, task) = (encoder.to_owned(), "SamplePhotos".to_owned());
         let work = Evaluate { encoder, task, configurations: Vec::new(), skip_broken: false, probes: false };
         Job::of(&work).expect("a job")
     };

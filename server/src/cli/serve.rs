@@ -14,8 +14,9 @@ use tokio::sync::watch;
 
 /// Time that the database is given to close.
 const CLOSING: Duration = Duration::from_secs(1);
-/// Time that workers are given to give back their jobs, beside that of running requests.
-const GIVING_BACK: Duration = Duration::from_secs(1);
+/// Time that workers are given to give back their jobs once the last request has ended. They are told when requests are,
+/// and need 5 seconds at most.
+const GIVING_BACK: Duration = Duration::from_secs(6);
 
 /// What is said, in red, where people sign in over plain http.
 const INSECURE: &str = "\x1b[31mPeople sign in over plain http: whoever can listen in this network can act as they. \

@@ -6,9 +6,11 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use common::{Server, bytes, server};
 use serde_json::{Value, json};
+use virboard::service::engine::{ANY, Asked, Card};
+use virboard::store::Claim;
 use virboard_core::run::{Epoch, Evidence, Origin, Run, Score};
 use virboard_core::statistics::Interval;
-use virboard_lab::work::key;
+use virboard_lab::work::{Job, key};
 
 /// Runs that the test makes beside those that ship: three encoders, two tasks, two rates, four seeds.
 const MADE: usize = 48;
@@ -61,6 +63,16 @@ fn made() -> Vec<Run> {
     runs
 }
 
+/// A job that a worker of the test has.
+async fn claimed(server: &Server, key: &str) -> Claim {
+    let engine = server.app.engine();
+    let job = Job { kind: "evaluate".into(), key: key.into(), title: key.into(), work: json!({}) };
+    let asked = Asked { by: "anna".into(), pool: ANY.into(), priority: 0, anew: false, again: false };
+    engine.offer(&[job], &asked).await.expect("offered");
+    let card = Card { name: "w".into(), host: "here".into(), device: "cpu".into(), pools: vec![ANY.into()] };
+    engine.claim(&card).await.expect("asked").expect("it waits").claim()
+}
+
 /// A server with these runs, one that failed and one that goes on; gives the numbers of the last two.
 async fn explorer() -> (Server, i64, i64) {
     let server = server().await;
@@ -76,8 +88,10 @@ async fn explorer() -> (Server, i64, i64) {
     };
     let failed = store.begin_run("job-a", "SWAV_800", "dtd", &begun(1)).await.expect("begun");
     store.fail_run(failed, "/data/dtd/7.jpg: cannot be read <now>").await.expect("failed");
-    let running = store.begin_run("job-b", "SWAV_800", "dtd", &begun(2)).await.expect("begun");
-    store.add_epoch(running, Epoch { epoch: 1, train_loss: 0.5, test_metric: None }).await.expect("added");
+    let claim = claimed(&server, "b").await;
+    let running = store.begin_run(&claim.job, "SWAV_800", "dtd", &begun(2)).await.expect("begun");
+    let epoch = Epoch { epoch: 1, train_loss: 0.5, test_metric: None };
+    store.add_epoch(&claim, running, epoch, 9, 0).await.expect("added");
     (server, failed, running)
 }
 
@@ -116,10 +130,13 @@ async fn runs_are_listed_filtered_sorted_and_paged() {
     assert_eq!((&items(&open)[1]["epoch"], &items(&open)[1]["epochs"]), (&json!(1), &json!(9)));
     // What changes is seen at once.
     let store = server.app.store();
-    store.add_epoch(running, Epoch { epoch: 2, train_loss: 0.25, test_metric: None }).await.expect("added");
+    let epoch = Epoch { epoch: 2, train_loss: 0.25, test_metric: None };
+    let claim = Claim { job: "evaluate-b".to_owned(), attempt: 1 };
+    store.add_epoch(&claim, running, epoch, 9, 0).await.expect("added");
     let one = server.json(&format!("/api/v1/runs/{running}")).await;
     assert_eq!((&one["epoch"], &one["loss"], &one["scores"]), (&json!(2), &json!(0.25), &json!([])));
-    store.interrupt_job("job-b").await.expect("interrupted");
+    assert_eq!((&one["attempt"], &one["worker"]), (&json!(1), &json!("w")), "who does it");
+    store.interrupt_job(&claim.job).await.expect("interrupted");
     let one = server.json(&format!("/api/v1/runs/{running}")).await;
     assert_eq!(one["state"], "interrupted");
     assert!(one["reason"].as_str().is_some_and(|r| r.contains("takes it up again")), "{one}");
@@ -245,9 +262,10 @@ async fn a_score_that_was_replaced_is_still_a_run() {
     let before = server.json("/api/v1/runs?q=replaced=yes").await;
     assert_eq!(before["matched"], 0);
     let e = again[0].score.evidence.clone();
-    let number = store.begin_run("job-c", "SWAV_800", "Pets", &e).await.expect("begun");
+    let claim = claimed(&server, "c").await;
+    let number = store.begin_run(&claim.job, "SWAV_800", "Pets", &e).await.expect("begun");
     again[0].score.run = Some(number);
-    store.finish_job(&[number], &again).await.expect("stored");
+    assert!(store.finish_job(&claim, &[number], &again, 0).await.expect("stored"));
     let after = server.json("/api/v1/runs?q=replaced=yes").await;
     assert_eq!(after["matched"], 1);
     let old = items(&after)[0]["run"].as_i64().expect("a number");

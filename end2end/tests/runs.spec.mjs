@@ -95,6 +95,7 @@ test("the grid shows what ran and leads to it", async ({ page }) => {
   await page.getByRole("link", { name: "Grid", exact: true }).click();
   await expect(page).toHaveURL(/view=grid/);
   const cells = page.locator(".grid-of-runs td.finished");
+  await expect(cells.first()).toBeVisible();
   expect(await cells.count()).toBeGreaterThan(100);
   expect(await page.locator(".grid-of-runs td.hole").count()).toBeGreaterThan(0);
   await page.locator('select[name="shade"]').selectOption("score");

@@ -94,7 +94,13 @@ pub fn ContentPage() -> impl IntoView {
     #[cfg(feature = "hydrate")]
     {
         let source = StoredValue::new_local(None::<web_sys::EventSource>);
-        let end = move || source.update_value(|source| drop(source.take().map(|s| s.close())));
+        let end = move || {
+            source.update_value(|source| {
+                if let Some(source) = source.take() {
+                    source.close();
+                }
+            });
+        };
         Effect::new(move |_| {
             end();
             source.set_value(live::listen(&location.pathname.get(), move || shown.refetch()));

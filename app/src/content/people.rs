@@ -277,6 +277,7 @@ mod tests {
                 said: Some(said),
                 users: vec![user.clone()],
                 tokens: vec![token.clone()],
+                ..Personal::default()
             };
             for path in ["/sign-in", "/account/", "/first-admin"] {
                 let html = at(path, query, &facts);

@@ -86,8 +86,12 @@ pub fn range(grid: &Grid) -> (f32, f32) {
 #[must_use]
 pub fn scaled(mut flow: Grid, reference: (u32, u32), width: u32, height: u32) -> Grid {
     let (right, down) = flow.values.split_at_mut(flow.height * flow.width);
-    right.iter_mut().for_each(|u| *u *= width as f32 / reference.0 as f32);
-    down.iter_mut().for_each(|v| *v *= height as f32 / reference.1 as f32);
+    for u in right {
+        *u *= width as f32 / reference.0 as f32;
+    }
+    for v in down {
+        *v *= height as f32 / reference.1 as f32;
+    }
     flow
 }
 

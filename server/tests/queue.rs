@@ -125,6 +125,8 @@ async fn the_pages_show_the_plan_before_the_click_and_strangers_nothing() {
         queue.contains("Random on SceneCount") && queue.contains("value=\"cancel\"") && queue.contains("No worker")
     );
 
+    assert!(page("/queue/").await.contains("Random on SceneCount"), "a slash at the end changes nothing");
+
     let admin = server.admin().await;
     for (path, there) in [("/queue", false), ("/launch", false), ("/runs", true), ("/runs/1", true)] {
         let response = server.ask("GET", path, "", "").await;
@@ -136,4 +138,8 @@ async fn the_pages_show_the_plan_before_the_click_and_strangers_nothing() {
         assert!(!there || html.contains("action=\"/sign-in\""), "{path} leads to signing in");
     }
     assert_eq!(server.told("GET", "/queue", &admin, "").await.0, 200);
+    server.add(&admin, "vera", "viewer").await;
+    let viewer = server.sign_in("vera").await;
+    let told = server.told("GET", "/launch", &viewer, "").await.1;
+    assert!(told.contains("For members") && !told.contains("action=\"/launch\""), "{told}");
 }

@@ -49,7 +49,7 @@ static ROUTES: [Route; 5] = [
     Route { path: "/account", write: account },
     Route { path: "/first-admin", write: first_admin },
     Route { path: "/queue", write: |a, f| queue::page(a, &f.person, f.said.as_ref(), f.queue.as_ref()) },
-    Route { path: "/launch", write: |a, f| queue::launch(a, f.said.as_ref(), f.launch.as_ref()) },
+    Route { path: "/launch", write: |a, f| queue::launch(a, &f.person, f.said.as_ref(), f.launch.as_ref()) },
 ];
 
 fn route(address: &Address) -> Option<&'static Route> {

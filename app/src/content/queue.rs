@@ -54,7 +54,7 @@ fn done(address: &Address) -> Markup {
 /// The page of the queue.
 pub fn page(address: &Address, person: &Person, said: Option<&Said>, queue: Option<&Queue>) -> Page {
     let title = "Queue".to_owned();
-    let Some(queue) = queue else { return (title, strangers("/queue")) };
+    let Some(queue) = queue else { return (title, strangers("/queue", person)) };
     let of = |states: &'static [&'static str]| queue.jobs.iter().filter(move |j| states.contains(&&*j.state));
     let (running, waiting) = (of(&["running"]).count(), of(&["queued"]).count());
     let ended: Vec<&Job> = of(&["finished", "failed", "cancelled"]).take(ENDED).collect();
@@ -86,10 +86,16 @@ pub fn page(address: &Address, person: &Person, said: Option<&Said>, queue: Opti
     (title, body)
 }
 
-fn strangers(path: &str) -> Markup {
+/// What stands there for whoever may not see the page.
+fn strangers(path: &str, person: &Person) -> Markup {
     html! {
-        h1 { "Sign in first" }
-        p { "Jobs are for people who have an account on this server. " a href={ "/sign-in?back=" (path) } rel="external" { "Sign in" } "." }
+        @if person.role.is_some() {
+            h1 { "For members" }
+            p { "Members of this server start evaluations; you may look at the " a href="/queue" { "queue" } ". An admin can change that." }
+        } @else {
+            h1 { "Sign in first" }
+            p { "Jobs are for people who have an account on this server. " a href={ "/sign-in?back=" (path) } rel="external" { "Sign in" } "." }
+        }
     }
 }
 
@@ -195,9 +201,9 @@ pub fn grid(address: &Address) -> Grid {
 }
 
 /// The page of new evaluations: first the plan, then the click.
-pub fn launch(address: &Address, said: Option<&Said>, launch: Option<&Launch>) -> Page {
+pub fn launch(address: &Address, person: &Person, said: Option<&Said>, launch: Option<&Launch>) -> Page {
     let title = "New evaluations".to_owned();
-    let Some(launch) = launch else { return (title, strangers("/launch")) };
+    let Some(launch) = launch else { return (title, strangers("/launch", person)) };
     let (chosen, catalogue) = (grid(address), &launch.board.catalogue);
     let here = |key: &str| launch.board.state(key).is_some_and(|s| s.weights);
     let encoders: Vec<(&str, &str)> =

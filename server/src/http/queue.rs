@@ -2,12 +2,11 @@
 
 use super::AppState;
 use super::people::SMALL;
-use super::people::forms::{field, page, read, refused};
+use super::people::forms::{field, read, refused, signed_in_page};
 use crate::service::ServiceError;
 use crate::service::people::Actor;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use virboard_app::content::{Address, queue};
@@ -15,17 +14,9 @@ use virboard_app::content::{Address, queue};
 /// The routes.
 pub fn routes() -> Router<AppState> {
     Router::new()
-        .route("/queue", get(shown).post(change))
-        .route("/launch", get(shown).post(launch))
+        .route("/queue", get(signed_in_page).post(change))
+        .route("/launch", get(signed_in_page).post(launch))
         .layer(DefaultBodyLimit::max(SMALL))
-}
-
-/// A page of the queue, or the way to sign in.
-async fn shown(State(state): State<AppState>, actor: Actor, uri: Uri, request: Request) -> Response {
-    if actor.role().is_none() {
-        return Redirect::to(&format!("/sign-in?back={}", uri.path())).into_response();
-    }
-    page(State(state), request).await
 }
 
 /// Does what a form of the queue asks for.

@@ -40,9 +40,9 @@ impl Visit {
             Some(_) => people.tokens(actor).await?,
             None => Vec::new(),
         };
-        let queue = if address.path == "/queue" && is(Role::Viewer) { Some(self.queue().await?) } else { None };
-        let launch =
-            if address.path == "/launch" && is(Role::Member) { Some(self.launch(address).await?) } else { None };
+        let path = address.path.trim_end_matches('/');
+        let queue = if path == "/queue" && is(Role::Viewer) { Some(self.queue().await?) } else { None };
+        let launch = if path == "/launch" && is(Role::Member) { Some(self.launch(address).await?) } else { None };
         Ok(Personal { person: actor.person(), said: self.said.clone(), users, tokens, queue, launch })
     }
 

@@ -7,6 +7,7 @@ use super::people::Actor;
 use super::plan::{self, PlanError, Request, published_tasks};
 use super::{Result, ServiceError, Virboard};
 use crate::store::{Event, JobRow, WorkerRow};
+use std::collections::HashSet;
 use virboard_core::people::Role;
 use virboard_core::protocol::Protocol;
 use virboard_core::queue::{Grid, Job, Plan, Worker};
@@ -134,10 +135,9 @@ impl Virboard {
     pub async fn plan_grid(&self, actor: &Actor, grid: &Grid) -> Result<Plan> {
         actor.needs(Role::Member)?;
         let mut plan = self.lay_out(grid).await?.plan;
-        for (name, _) in &plan.jobs {
-            let row = self.store.job(name).await?;
-            plan.waiting += usize::from(row.is_some_and(|row| row.finished_at.is_none()));
-        }
+        let rows = self.store.jobs().await?;
+        let open: HashSet<&str> = rows.iter().filter(|r| r.finished_at.is_none()).map(|r| &*r.name).collect();
+        plan.waiting = plan.jobs.iter().filter(|(name, _)| open.contains(&**name)).count();
         Ok(plan)
     }
 

@@ -2,11 +2,10 @@
 
 use super::{Result, Store};
 use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{FromRow, SqliteConnection};
 
 /// A change, and who made it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
 pub struct Entry {
     /// Number; 0 of one that is not kept yet.
     pub id: i64,
@@ -37,22 +36,8 @@ impl Store {
 
     /// The latest changes, the newest first.
     pub async fn audit(&self, most: u32) -> Result<Vec<Entry>> {
-        let rows =
-            sqlx::query("select * from audit order by id desc limit $1").bind(most).fetch_all(&self.pool).await?;
-        let entry = |row: &SqliteRow| {
-            Ok(Entry {
-                id: row.try_get("id")?,
-                at: row.try_get("at")?,
-                user: row.try_get("user")?,
-                credential: row.try_get("credential")?,
-                action: row.try_get("action")?,
-                object: row.try_get("object")?,
-                before: row.try_get("before")?,
-                after: row.try_get("after")?,
-                ip: row.try_get("ip")?,
-            })
-        };
-        rows.iter().map(entry).collect()
+        let latest = sqlx::query_as("select * from audit order by id desc limit $1").bind(most);
+        Ok(latest.fetch_all(&self.pool).await?)
     }
 }
 

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Form, FromRequest, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/sign-in", get(page).post(sign_in))
         .route("/sign-out", post(sign_out))
-        .route("/account", get(account).post(change))
+        .route("/account", get(signed_in_page).post(change))
         .route("/first-admin", get(page).post(first_admin))
         .layer(DefaultBodyLimit::max(SMALL))
 }
@@ -85,10 +85,10 @@ pub async fn page(State(state): State<AppState>, request: Request) -> Response {
     response
 }
 
-/// One's account, or the way to sign in.
-async fn account(State(state): State<AppState>, actor: Actor, request: Request) -> Response {
+/// A page for whoever has signed in, or the way there.
+pub async fn signed_in_page(State(state): State<AppState>, actor: Actor, uri: Uri, request: Request) -> Response {
     if actor.role().is_none() {
-        return Redirect::to("/sign-in?back=/account").into_response();
+        return Redirect::to(&format!("/sign-in?back={}", uri.path())).into_response();
     }
     page(State(state), request).await
 }

@@ -20,7 +20,7 @@ if [ "$(cat "$STAMP" 2>/dev/null)" != "$(sha256sum "$WASM" | cut -d' ' -f1)" ] |
   say "making it small"
   rm -f "$STAMP"
   "$TOOLS/bin/wasm-bindgen" --target web --no-typescript --out-dir "$PKG" --out-name virboard "$WASM"
-  "$BIN/wasm-opt" -Oz --flatten --rereloop -Oz -Oz -Oz --strip-producers --strip-target-features --enable-bulk-memory --enable-nontrapping-float-to-int --enable-reference-types --enable-sign-ext \
+  "$BIN/wasm-opt" -Oz --flatten --rereloop -Oz -Oz -Oz -Oz --strip-producers --strip-target-features --enable-bulk-memory --enable-nontrapping-float-to-int --enable-reference-types --enable-sign-ext \
     --enable-mutable-globals --enable-multivalue "$PKG/virboard_bg.wasm" -o "$PKG/virboard_bg.wasm"
   "$BIN/esbuild" "$PKG/virboard.js" --minify --format=esm --allow-overwrite --outfile="$PKG/virboard.js" --log-level=warning
   node scripts/compress.mjs "$PKG/virboard_bg.wasm" "$PKG/virboard.js"

@@ -15,6 +15,7 @@ pub mod prediction;
 pub mod protocol;
 pub mod queue;
 pub mod run;
+pub mod sorting;
 pub mod statistics;
 pub mod unread;
 pub mod words;

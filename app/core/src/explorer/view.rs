@@ -1,6 +1,7 @@
 //! What a reader asked to see of the runs: the query of the page's address.
 
 use crate::leaderboard::encoded;
+use crate::sorting::{self, Sorting};
 
 /// How runs are laid out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct View {
     /// The line of filters, as it was written.
     pub filter: String,
     /// Names of columns to sort by, the first before the second, and whether the other way round.
-    pub sort: Vec<(String, bool)>,
+    pub sort: Sorting,
     /// Names of columns whose values make groups; [`super::SEEDS`] for all but the seed.
     pub group: Vec<String>,
     /// Names of the columns that are shown; none for those in which runs differ.
@@ -66,10 +67,6 @@ impl View {
             let fits = |s: &&str| !s.is_empty() && s.len() < 128;
             text.split(',').filter(fits).take(NAMES).map(str::to_owned).collect()
         };
-        let sort = list("sort").into_iter().map(|s| match s.strip_prefix('-') {
-            Some(column) => (column.to_owned(), true),
-            None => (s, false),
-        });
         let mut ticked = Vec::new();
         for id in get("ids").unwrap_or_default().split(',').filter_map(|id| id.trim().parse().ok()).take(TICKED) {
             if !ticked.contains(&id) {
@@ -78,7 +75,7 @@ impl View {
         }
         Self {
             filter: get("q").unwrap_or_default().trim().chars().take(LETTERS).collect(),
-            sort: sort.take(4).collect(),
+            sort: sorting::read(list("sort")),
             group: list("group"),
             columns: list("columns"),
             page: get("page").and_then(|v| v.parse::<usize>().ok()).map_or(0, |p| p.saturating_sub(1)),
@@ -93,10 +90,9 @@ impl View {
     /// What it has of each field that is not at its default, in their order.
     #[must_use]
     pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let sort = self.sort.iter().map(|(c, r)| format!("{}{c}", if *r { "-" } else { "" }));
         let all = [
             self.filter.clone(),
-            sort.collect::<Vec<_>>().join(","),
+            sorting::written(&self.sort),
             self.group.join(","),
             self.columns.join(","),
             if self.page == 0 { String::new() } else { (self.page + 1).to_string() },
@@ -149,20 +145,14 @@ impl View {
     /// other way round.
     #[must_use]
     pub fn then_by(&self, column: &str) -> Self {
-        let mut sort = self.sort.clone();
-        match sort.iter_mut().find(|(c, _)| c == column) {
-            Some((_, reverse)) => *reverse = !*reverse,
-            None => sort.push((column.to_owned(), false)),
-        }
-        Self { sort, page: 0, ..self.clone() }
+        Self { sort: sorting::then_by(&self.sort, column), page: 0, ..self.clone() }
     }
 
     /// Whether lines are sorted by `column`: its place among the columns from 1, and whether the
     /// other way round.
     #[must_use]
     pub fn sorting(&self, column: &str) -> Option<(usize, bool)> {
-        let at = self.sort.iter().position(|(c, _)| c == column)?;
-        Some((at + 1, self.sort[at].1))
+        sorting::place(&self.sort, column)
     }
 }
 

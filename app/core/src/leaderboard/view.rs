@@ -1,6 +1,7 @@
 //! What a reader asked to see: the query of the page's address.
 
 use crate::catalogue::task::Category;
+use crate::sorting::{self, Sorting};
 
 /// What cells show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub struct View {
     pub search: String,
     /// Columns by which rows are sorted, the first before the second, and whether the other way
     /// round: a task's key, a category's slug, `place`, `name`, `method`, `dataset` or `epochs`.
-    pub sort: Vec<(String, bool)>,
+    pub sort: Sorting,
     /// What cells show.
     pub show: Show,
     /// Categories of which only the mean rank is shown.
@@ -75,17 +76,13 @@ impl View {
             let text = get(key).unwrap_or_default();
             text.split(',').filter(|s| safe(s)).map(str::to_owned).collect()
         };
-        let sort = list("sort").into_iter().map(|s| match s.strip_prefix('-') {
-            Some(column) => (column.to_owned(), true),
-            None => (s, false),
-        });
         let folded = list("fold");
         Self {
             method: get("method").filter(|v| safe(v)),
             pretraining: get("dataset").filter(|v| safe(v)),
             epochs: get("epochs").and_then(|v| v.parse().ok()),
             search: get("q").unwrap_or_default().chars().take(80).collect(),
-            sort: sort.take(4).collect(),
+            sort: sorting::read(list("sort")),
             show: get("show").and_then(|v| Show::ALL.into_iter().find(|s| s.slug() == v)).unwrap_or_default(),
             folded: Category::ALL.into_iter().filter(|c| folded.iter().any(|f| f == c.slug())).collect(),
             hidden: list("hide"),
@@ -106,10 +103,7 @@ impl View {
         part("dataset", self.pretraining.as_deref().unwrap_or_default());
         part("epochs", &self.epochs.map_or_else(String::new, |e| e.to_string()));
         part("q", &encoded(&self.search));
-        part(
-            "sort",
-            &self.sort.iter().map(|(c, r)| format!("{}{c}", if *r { "-" } else { "" })).collect::<Vec<_>>().join(","),
-        );
+        part("sort", &sorting::written(&self.sort));
         part("show", if self.show == Show::Score { "" } else { self.show.slug() });
         part("fold", &self.folded.iter().map(|c| c.slug()).collect::<Vec<_>>().join(","));
         part("hide", &self.hidden.join(","));
@@ -128,20 +122,14 @@ impl View {
     /// other way round.
     #[must_use]
     pub fn then_by(&self, column: &str) -> Self {
-        let mut sort = self.sort.clone();
-        match sort.iter_mut().find(|(c, _)| c == column) {
-            Some((_, reverse)) => *reverse = !*reverse,
-            None => sort.push((column.to_owned(), false)),
-        }
-        Self { sort, page: 0, ..self.clone() }
+        Self { sort: sorting::then_by(&self.sort, column), page: 0, ..self.clone() }
     }
 
     /// Whether rows are sorted by `column`: its place among the columns from 1, and whether
     /// the other way round.
     #[must_use]
     pub fn sorting(&self, column: &str) -> Option<(usize, bool)> {
-        let i = self.sort.iter().position(|(c, _)| c == column)?;
-        Some((i + 1, self.sort[i].1))
+        sorting::place(&self.sort, column)
     }
 
     /// This view with a category folded, or unfolded if it was.

@@ -21,7 +21,7 @@ fn facts(n: i64) -> Facts {
             started: 1_795_000_000 + id,
             seconds: Some(60.0 + id as f64),
             seed: (id % 4) as u64,
-            key: format!("{:064x}", id / 4),
+            key: format!("{:064x}", id / 12),
             settings: vec![("learning_rate".into(), "0.01".into()), ("optimiser".into(), "sgd".into())],
             epoch: Some(10),
             epochs: Some(20),

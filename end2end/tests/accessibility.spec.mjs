@@ -2,34 +2,39 @@
 import AxeBuilder from "@axe-core/playwright";
 import { expect, open, sample, test } from "./page.mjs";
 
-const pages = [
-  "/",
-  "/?fold=image-semantic&hide=SceneDepth&sort=-name,place&show=normalised",
-  "/choose",
-  "/compare?suite=miniature&e=Mini_SWAV_800,Mini_MoCov2_800",
-  "/miniature",
-  "/analyses",
-  ...[
-    "claims", "imagenet", "correlation", "supervised", "methods", "categories", "datasets", "similar", "balance", "training",
-    "epochs", "imagenet-v2", "first", "layers", "fine-tuned", "contrasts", "order", "few",
-  ].map((s) => `/analyses/${s}`),
-  "/runs",
-  "/runs?group=seeds&q=task:Scene&ids=1,2",
-  "/runs?view=grid",
-  "/runs?view=grid&shade=score",
-  "/runs?q=lr%3C",
-  "/runs/1",
-  "/runs/compare?ids=1,2,3",
-  "/queue",
-  "/launch?encoders=Random&tasks=SceneCount",
-  "/sign-in",
-  "/account",
-  "/try",
-  "/encoders/SWAV_800",
-  "/encoders/OpenNsfw",
-  "/tasks/NYUDepth",
-  "/tasks/SceneSegmentation",
-];
+// Each list within the time of a test.
+const pages = {
+  readers: [
+    "/",
+    "/?fold=image-semantic&hide=SceneDepth&sort=-name,place&show=normalised",
+    "/choose",
+    "/compare?suite=miniature&e=Mini_SWAV_800,Mini_MoCov2_800",
+    "/miniature",
+    "/analyses",
+    ...[
+      "claims", "imagenet", "correlation", "supervised", "methods", "categories", "datasets", "similar", "balance", "training",
+      "epochs", "imagenet-v2", "first", "layers", "fine-tuned", "contrasts", "order", "few",
+    ].map((s) => `/analyses/${s}`),
+    "/try",
+    "/encoders/SWAV_800",
+    "/encoders/OpenNsfw",
+    "/tasks/NYUDepth",
+    "/tasks/SceneSegmentation",
+  ],
+  team: [
+    "/runs",
+    "/runs?group=seeds&q=task:Scene&ids=1,2",
+    "/runs?view=grid",
+    "/runs?view=grid&shade=score",
+    "/runs?q=lr%3C",
+    "/runs/1",
+    "/runs/compare?ids=1,2,3",
+    "/queue",
+    "/launch?encoders=Random&tasks=SceneCount",
+    "/sign-in",
+    "/account",
+  ],
+};
 
 async function check(page, address) {
   const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]).analyze();
@@ -41,8 +46,8 @@ for (const colorScheme of ["light", "dark"]) {
   test.describe(colorScheme, () => {
     test.use({ colorScheme });
 
-    for (const width of [390, 1440]) {
-      test(`pages of ${width} pixels are accessible and stand still`, async ({ page }) => {
+    for (const [whose, width] of Object.keys(pages).flatMap((whose) => [390, 1440].map((width) => [whose, width]))) {
+      test(`pages for ${whose} of ${width} pixels are accessible and stand still`, async ({ page }) => {
         test.setTimeout(240_000);
         await page.setViewportSize({ width, height: 900 });
         await page.addInitScript(() => {
@@ -51,7 +56,7 @@ for (const colorScheme of ["light", "dark"]) {
             for (const e of list.getEntries()) if (!e.hadRecentInput) window.shift += e.value;
           }).observe({ type: "layout-shift", buffered: true });
         });
-        for (const address of pages) {
+        for (const address of pages[whose]) {
           await open(page, address);
           await check(page, address);
           expect(await page.evaluate(() => window.shift), `layout shift of ${address}`).toBeLessThan(0.05);
